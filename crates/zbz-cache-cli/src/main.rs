@@ -1,0 +1,2 @@
+//! The zbz-cache command.
+fn main() {}
