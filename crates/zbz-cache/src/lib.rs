@@ -1,1 +1,90 @@
-//! The contract of the zbz cache.
+//! Bring your own cache: typed code written once against a contract, served by a provider made by
+//! name from options.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
+//! use serde::{Deserialize, Serialize};
+//! use std::time::Duration;
+//! use zbz_cache::{Contract, options};
+//!
+//! #[derive(Serialize, Deserialize, Debug, PartialEq)]
+//! struct User { id: u64, name: String }
+//!
+//! let provider = zbz_cache::new_provider("memory", options! { "max_size" => "64MiB" })?;
+//! let users = Contract::<User>::new("users", provider)?.cache();
+//!
+//! let ann = User { id: 1, name: "Ann".into() };
+//! users.set("1", &ann, Duration::from_secs(3600)).await?;
+//! assert_eq!(users.get("1").await?, Some(ann));
+//! # Ok(()) }
+//! ```
+//!
+//! # The parts
+//!
+//! - [`new_provider`] makes a [`ProviderHandle`] by name from [`Options`]; [`register_provider`]
+//!   adds one's own [`Provider`] (`examples/own_provider.rs` is a whole one).
+//! - [`Contract`] says what a namespace holds and how it becomes bytes ([`Codec`]), and makes a
+//!   [`Cache`]: the typed verbs, async; [`BlockingCache`] has the same without.
+//! - [`Ttl`], [`TtlState`], [`Pattern`], [`Stats`], [`Error`] are what verbs take and answer.
+//!
+//! # What every provider promises
+//!
+//! A miss is `Ok(None)`; errors are for failures. A hit is exactly the value that was set for
+//! exactly that key. The deadline is exact: never returned at or after it, never lost before it
+//! except by eviction. Batches are not atomic. No input panics. The feature `conformance` has the
+//! suite that checks all of it on any provider.
+//!
+//! # Features
+//!
+//! | feature | default | brings |
+//! | --- | --- | --- |
+//! | `memory` | yes | provider "memory", `MemoryCache`, `Clock` |
+//! | `json` | no | codec `Json` |
+//! | `conformance` | no | `conformance::check`, for tests of one's own provider |
+
+#![forbid(unsafe_code)]
+
+mod blocking;
+mod cache;
+pub mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod contract;
+mod error;
+mod glob;
+mod handle;
+mod key;
+mod options;
+pub mod provider;
+pub mod providers;
+mod registry;
+mod reply;
+mod scratch;
+mod stats;
+mod ttl;
+
+pub use blocking::BlockingCache;
+pub use cache::{Cache, NamePage};
+pub use codec::{Codec, MessagePack};
+pub use contract::Contract;
+pub use error::{BatchOutcome, Error, ErrorKind, Result};
+pub use glob::{MAX_PATTERN_BYTES, Pattern};
+pub use handle::ProviderHandle;
+pub use options::{ENV_PREFIX, OptionValue, Options};
+pub use provider::{Cursor, Provider};
+pub use registry::{
+    new_provider, new_provider_from_url, providers, register_provider, register_provider_with_options,
+};
+pub use reply::Reply;
+pub use stats::Stats;
+pub use ttl::{HORIZON, Lifetime, Ttl, TtlState};
+
+/// The type of [`Contract::raw`] for bytes that are cheap to clone, from the crate `bytes`.
+pub use bytes::Bytes;
+
+#[cfg(feature = "memory")]
+pub use zbz_cache_memory::{Clock, ManualClock, MemoryCache, WhenFull};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,0 +1,37 @@
+# Every command a developer needs; `make` alone lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test fmt lint doc unit outside package compare bench
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## the first run: a real trace, then a tour
+	cargo run --release
+
+test: fmt lint doc unit outside package ## all checks of a change, as CI runs them
+
+fmt: ## is everything formatted?
+	cargo fmt --all --check
+
+lint: ## clippy, warnings denied, with all features and with none
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --package zbz-cache --no-default-features -- -D warnings
+
+doc: ## the documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
+
+unit: ## unit, integration and documentation tests
+	cargo test --workspace --all-features
+
+outside: ## the contract's program, in a crate that depends on zbz-cache alone
+	cargo run --quiet --manifest-path outside/Cargo.toml --target-dir target/outside
+
+package: ## what would be published builds
+	cargo package --workspace --all-features --allow-dirty --quiet
+
+compare: ## race rival caches on the same work; TRACES=dir adds hit ratios (minutes)
+	cargo run --release --manifest-path compare/Cargo.toml -- --markdown docs/comparison.md $(if $(TRACES),--traces "$(TRACES)")
+
+bench: ## the headline figures on this machine
+	cargo run --release -- bench

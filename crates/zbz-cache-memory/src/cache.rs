@@ -1,0 +1,196 @@
+//! The handle that users hold: cheap to clone, safe to share. Verbs that read are in
+//! `cache/read.rs`, those that write in `cache/write.rs`, those on deadlines in
+//! `cache/deadline.rs`; here is what concerns the cache as a whole.
+//!
+//! On every verb: a key that is empty or too long is [`Error::KeyEmpty`] or [`Error::KeyTooLong`],
+//! and a closed cache answers [`Error::Closed`] before anything else is judged.
+
+mod deadline;
+mod read;
+mod write;
+
+use crate::engine::Engine;
+use crate::{Builder, Cursor, Error, Lookups, Maintenance, Page, Stats};
+use std::fmt;
+use std::sync::Arc;
+
+/// A concurrent cache of byte keys and byte values, bounded in bytes.
+///
+/// A clone is another handle to the same cache and costs a counter. Dropping the last one frees
+/// everything and ends the background thread without waiting for it.
+///
+/// Keys have 1 byte to [`max_key_len`](MemoryCache::max_key_len), values 0 bytes to
+/// [`max_value_len`](MemoryCache::max_value_len).
+///
+/// ```
+/// use zbz_cache_memory::MemoryCache;
+///
+/// let cache = MemoryCache::builder().build()?;
+/// let other = cache.clone();
+/// std::thread::spawn(move || other.set(b"k", b"v", None)).join().expect("no panic")?;
+/// assert_eq!(cache.get(b"k")?, Some(b"v".to_vec()));
+/// # Ok::<(), zbz_cache_memory::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct MemoryCache {
+    engine: Arc<Engine>,
+}
+
+impl MemoryCache {
+    /// Begins building a cache.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn from_engine(engine: Arc<Engine>) -> MemoryCache {
+        MemoryCache { engine }
+    }
+
+    /// The next keys of a listing: those that begin with `prefix` (all, if it is empty) and that
+    /// `matches` says yes to.
+    ///
+    /// Start with [`Cursor::START`] and go on with [`Page::next`] until it is `None`. A key that is
+    /// present throughout the listing is met exactly once, overwritten or not; one that is absent
+    /// throughout is never met; others may be. `limit` is about how many keys a page should hold,
+    /// at least one. Writers are not held up: one part of the cache is locked at a time, and none
+    /// while `matches` runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`].
+    ///
+    /// ```
+    /// use zbz_cache_memory::{Cursor, MemoryCache};
+    ///
+    /// let cache = MemoryCache::builder().build()?;
+    /// for key in ["user:1", "user:22", "job:1"] {
+    ///     cache.set(key.as_bytes(), b"", None)?;
+    /// }
+    /// let mut keys = Vec::new();
+    /// let mut cursor = Some(Cursor::START);
+    /// while let Some(from) = cursor {
+    ///     let page = cache.scan(b"user:", from, 100, |key| key.ends_with(b"2"))?;
+    ///     keys.extend(page.keys);
+    ///     cursor = page.next;
+    /// }
+    /// assert_eq!(keys, [b"user:22"]);
+    /// # Ok::<(), zbz_cache_memory::Error>(())
+    /// ```
+    pub fn scan(
+        &self,
+        prefix: &[u8],
+        cursor: Cursor,
+        limit: usize,
+        matches: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Page, Error> {
+        self.engine.scan(prefix, cursor, limit, matches)
+    }
+
+    /// Removes every entry and answers how many live ones there were.
+    ///
+    /// Removes what was set before the call; an entry set after it returned stays; one set
+    /// meanwhile may do either. One part of the cache is locked at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`].
+    pub fn clear(&self) -> Result<u64, Error> {
+        self.engine.clear_prefix(b"")
+    }
+
+    /// Removes every entry whose key begins with `prefix` and answers how many live ones there
+    /// were. Otherwise as [`clear`](MemoryCache::clear).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`].
+    pub fn clear_prefix(&self, prefix: &[u8]) -> Result<u64, Error> {
+        self.engine.clear_prefix(prefix)
+    }
+
+    /// How many entries there are; may include expired ones that were not swept yet. Zero after
+    /// [`close`](MemoryCache::close).
+    pub fn len(&self) -> u64 {
+        self.engine.counters.keys.get()
+    }
+
+    /// Whether there are no entries at all, not even expired ones.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads the counters. Works on a closed cache too.
+    pub fn stats(&self) -> Stats {
+        self.engine.stats()
+    }
+
+    /// Adds reads that were judged elsewhere to the counters, exactly as given.
+    ///
+    /// For layers that read with [`lookup_into`](MemoryCache::lookup_into) or
+    /// [`lookup_multi`](MemoryCache::lookup_multi) and know better whether a read was a hit.
+    pub fn record_lookups(&self, lookups: Lookups) {
+        self.engine.counters.record(lookups);
+    }
+
+    /// The budget in bytes.
+    pub fn max_size(&self) -> u64 {
+        self.engine.budget.max()
+    }
+
+    /// The most bytes a new key may have: 32 KiB, or an eighth of the budget if that is less.
+    ///
+    /// A cache that was resized down still finds and removes the longer keys that it took before.
+    pub fn max_key_len(&self) -> usize {
+        self.engine.max_key_len()
+    }
+
+    /// The most bytes a value may have: a quarter of the budget.
+    pub fn max_value_len(&self) -> usize {
+        self.engine.max_value_len()
+    }
+
+    /// Changes the budget of a cache in use.
+    ///
+    /// A larger one holds at once, up to `u64::MAX`. A smaller one holds when the call returns;
+    /// until then the old one is told and kept to. An evicting cache evicts down to it; what stays
+    /// is served even if its key or value is larger than a new one might be. A rejecting cache
+    /// loses nothing that is live: it reclaims expired entries, and if that is not enough the
+    /// budget stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] below [`MIN_MAX_SIZE`](crate::MIN_MAX_SIZE); [`Error::Full`] if a
+    /// rejecting cache holds more than fits; [`Error::Closed`]. The budget is then as it was.
+    pub fn resize(&self, max_size: u64) -> Result<(), Error> {
+        self.engine.resize(max_size)
+    }
+
+    /// Sweeps expired entries now, as the background thread does from time to time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`].
+    pub fn run_maintenance(&self) -> Result<Maintenance, Error> {
+        self.engine.sweep().map(|expired| Maintenance { expired })
+    }
+
+    /// Frees every entry and ends the background thread without waiting for it. From then on every
+    /// verb of every clone answers [`Error::Closed`], and the statistics can still be read. Closing
+    /// twice is closing once.
+    pub fn close(&self) {
+        self.engine.close();
+    }
+}
+
+impl fmt::Debug for MemoryCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (memory_bytes, max_size) = self.engine.budget.used_and_max();
+        f.debug_struct("MemoryCache")
+            .field("max_size", &max_size)
+            .field("memory_bytes", &memory_bytes)
+            .field("keys", &self.len())
+            .field("when_full", &self.engine.when_full)
+            .field("closed", &self.engine.check_open().is_err())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! Where the cache gets its time: the system's monotonic clock, or one that a test moves by hand.
+//!
+//! Invariants:
+//! - Time is nanoseconds since the clock's own start, in a u64, and never goes backwards.
+//! - It never reaches `u64::MAX`, which stands for "no deadline".
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The last moment a clock can show, about 584 years after its start.
+const LAST: u64 = u64::MAX - 1;
+
+/// The time source of a cache.
+///
+/// The system clock is monotonic: setting the wall clock changes no deadline. Clones show the same
+/// time.
+///
+/// ```
+/// use std::time::Duration;
+/// use zbz_cache_memory::{Clock, MemoryCache};
+///
+/// let (clock, hand) = Clock::manual();
+/// let cache = MemoryCache::builder().clock(clock).build()?;
+/// cache.set(b"k", b"v", Some(Duration::from_secs(60)))?;
+/// hand.advance(Duration::from_secs(60));
+/// assert_eq!(cache.get(b"k")?, None);
+/// # Ok::<(), zbz_cache_memory::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Clock {
+    source: Source,
+}
+
+#[derive(Clone)]
+enum Source {
+    System(Instant),
+    Manual(Arc<AtomicU64>),
+}
+
+impl Clock {
+    /// The system's monotonic clock, started now.
+    pub fn system() -> Clock {
+        Clock { source: Source::System(Instant::now()) }
+    }
+
+    /// A clock that stands at zero until its [`ManualClock`] moves it.
+    ///
+    /// A cache built on one starts no background thread, whatever its cleanup interval: call
+    /// [`MemoryCache::run_maintenance`](crate::MemoryCache::run_maintenance) to sweep.
+    pub fn manual() -> (Clock, ManualClock) {
+        let now = Arc::new(AtomicU64::new(0));
+        (Clock { source: Source::Manual(now.clone()) }, ManualClock { now })
+    }
+
+    /// How long this clock has been running.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.now())
+    }
+
+    /// Nanoseconds since the clock's start.
+    pub(crate) fn now(&self) -> u64 {
+        match &self.source {
+            Source::System(start) => saturating_nanos(start.elapsed()),
+            // SeqCst: whoever was told that the clock moved must find it moved.
+            Source::Manual(now) => now.load(Ordering::SeqCst),
+        }
+    }
+
+    pub(crate) fn is_manual(&self) -> bool {
+        matches!(self.source, Source::Manual(_))
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Clock {
+        Clock::system()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_manual() { "manual" } else { "system" };
+        write!(f, "Clock({kind}, {:?})", self.elapsed())
+    }
+}
+
+/// The hand of a manual [`Clock`]. Clones move the same clock.
+#[derive(Clone, Debug)]
+pub struct ManualClock {
+    now: Arc<AtomicU64>,
+}
+
+impl ManualClock {
+    /// Moves the clock forward. It stops for good about 584 years after its start.
+    pub fn advance(&self, by: Duration) {
+        let step = saturating_nanos(by);
+        let mut now = self.now.load(Ordering::SeqCst);
+        loop {
+            let next = now.saturating_add(step).min(LAST);
+            match self.now.compare_exchange_weak(now, next, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return,
+                Err(moved) => now = moved,
+            }
+        }
+    }
+}
+
+fn saturating_nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(LAST).min(LAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_only_by_hand_and_saturates() {
+        let (clock, hand) = Clock::manual();
+        assert_eq!(clock.now(), 0);
+        hand.clone().advance(Duration::from_nanos(7));
+        assert_eq!(clock.elapsed(), Duration::from_nanos(7));
+        hand.advance(Duration::MAX);
+        hand.advance(Duration::MAX);
+        assert_eq!(clock.now(), LAST);
+    }
+
+    #[test]
+    fn the_system_clock_does_not_go_backwards() {
+        let clock = Clock::system();
+        let first = clock.now();
+        assert!(clock.clone().now() >= first);
+    }
+}

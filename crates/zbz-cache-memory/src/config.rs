@@ -1,0 +1,136 @@
+//! The builder: every choice made once, checked before anything is built.
+
+use crate::engine::Engine;
+use crate::{Clock, Error, MemoryCache, maintenance};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The smallest budget a cache takes, in bytes.
+pub const MIN_MAX_SIZE: u64 = 65_536;
+
+/// The budget of a cache that was told none, in bytes: 100 MiB.
+pub const DEFAULT_MAX_SIZE: u64 = 104_857_600;
+
+const DEFAULT_CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What a write does that finds no room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Evicts the least valuable entries until it fits.
+    #[default]
+    Evict,
+    /// Refuses with [`Error::Full`] and changes nothing. Entries whose time has passed are
+    /// reclaimed first, and an overwrite that fits in place of its old value succeeds.
+    Reject,
+}
+
+/// Builds a [`MemoryCache`].
+///
+/// ```
+/// use std::time::Duration;
+/// use zbz_cache_memory::{MemoryCache, WhenFull};
+///
+/// let cache = MemoryCache::builder()
+///     .max_size(8 * 1024 * 1024)
+///     .cleanup_interval(Duration::from_secs(5))
+///     .when_full(WhenFull::Reject)
+///     .build()?;
+/// assert_eq!(cache.max_size(), 8 * 1024 * 1024);
+/// # Ok::<(), zbz_cache_memory::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    pub(crate) max_size: u64,
+    pub(crate) cleanup_interval: Duration,
+    pub(crate) when_full: WhenFull,
+    pub(crate) clock: Clock,
+}
+
+impl Builder {
+    /// The defaults: 100 MiB, a sweep every minute, evicting, the system's clock.
+    pub fn new() -> Builder {
+        Builder {
+            max_size: DEFAULT_MAX_SIZE,
+            cleanup_interval: DEFAULT_CLEANUP_INTERVAL,
+            when_full: WhenFull::default(),
+            clock: Clock::system(),
+        }
+    }
+
+    /// The whole memory of the cache, in bytes: keys, values and what it takes to hold them. At
+    /// least [`MIN_MAX_SIZE`].
+    pub fn max_size(self, bytes: u64) -> Builder {
+        Builder { max_size: bytes, ..self }
+    }
+
+    /// How often a background thread sweeps expired entries. Zero: no thread; call
+    /// [`MemoryCache::run_maintenance`] instead, or let room be made when it is needed.
+    ///
+    /// Reads never depend on it: an expired entry is not returned whether it was swept or not.
+    pub fn cleanup_interval(self, interval: Duration) -> Builder {
+        Builder { cleanup_interval: interval, ..self }
+    }
+
+    /// What a write does that finds no room.
+    pub fn when_full(self, when_full: WhenFull) -> Builder {
+        Builder { when_full, ..self }
+    }
+
+    /// Where the cache gets its time. With a manual clock no background thread is started.
+    pub fn clock(self, clock: Clock) -> Builder {
+        Builder { clock, ..self }
+    }
+
+    /// Builds the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if `max_size` is below [`MIN_MAX_SIZE`], or if the system gives no
+    /// background thread.
+    pub fn build(self) -> Result<MemoryCache, Error> {
+        check_max_size(self.max_size)?;
+        let engine = Arc::new(Engine::new(&self));
+        if !self.cleanup_interval.is_zero() && !self.clock.is_manual() {
+            maintenance::start(&engine, self.cleanup_interval)?;
+        }
+        Ok(MemoryCache::from_engine(engine))
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::new()
+    }
+}
+
+pub(crate) fn check_max_size(max_size: u64) -> Result<(), Error> {
+    if max_size >= MIN_MAX_SIZE {
+        return Ok(());
+    }
+    Err(Error::Config {
+        option: "max_size",
+        got: format!("{max_size} bytes"),
+        takes: format!("at least {MIN_MAX_SIZE} bytes"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_below_the_minimum_is_refused_by_name() {
+        let error = Builder::new().max_size(65_535).build().unwrap_err();
+        assert_eq!(error.to_string(), "option `max_size` got 65535 bytes; it takes at least 65536 bytes");
+        assert!(Builder::new().max_size(MIN_MAX_SIZE).build().is_ok());
+        assert!(Builder::new().max_size(u64::MAX).build().is_ok());
+    }
+
+    #[test]
+    fn an_interval_without_end_is_taken() {
+        let cache = Builder::new().cleanup_interval(Duration::MAX).build().unwrap();
+        cache.set(b"k", b"v", None).unwrap();
+        assert!(cache.exists(b"k").unwrap());
+    }
+}

@@ -1,0 +1,209 @@
+//! What happens when there is no room: evicting, rejecting, values too large, resizing.
+
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
+use std::time::Duration;
+use zbz_cache_memory::{
+    Clock, Condition, Error, MIN_MAX_SIZE, ManualClock, MemoryCache, SetOptions, SetOutcome, WhenFull,
+};
+
+fn cache(max_size: u64, when_full: WhenFull) -> (MemoryCache, ManualClock) {
+    let (clock, hand) = Clock::manual();
+    let builder = MemoryCache::builder().max_size(max_size).when_full(when_full).clock(clock);
+    (builder.build().unwrap(), hand)
+}
+
+/// Sets entries of `value_len` bytes until one is refused; answers how many were stored.
+fn fill(cache: &MemoryCache, value_len: usize, ttl: Option<Duration>) -> u32 {
+    let value = vec![7; value_len];
+    (0..).find(|n: &u32| cache.set(&n.to_be_bytes(), &value, ttl).is_err()).unwrap()
+}
+
+fn assert_balanced(cache: &MemoryCache) {
+    let stats = cache.stats();
+    let out = stats.deletes + stats.evictions + stats.expirations;
+    assert_eq!(stats.sets - stats.replaced, stats.keys + out, "{stats:?}");
+    assert!(stats.memory_bytes <= stats.max_bytes, "{stats:?}");
+}
+
+#[test]
+fn an_evicting_cache_keeps_within_its_budget_and_takes_every_write() {
+    let (cache, _hand) = cache(MIN_MAX_SIZE, WhenFull::Evict);
+    for n in 0..20_000u32 {
+        let value = n.to_be_bytes().repeat(1 + n as usize % 300);
+        cache.set(&n.to_be_bytes(), &value, None).unwrap();
+        assert_eq!(cache.get(&n.to_be_bytes()).unwrap(), Some(value), "the newest is kept");
+        let stats = cache.stats();
+        assert!(stats.memory_bytes <= MIN_MAX_SIZE && stats.payload_bytes < stats.memory_bytes);
+    }
+    assert!(cache.stats().evictions > 0 && cache.len() > 1);
+    assert_eq!(cache.stats().rejections, 0);
+    assert_balanced(&cache);
+}
+
+#[test]
+fn an_entry_in_use_outlives_those_that_are_not() {
+    let (cache, _hand) = cache(1 << 20, WhenFull::Evict);
+    cache.set(b"hot", b"v", None).unwrap();
+    for n in 0..100_000u32 {
+        cache.set(&n.to_be_bytes(), &[0; 100], None).unwrap();
+        assert!(cache.get(b"hot").unwrap().is_some(), "after {n}");
+    }
+}
+
+#[test]
+fn the_largest_key_and_value_fit_the_smallest_cache() {
+    for when_full in [WhenFull::Evict, WhenFull::Reject] {
+        let (cache, _hand) = cache(MIN_MAX_SIZE, when_full);
+        let key = vec![b'k'; cache.max_key_len()];
+        let value = vec![b'v'; cache.max_value_len()];
+        assert_eq!((key.len(), value.len()), (8192, 16384));
+        cache.set(&key, &value, None).unwrap();
+        cache.set(&key, &value, None).unwrap();
+        assert_eq!(cache.get(&key).unwrap(), Some(value));
+    }
+}
+
+#[test]
+fn a_value_too_large_takes_the_old_one_with_it() {
+    for when_full in [WhenFull::Evict, WhenFull::Reject] {
+        let (cache, _hand) = cache(MIN_MAX_SIZE, when_full);
+        let max = cache.max_value_len();
+        let large = vec![0; max + 1];
+        cache.set(b"k", b"old", None).unwrap();
+        let refused = Err(Error::TooLarge { len: max + 1, max });
+        assert_eq!(cache.set(b"k", &large, None), refused);
+        assert_eq!(cache.get(b"k").unwrap(), None);
+        assert_eq!(cache.set(b"k", &large, Some(Duration::ZERO)), refused);
+        let stats = cache.stats();
+        assert_eq!((stats.sets, stats.deletes, stats.rejections), (1, 1, 2));
+        assert_balanced(&cache);
+    }
+}
+
+#[test]
+fn a_full_rejecting_cache_refuses_and_changes_nothing() {
+    let (cache, _hand) = cache(MIN_MAX_SIZE, WhenFull::Reject);
+    let stored = fill(&cache, 1000, None);
+    assert!(stored > 10);
+    let before = cache.stats();
+    assert_eq!(cache.set(b"new", &[0; 1000], None), Err(Error::Full));
+    assert_eq!(cache.set(&0u32.to_be_bytes(), &[0; 5000], None), Err(Error::Full));
+    let only_new = SetOptions::new(None).with_condition(Condition::Absent);
+    assert_eq!(cache.set_with(b"new", &[0; 1000], &only_new), Err(Error::Full));
+    for n in 0..stored {
+        assert_eq!(cache.get(&n.to_be_bytes()).unwrap().unwrap(), [7; 1000]);
+    }
+    let after = cache.stats();
+    assert_eq!(after.rejections, before.rejections + 3);
+    assert_eq!((after.sets, after.evictions, after.keys), (before.sets, 0, before.keys));
+    assert_eq!(after.memory_bytes, before.memory_bytes);
+    assert_balanced(&cache);
+}
+
+#[test]
+fn an_overwrite_that_fits_in_place_of_the_old_value_is_taken() {
+    let (cache, _hand) = cache(MIN_MAX_SIZE, WhenFull::Reject);
+    fill(&cache, 1000, None);
+    let key = 3u32.to_be_bytes();
+    cache.set(&key, &[1; 1000], None).unwrap();
+    cache.set(&key, &[2; 10], None).unwrap();
+    cache.set(&key, &[3; 1000], None).unwrap();
+    assert_eq!(cache.get(&key).unwrap().unwrap(), [3; 1000]);
+    cache.set(b"gone at once", &[0; 1000], Some(Duration::ZERO)).unwrap();
+    assert!(cache.delete(&key).unwrap());
+    cache.set(b"new", &[4; 1000], None).unwrap();
+    assert_balanced(&cache);
+}
+
+#[test]
+fn a_rejecting_cache_reclaims_what_has_expired_before_it_refuses() {
+    let (cache, hand) = cache(MIN_MAX_SIZE, WhenFull::Reject);
+    let stored = fill(&cache, 1000, Some(Duration::from_secs(1)));
+    hand.advance(Duration::from_secs(1));
+    assert_eq!(fill(&cache, 1000, None), stored);
+    assert_eq!(cache.stats().expirations, u64::from(stored));
+    assert_balanced(&cache);
+}
+
+#[test]
+fn adding_to_a_number_in_a_full_rejecting_cache_refuses_only_what_does_not_fit() {
+    let (cache, _hand) = cache(MIN_MAX_SIZE, WhenFull::Reject);
+    cache.set(b"n", b"1", None).unwrap();
+    fill(&cache, 1000, None);
+    while cache.add(&cache.len().to_be_bytes(), 0, None).is_ok() {}
+    assert_eq!(cache.add(b"n", 1, None), Ok(2));
+    let rejected = cache.stats().rejections;
+    assert_eq!(cache.add(b"other", 1, None), Err(Error::Full));
+    assert_eq!(cache.stats().rejections, rejected + 1);
+}
+
+#[test]
+fn an_evicting_cache_shrinks_to_what_it_is_told() {
+    let (cache, _hand) = cache(1 << 20, WhenFull::Evict);
+    for n in 0..5000u32 {
+        cache.set(&n.to_be_bytes(), &[7; 100], None).unwrap();
+    }
+    cache.resize(MIN_MAX_SIZE).unwrap();
+    assert_eq!(cache.max_size(), MIN_MAX_SIZE);
+    assert!(cache.stats().memory_bytes <= MIN_MAX_SIZE);
+    assert!(!cache.is_empty());
+    assert_balanced(&cache);
+    cache.resize(u64::MAX).unwrap();
+    let before = cache.stats().evictions;
+    for n in 0..5000u32 {
+        cache.set(&n.to_be_bytes(), &[7; 100], None).unwrap();
+    }
+    assert_eq!((cache.len(), cache.stats().evictions), (5000, before));
+    cache.resize(MIN_MAX_SIZE).unwrap();
+    assert_balanced(&cache);
+}
+
+#[test]
+fn a_rejecting_cache_does_not_shrink_below_what_is_live() {
+    let (cache, hand) = cache(1 << 20, WhenFull::Reject);
+    let stored = fill(&cache, 1000, Some(Duration::from_secs(1)));
+    assert_eq!(cache.resize(MIN_MAX_SIZE), Err(Error::Full));
+    assert_eq!((cache.max_size(), cache.len()), (1 << 20, u64::from(stored)));
+    hand.advance(Duration::from_secs(1));
+    cache.resize(MIN_MAX_SIZE).unwrap();
+    assert_eq!((cache.max_size(), cache.len()), (MIN_MAX_SIZE, 0));
+    assert!(fill(&cache, 1000, None) < stored);
+    assert_balanced(&cache);
+}
+
+#[test]
+fn keys_taken_under_a_larger_budget_stay_reachable() {
+    let (cache, _hand) = cache(1 << 20, WhenFull::Reject);
+    let key = vec![b'k'; 20_000];
+    cache.set(&key, b"v", None).unwrap();
+    cache.resize(MIN_MAX_SIZE).unwrap();
+    assert_eq!(cache.get(&key).unwrap().unwrap(), b"v");
+    let refused = Err(Error::KeyTooLong { len: 20_000, max: 8192 });
+    assert_eq!(cache.set(&key, b"w", None), refused);
+    assert!(cache.delete(&key).unwrap());
+}
+
+#[test]
+fn a_size_below_the_minimum_is_refused_and_changes_nothing() {
+    let (cache, _hand) = cache(1 << 20, WhenFull::Evict);
+    let error = cache.resize(MIN_MAX_SIZE - 1).unwrap_err();
+    assert!(matches!(error, Error::Config { option: "max_size", .. }), "{error:?}");
+    assert_eq!(cache.max_size(), 1 << 20);
+    assert!(matches!(
+        MemoryCache::builder().max_size(0).build(),
+        Err(Error::Config { option: "max_size", .. })
+    ));
+}
+
+#[test]
+fn a_conditional_write_into_a_full_cache_is_judged_and_stored() {
+    let (cache, _hand) = cache(MIN_MAX_SIZE, WhenFull::Evict);
+    for n in 0..500u32 {
+        let even = || n % 2 == 0;
+        let options = SetOptions::new(None).with_condition(Condition::If(&even));
+        let outcome = cache.set_with(&n.to_be_bytes(), &[0; 1000], &options).unwrap();
+        assert_eq!(outcome == SetOutcome::Stored, even());
+    }
+    assert_balanced(&cache);
+}

@@ -1,0 +1,123 @@
+//! [`BlockingCache`]: the verbs of [`Cache`] without async.
+
+use std::any::Any;
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::cache::{Cache, NamePage};
+use crate::error::Result;
+use crate::provider::Cursor;
+use crate::reply::block_on;
+use crate::stats::Stats;
+use crate::ttl::{Ttl, TtlState};
+
+/// The same typed cache for code without async: each verb means, promises and fails as the one of
+/// [`Cache`] does, on the calling thread, which sleeps where it has to wait.
+///
+/// On the memory provider nothing ever waits, so it may be used anywhere. With a provider across
+/// a network do not call it on an async executor's own threads.
+///
+/// ```
+/// use zbz_cache::{Contract, Ttl, options};
+///
+/// let provider = zbz_cache::new_provider("memory", options! {})?;
+/// let names = Contract::<String>::new("names", provider)?.cache().blocking();
+/// names.set("1", &"Ann".to_owned(), Ttl::Never)?;
+/// assert_eq!(names.get("1")?.as_deref(), Some("Ann"));
+/// # Ok::<(), zbz_cache::Error>(())
+/// ```
+pub struct BlockingCache<T> {
+    cache: Cache<T>,
+}
+
+/// Verbs whose arguments go to the async one as they are.
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $verb:ident($($arg:ident: $type:ty),*) -> $answer:ty;)+) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        ///
+        #[doc = concat!("As [`Cache::", stringify!($verb), "`].")]
+        #[inline]
+        pub fn $verb(&self, $($arg: $type),*) -> Result<$answer> {
+            block_on(self.cache.$verb($($arg),*))
+        }
+    )+};
+}
+
+impl<T: 'static> BlockingCache<T> {
+    pub(crate) fn new(cache: Cache<T>) -> Self {
+        BlockingCache { cache }
+    }
+
+    verbs! {
+        /// The value of `name`.
+        get(name: &str) -> Option<T>;
+        /// Stores a value.
+        set(name: &str, value: &T, ttl: impl Into<Ttl>) -> ();
+        /// Removes `name`; true if it was there.
+        delete(name: &str) -> bool;
+        /// Whether `name` is there.
+        exists(name: &str) -> bool;
+        /// What is left of the entry's time.
+        ttl(name: &str) -> TtlState;
+        /// Gives the entry a new deadline; true if it was there.
+        expire(name: &str, ttl: impl Into<Ttl>) -> bool;
+        /// Takes the entry's deadline away; true if it was there.
+        persist(name: &str) -> bool;
+        /// The values of those of `names` that are there, by name.
+        get_multi(names: impl IntoIterator<Item: AsRef<str>>) -> HashMap<String, T>;
+        /// The values of `names` in their order.
+        get_each(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<Option<T>>;
+        /// Removes many; answers how many were there.
+        delete_multi(names: impl IntoIterator<Item: AsRef<str>>) -> u64;
+        /// The names that match `pattern`.
+        keys(pattern: &str) -> Vec<String>;
+        /// One page of the names that match `pattern`.
+        keys_page(pattern: &str, cursor: Option<&Cursor>) -> NamePage;
+        /// Removes every entry of this namespace.
+        clear() -> ();
+        /// What the whole provider counted.
+        stats() -> Stats;
+    }
+
+    /// Stores many values with one deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::set_multi`].
+    pub fn set_multi<K, V>(
+        &self,
+        entries: impl IntoIterator<Item = (K, V)>,
+        ttl: impl Into<Ttl>,
+    ) -> Result<()>
+    where
+        K: AsRef<str>,
+        V: Borrow<T>,
+    {
+        block_on(self.cache.set_multi(entries, ttl))
+    }
+
+    /// The native client underneath, as [`Cache::native`].
+    pub fn native<N: Any>(&self) -> Option<&N> {
+        self.cache.native()
+    }
+
+    /// The async one.
+    pub fn cache(&self) -> &Cache<T> {
+        &self.cache
+    }
+}
+
+impl<T> Clone for BlockingCache<T> {
+    fn clone(&self) -> Self {
+        BlockingCache { cache: self.cache.clone() }
+    }
+}
+
+impl<T> fmt::Debug for BlockingCache<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BlockingCache").field(&self.cache).finish()
+    }
+}

@@ -1,0 +1,392 @@
+//! [`Cache`]: the typed handle, and all its verbs.
+//!
+//! Each verb is three steps: what needs `T` or the caller's arguments happens at the call, the
+//! provider's verb when the future is first polled, decoding when the provider has answered. No
+//! value of `T` lives across a wait, so the futures are `Send` whatever `T` is.
+
+use std::any::Any;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::blocking::BlockingCache;
+use crate::contract::{Contract, Parts};
+use crate::error::{Error, Result};
+use crate::glob::Pattern;
+use crate::handle::ProviderHandle;
+use crate::provider::{Cursor, Lookups, Page, Provider, Read, SetOptions};
+use crate::reply::Reply;
+use crate::scratch;
+use crate::stats::Stats;
+use crate::ttl::{Ttl, TtlState};
+
+mod batch;
+
+use batch::{Names, Values};
+
+/// A typed cache: one namespace of one provider. Cheap to clone, and `Send` and `Sync` whatever
+/// `T` is.
+///
+/// No future of it does anything before it is polled; each may be dropped at any point, and what
+/// it was doing is then done or not, never half. On the memory provider every one is ready at its
+/// first poll. Any verb answers `Closed` once the provider was closed, and with a provider across
+/// a network `Timeout` or `Unavailable`; `# Errors` names only what comes besides.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
+/// use std::time::Duration;
+/// use zbz_cache::{Contract, options};
+///
+/// let provider = zbz_cache::new_provider("memory", options! {})?;
+/// let names = Contract::<String>::new("names", provider)?.cache();
+/// names.set("1", &"Ann".to_owned(), Duration::from_secs(60)).await?;
+/// assert_eq!(names.get("1").await?.as_deref(), Some("Ann"));
+/// # Ok(()) }
+/// ```
+pub struct Cache<T> {
+    shared: Arc<Shared<T>>,
+}
+
+struct Shared<T> {
+    /// The same as the handle's, one step nearer.
+    provider: Arc<dyn Provider>,
+    parts: Parts<T>,
+}
+
+/// Some names of a listing, and where it goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NamePage {
+    /// Names without the namespace, in no order.
+    pub names: Vec<String>,
+    /// What gives the next page; `None` after the last one.
+    pub next: Option<Cursor>,
+}
+
+impl<T: 'static> Cache<T> {
+    pub(crate) fn new(contract: Contract<T>) -> Self {
+        let parts = contract.parts;
+        Cache { shared: Arc::new(Shared { provider: Arc::clone(parts.handle.provider()), parts }) }
+    }
+
+    /// The value of `name`; `None` if it is not there, its time has passed, or its bytes do not
+    /// decode (then it is counted as such). A hit is exactly the value that was set.
+    ///
+    /// In memory it allocates nothing but what `T` needs, for values to 64 KiB and keys to 256
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`.
+    pub fn get(&self, name: &str) -> impl Future<Output = Result<Option<T>>> + Send {
+        let shared = &*self.shared;
+        async move {
+            let read = shared.start(name, |provider, key| provider.get(key, scratch::take())).await;
+            shared.finish_read(read.map_err(|error| shared.named(error, "get"))?)
+        }
+    }
+
+    /// Stores a value for `ttl` from the moment of the write: a `Duration`, [`Ttl::Never`] or
+    /// [`Ttl::Default`]. Zero leaves the entry absent.
+    ///
+    /// # Errors
+    ///
+    /// `TooLarge`: more than the provider can ever hold; the old value is gone. `InvalidKey`,
+    /// `Codec`, `Full` (told to reject, not evict): nothing was changed. `Timeout` and
+    /// `Unavailable`: the outcome is unknown.
+    pub fn set(&self, name: &str, value: &T, ttl: impl Into<Ttl>) -> impl Future<Output = Result<()>> + Send {
+        let shared = &*self.shared;
+        let encoded = shared.encode(value);
+        let ttl = ttl.into().or(shared.parts.default_ttl);
+        async move {
+            let outcome = match encoded {
+                Err(error) => Err(error),
+                Ok(value) => {
+                    let stored = shared
+                        .start(name, |provider, key| provider.set(key, &value, SetOptions::new(ttl)))
+                        .await;
+                    scratch::give(value);
+                    stored
+                }
+            };
+            outcome.map(drop).map_err(|error| shared.named(error, "set"))
+        }
+    }
+
+    /// Removes `name`; true if it was there.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`.
+    pub fn delete(&self, name: &str) -> impl Future<Output = Result<bool>> + Send {
+        self.verb("delete", name, |provider, key| provider.delete(key))
+    }
+
+    /// Whether `name` is there. Counts no lookup.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`.
+    pub fn exists(&self, name: &str) -> impl Future<Output = Result<bool>> + Send {
+        self.verb("exists", name, |provider, key| provider.exists(key))
+    }
+
+    /// What is left of the entry's time. Counts no lookup.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`.
+    pub fn ttl(&self, name: &str) -> impl Future<Output = Result<TtlState>> + Send {
+        self.verb("ttl", name, |provider, key| provider.ttl(key))
+    }
+
+    /// Gives the entry a new deadline, `ttl` from now; true if it was there. Zero deletes it.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`.
+    pub fn expire(&self, name: &str, ttl: impl Into<Ttl>) -> impl Future<Output = Result<bool>> + Send {
+        let ttl = ttl.into().or(self.shared.parts.default_ttl);
+        self.verb("expire", name, move |provider, key| provider.expire(key, ttl))
+    }
+
+    /// Takes the entry's deadline away; true if it was there.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`.
+    pub fn persist(&self, name: &str) -> impl Future<Output = Result<bool>> + Send {
+        self.verb("persist", name, |provider, key| provider.expire(key, Ttl::Never))
+    }
+
+    /// The values of those of `names` that are there, by name. Not atomic.
+    ///
+    /// # Errors
+    ///
+    /// If some names fail (`InvalidKey`, a part of the provider that cannot be reached):
+    /// [`Error::batch_outcome`] tells which.
+    pub fn get_multi<I>(&self, names: I) -> impl Future<Output = Result<HashMap<String, T>>> + Send
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let (shared, names) = (&*self.shared, Names::new(&self.shared.parts.namespace, names));
+        async move {
+            let batch = shared.read_batch(&names).await?;
+            let values = shared.decode_batch(&batch);
+            let pairs = names.into_names().zip(values);
+            Ok(pairs.filter_map(|(name, value)| Some((name, value?))).collect())
+        }
+    }
+
+    /// The values of `names` in their order, `None` where there is none. Not atomic.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_multi`](Cache::get_multi).
+    pub fn get_each<I>(&self, names: I) -> impl Future<Output = Result<Vec<Option<T>>>> + Send
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let (shared, names) = (&*self.shared, Names::new(&self.shared.parts.namespace, names));
+        async move {
+            let batch = shared.read_batch(&names).await?;
+            Ok(shared.decode_batch(&batch).collect())
+        }
+    }
+
+    /// Stores many values with one deadline. Not atomic: every entry is tried, and the last of
+    /// two equal names wins.
+    ///
+    /// # Errors
+    ///
+    /// If some entries fail, for the reasons that [`set`](Cache::set) has:
+    /// [`Error::batch_outcome`] tells what was done and what failed, by name.
+    pub fn set_multi<I, K, V>(
+        &self,
+        entries: I,
+        ttl: impl Into<Ttl>,
+    ) -> impl Future<Output = Result<()>> + Send
+    where
+        I: IntoIterator<Item = (K, V)>,
+        K: AsRef<str>,
+        V: Borrow<T>,
+    {
+        let shared = &*self.shared;
+        let values = Values::new(&shared.parts.namespace, &shared.parts.codec, entries);
+        let ttl = ttl.into().or(shared.parts.default_ttl);
+        async move {
+            let stored = values.start(&*shared.provider, ttl).await;
+            values.finish(stored).map_err(|error| shared.named(error, "set_multi"))
+        }
+    }
+
+    /// Removes many; answers how many were there. Not atomic.
+    ///
+    /// # Errors
+    ///
+    /// If some names fail: [`Error::batch_outcome`] tells which.
+    pub fn delete_multi<I>(&self, names: I) -> impl Future<Output = Result<u64>> + Send
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let (shared, names) = (&*self.shared, Names::new(&self.shared.parts.namespace, names));
+        async move {
+            let deleted = names.start(|keys| shared.provider.delete_multi(keys)).await;
+            let deleted = deleted.map_err(|error| shared.named(error, "delete_multi"))?;
+            names.finish(&deleted.failed).map_err(|error| shared.named(error, "delete_multi"))?;
+            Ok(deleted.count)
+        }
+    }
+
+    /// The names that match `pattern`, without the namespace, in no order. See [`Pattern`].
+    ///
+    /// In memory a name that is there throughout is listed exactly once; one that is absent
+    /// throughout never.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidPattern`.
+    pub async fn keys(&self, pattern: &str) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.keys_page(pattern, cursor.as_ref()).await?;
+            names.extend(page.names);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        if !self.shared.provider.capabilities().exact_listing {
+            let seen: HashSet<String> = names.drain(..).collect();
+            names.extend(seen);
+        }
+        Ok(names)
+    }
+
+    /// One page of [`keys`](Cache::keys), for listings that should not be held in memory: the
+    /// first one for no cursor. A page may be empty though others follow.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidPattern`.
+    pub async fn keys_page(&self, pattern: &str, cursor: Option<&Cursor>) -> Result<NamePage> {
+        let shared = &*self.shared;
+        let pattern = Pattern::new(pattern).map_err(|error| shared.named(error, "keys"))?;
+        let namespace = &shared.parts.namespace;
+        let prefix = [namespace.prefix(), pattern.literal_prefix().as_bytes()].concat();
+        let page = shared.provider.scan(&prefix, cursor).await;
+        let Page { keys, next } = page.map_err(|error| shared.named(error, "keys"))?;
+        let names = keys.iter().filter_map(|key| namespace.strip(key));
+        let names = names.filter(|name| pattern.matches(name)).map(str::to_owned).collect();
+        Ok(NamePage { names, next })
+    }
+
+    /// Removes every entry of this namespace that was set before the call, and no other's.
+    ///
+    /// # Errors
+    ///
+    /// None of its own.
+    pub async fn clear(&self) -> Result<()> {
+        let shared = &*self.shared;
+        let cleared = shared.provider.clear(shared.parts.namespace.prefix()).await;
+        cleared.map_err(|error| shared.named(error, "clear"))
+    }
+
+    /// What the whole provider counted, over all namespaces.
+    ///
+    /// # Errors
+    ///
+    /// None of its own.
+    pub async fn stats(&self) -> Result<Stats> {
+        self.shared.parts.handle.stats().await
+    }
+
+    /// The native client underneath, if it is an `N`: [`MemoryCache`](crate::MemoryCache) for
+    /// "memory".
+    pub fn native<N: Any>(&self) -> Option<&N> {
+        self.shared.parts.handle.native()
+    }
+
+    /// The same verbs without async.
+    pub fn blocking(&self) -> BlockingCache<T> {
+        BlockingCache::new(self.clone())
+    }
+
+    /// The name of its contract.
+    pub fn name(&self) -> &str {
+        &self.shared.parts.name
+    }
+
+    /// The handle of its provider.
+    pub fn handle(&self) -> &ProviderHandle {
+        &self.shared.parts.handle
+    }
+
+    /// A verb on one key that neither encodes nor decodes.
+    fn verb<'a, R: Send>(
+        &'a self,
+        operation: &'static str,
+        name: &str,
+        begin: impl FnOnce(&'a dyn Provider, &[u8]) -> Reply<'a, R> + Send,
+    ) -> impl Future<Output = Result<R>> + Send {
+        let shared = &*self.shared;
+        async move { shared.start(name, begin).await.map_err(|error| shared.named(error, operation)) }
+    }
+}
+
+impl<T: 'static> Shared<T> {
+    /// Joins the key and begins the provider's verb; an invalid key is its answer.
+    #[inline]
+    fn start<'a, R>(
+        &'a self,
+        name: &str,
+        begin: impl FnOnce(&'a dyn Provider, &[u8]) -> Reply<'a, R>,
+    ) -> Reply<'a, R> {
+        let begun = self.parts.namespace.with_key(name, |key| begin(&*self.provider, key));
+        begun.unwrap_or_else(|error| Reply::ready(Err(error)))
+    }
+
+    fn finish_read(&self, read: Read) -> Result<Option<T>> {
+        let value = read.found.and_then(|_| self.parts.codec.decode(&read.buffer));
+        self.provider.record_lookups(match (&value, read.found) {
+            (Some(_), _) => Lookups::HIT,
+            (None, Some(_)) => Lookups::UNDECODABLE,
+            (None, None) => Lookups::MISS,
+        });
+        scratch::give(read.buffer);
+        Ok(value)
+    }
+
+    fn encode(&self, value: &T) -> Result<Vec<u8>> {
+        let mut bytes = scratch::take();
+        self.parts.codec.encode(value, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    #[cold]
+    fn named(&self, error: Error, operation: &'static str) -> Error {
+        self.parts.handle.name_error(error, operation)
+    }
+}
+
+impl<T> Clone for Cache<T> {
+    fn clone(&self) -> Self {
+        Cache { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<T> fmt::Debug for Cache<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = &self.shared.parts;
+        f.debug_struct("Cache")
+            .field("name", &parts.name)
+            .field("provider", &parts.handle)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! [`Contract`]: what is agreed about one namespace: its name, its provider, how values become
+//! bytes, and how long they live.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cache::Cache;
+use crate::codec::{Bare, Codec, Decimal, Framed, MessagePack, Raw};
+use crate::error::Result;
+use crate::handle::{Binding, ProviderHandle};
+use crate::key::Namespace;
+use crate::ttl::Ttl;
+
+/// An agreement about the values of one namespace, from which [`cache`](Contract::cache) makes
+/// the typed handle that callers use.
+///
+/// One provider may be opened any number of times under one name with the same type and codec.
+///
+/// ```
+/// use std::time::Duration;
+/// use zbz_cache::{Contract, options};
+///
+/// let provider = zbz_cache::new_provider("memory", options! {})?;
+/// let scores = Contract::<Vec<u32>>::new("scores", provider)?
+///     .default_ttl(Duration::from_secs(600))
+///     .schema(2)?
+///     .cache();
+/// assert_eq!(scores.blocking().get("today")?, None);
+/// # Ok::<(), zbz_cache::Error>(())
+/// ```
+pub struct Contract<T> {
+    pub(crate) parts: Parts<T>,
+}
+
+/// What is agreed; a cache takes it over whole.
+pub(crate) struct Parts<T> {
+    pub(crate) name: String,
+    pub(crate) handle: ProviderHandle,
+    pub(crate) namespace: Namespace,
+    pub(crate) codec: Framed<T>,
+    pub(crate) default_ttl: Ttl,
+    /// While it lives, no contract with another type or codec opens under this name.
+    _binding: Arc<Binding>,
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> Contract<T> {
+    /// A contract whose values are encoded by the default codec, [`MessagePack`].
+    ///
+    /// # Errors
+    ///
+    /// `Config`: the name is empty or too long, or is open on this provider with another type or
+    /// codec.
+    pub fn new(name: &str, provider: ProviderHandle) -> Result<Self> {
+        Contract::with_codec(name, provider, MessagePack)
+    }
+}
+
+impl<T: 'static> Contract<T> {
+    /// A contract with a codec of one's choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Contract::new).
+    pub fn with_codec<C: Codec<T>>(name: &str, provider: ProviderHandle, codec: C) -> Result<Self> {
+        Contract::open::<C>(name, provider, Framed::with_header(codec, 0))
+    }
+
+    fn open<C: Codec<T>>(name: &str, handle: ProviderHandle, codec: Framed<T>) -> Result<Self> {
+        let limits = handle.provider().limits();
+        let namespace = Namespace::new(name, limits).map_err(|error| handle.name_error(error, "contract"))?;
+        let binding = handle.bind::<T, C>(name)?;
+        let name = name.to_owned();
+        let parts = Parts { name, handle, namespace, codec, default_ttl: Ttl::Default, _binding: binding };
+        Ok(Contract { parts })
+    }
+
+    /// The deadline of values that are set with [`Ttl::Default`]; without it the provider's.
+    #[must_use]
+    pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.parts.default_ttl = ttl.into();
+        self
+    }
+
+    /// The number of the values' shape, 0 unless set. Values stored under another number are
+    /// misses, so raise it when a change of the type would make old values wrong.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: raw contracts and counters have no place for it.
+    pub fn schema(mut self, schema: u16) -> Result<Self> {
+        let set = self.parts.codec.set_schema(schema);
+        set.map_err(|error| self.parts.handle.name_error(error, "contract"))?;
+        Ok(self)
+    }
+
+    /// Its name, which is the namespace of its keys.
+    pub fn name(&self) -> &str {
+        &self.parts.name
+    }
+
+    /// The typed handle.
+    #[must_use]
+    pub fn cache(self) -> Cache<T> {
+        Cache::new(self)
+    }
+}
+
+impl<T: Raw> Contract<T> {
+    /// A contract about bytes as they are, with no codec and no header: `Bytes`, `Vec<u8>` or
+    /// `String`.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Contract::new).
+    pub fn raw(name: &str, provider: ProviderHandle) -> Result<Self> {
+        Contract::open::<Bare>(name, provider, Framed::bare(Bare))
+    }
+}
+
+impl Contract<i64> {
+    /// A contract about counters, stored as bare decimals.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Contract::new).
+    pub fn counter(name: &str, provider: ProviderHandle) -> Result<Self> {
+        Contract::open::<Decimal>(name, provider, Framed::bare(Decimal))
+    }
+}
+
+impl<T> fmt::Debug for Contract<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contract")
+            .field("name", &self.parts.name)
+            .field("provider", &self.parts.handle)
+            .finish_non_exhaustive()
+    }
+}

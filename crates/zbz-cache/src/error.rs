@@ -1,0 +1,283 @@
+//! The one error of this crate: a kind to match on, and the words to act on.
+//!
+//! Messages are lower case, say what to do next where something can be done, and never print a
+//! whole key, a value or a secret. An error is one pointer wide and cheap to clone, so that the
+//! outcome of one piece of work can be handed to every caller that waited for it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as a value to match on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An option, a name or a combination of them is wrong; found at construction.
+    Config,
+    /// No provider of that name is registered.
+    UnknownProvider,
+    /// The key is empty or too long. Nothing was changed.
+    InvalidKey,
+    /// The glob pattern is malformed or too long. Nothing was listed.
+    InvalidPattern,
+    /// The value is larger than the provider can ever hold. The old value of the key is gone.
+    TooLarge,
+    /// The cache is full and was told to reject rather than evict. Nothing was changed.
+    Full,
+    /// The value could not be encoded. Nothing was changed.
+    Codec,
+    /// The stored bytes are not what the verb works on (a counter that holds no number, or one
+    /// that would overflow). Nothing was changed.
+    InvalidValue,
+    /// The provider does not have this verb; see [`Capabilities`](crate::provider::Capabilities).
+    Unsupported,
+    /// The provider cannot be reached. Whether a write took effect is unknown unless the message
+    /// says so.
+    Unavailable,
+    /// No answer within the deadline. Whether a write took effect is unknown.
+    Timeout,
+    /// The provider was closed.
+    Closed,
+}
+
+impl ErrorKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Config => "wrong configuration",
+            ErrorKind::UnknownProvider => "unknown provider",
+            ErrorKind::InvalidKey => "invalid key",
+            ErrorKind::InvalidPattern => "invalid pattern",
+            ErrorKind::TooLarge => "too large",
+            ErrorKind::Full => "cache full",
+            ErrorKind::Codec => "value not encodable",
+            ErrorKind::InvalidValue => "invalid value",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Timeout => "timed out",
+            ErrorKind::Closed => "closed",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a call failed: the [kind](Error::kind), the provider, the operation and the source.
+///
+/// ```
+/// use zbz_cache::{options, ErrorKind};
+///
+/// let error = zbz_cache::new_provider("memory", options! { "max_sise" => "1GiB" }).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Config);
+/// assert!(error.to_string().contains("max_size"), "names the nearest option: {error}");
+/// ```
+#[derive(Clone)]
+pub struct Error {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    provider: Option<Arc<str>>,
+    operation: Option<&'static str>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+    batch: Option<BatchOutcome>,
+}
+
+/// What a batch did before and after the entries that failed.
+///
+/// The keys are the caller's own names, without the namespace. `Debug` prints how many there are,
+/// not the keys.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct BatchOutcome {
+    /// The names for which the verb was carried out.
+    pub done: Vec<String>,
+    /// The names for which it was not, each with its reason. For kinds that leave the outcome
+    /// unknown ([`ErrorKind::Timeout`], [`ErrorKind::Unavailable`]) it may have been.
+    pub failed: Vec<(String, Error)>,
+}
+
+impl Error {
+    /// An error of this kind; `message` says what happened and what to do next.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let inner = Inner {
+            kind,
+            message: message.into(),
+            provider: None,
+            operation: None,
+            source: None,
+            batch: None,
+        };
+        Error { inner: Arc::new(inner) }
+    }
+
+    /// A verb that this provider does not have.
+    pub fn unsupported(verb: &'static str) -> Self {
+        let message = "the provider does not have this verb; its capabilities() say so";
+        Error::new(ErrorKind::Unsupported, message).with_operation(verb)
+    }
+
+    /// The answer of every verb after close.
+    pub fn closed() -> Self {
+        Error::new(ErrorKind::Closed, "the cache was closed; make a new provider to go on")
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Config, message)
+    }
+
+    /// The same error with the error that caused it.
+    #[must_use]
+    pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.edit(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    /// The same error with the provider's name, unless it has one already.
+    #[must_use]
+    pub fn with_provider(self, provider: &Arc<str>) -> Self {
+        if self.inner.provider.is_some() {
+            return self;
+        }
+        self.edit(|inner| inner.provider = Some(Arc::clone(provider)))
+    }
+
+    /// The same error with the name of the verb, unless it has one already.
+    #[must_use]
+    pub fn with_operation(self, operation: &'static str) -> Self {
+        if self.inner.operation.is_some() {
+            return self;
+        }
+        self.edit(|inner| inner.operation = Some(operation))
+    }
+
+    /// The error of a batch: the kind is that of the first failure.
+    pub(crate) fn batch(outcome: BatchOutcome) -> Self {
+        let (done, failed) = (outcome.done.len(), outcome.failed.len());
+        let first = outcome.failed.first().map(|(_, error)| error.clone());
+        let (kind, why) = match &first {
+            Some(error) => (error.kind(), error.inner.message.clone()),
+            None => (ErrorKind::Unavailable, String::new()),
+        };
+        let message = format!(
+            "{failed} of {} entries failed, the first because: {why}; Error::batch lists them all",
+            done + failed
+        );
+        Error::new(kind, message).edit(|inner| inner.batch = Some(outcome))
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.inner));
+        self
+    }
+
+    /// What went wrong, to match on.
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// The name of the provider, where one was involved.
+    pub fn provider(&self) -> Option<&str> {
+        self.inner.provider.as_deref()
+    }
+
+    /// The verb that failed, where one was involved.
+    pub fn operation(&self) -> Option<&'static str> {
+        self.inner.operation
+    }
+
+    /// For a batch: what was done and what failed, by name.
+    pub fn batch_outcome(&self) -> Option<&BatchOutcome> {
+        self.inner.batch.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(provider) = &self.inner.provider {
+            write!(f, "{provider}: ")?;
+        }
+        if let Some(operation) = self.inner.operation {
+            write!(f, "{operation}: ")?;
+        }
+        write!(f, "{}: {}", self.inner.kind, self.inner.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.inner.kind).field("message", &self.inner.message);
+        if let Some(provider) = &self.inner.provider {
+            out.field("provider", provider);
+        }
+        if let Some(operation) = &self.inner.operation {
+            out.field("operation", operation);
+        }
+        if let Some(source) = &self.inner.source {
+            out.field("source", &source.to_string());
+        }
+        if let Some(batch) = &self.inner.batch {
+            out.field("batch", batch);
+        }
+        out.finish()
+    }
+}
+
+impl fmt::Debug for BatchOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchOutcome")
+            .field("done", &self.done.len())
+            .field("failed", &self.failed.len())
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_word_and_crosses_threads() {
+        fn shared<T: Clone + Send + Sync + 'static>() {}
+        shared::<Error>();
+        assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn display_names_provider_operation_kind_and_words() {
+        let error = Error::closed().with_provider(&Arc::from("memory")).with_operation("get");
+        let text = error.to_string();
+        assert!(text.starts_with("memory: get: closed: "), "{text}");
+    }
+
+    #[test]
+    fn the_first_provider_and_operation_stay() {
+        let error = Error::unsupported("take").with_operation("get_and_delete");
+        assert_eq!(error.operation(), Some("take"));
+    }
+
+    #[test]
+    fn a_batch_error_takes_the_kind_of_its_first_failure_and_hides_its_keys_from_debug() {
+        let failed = vec![("secret".to_owned(), Error::new(ErrorKind::Full, "no room"))];
+        let error = Error::batch(BatchOutcome { done: vec!["a".to_owned()], failed });
+        assert_eq!(error.kind(), ErrorKind::Full);
+        assert!(error.to_string().contains("1 of 2"));
+        assert!(!format!("{error:?} {error}").contains("secret"));
+        assert_eq!(error.batch_outcome().map(|batch| batch.done.len()), Some(1));
+    }
+}

@@ -1,0 +1,140 @@
+//! [`ProviderHandle`]: what users hold of a provider.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::error::{Error, Result};
+use crate::provider::Provider;
+use crate::stats::Stats;
+
+/// A provider, shared: cloning is cheap, and all contracts made from clones of one handle are
+/// about the same entries. Made by [`new_provider`](crate::new_provider) or from a [`Provider`].
+///
+/// Dropping the last clone (caches hold one each) closes the provider without waiting for it.
+/// After a fork the child process must not use it.
+#[derive(Clone)]
+pub struct ProviderHandle {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    name: Arc<str>,
+    provider: Arc<dyn Provider>,
+    /// What each namespace in use holds; entries live as long as some contract of theirs.
+    bindings: Mutex<HashMap<String, Weak<Binding>>>,
+}
+
+/// What one namespace holds; kept by every contract and cache of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Binding {
+    value: TypeId,
+    codec: TypeId,
+}
+
+impl ProviderHandle {
+    /// A handle of this provider, for those that are not made by name.
+    pub fn new(provider: impl Provider) -> Self {
+        ProviderHandle::from_shared(Arc::new(provider))
+    }
+
+    pub(crate) fn from_shared(provider: Arc<dyn Provider>) -> Self {
+        let shared = Shared { name: Arc::from(provider.name()), provider, bindings: Mutex::default() };
+        ProviderHandle { shared: Arc::new(shared) }
+    }
+
+    /// The provider's name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The provider's byte verbs, below contracts: no namespaces, no codecs, nothing counted as a
+    /// lookup unless the caller records it.
+    pub fn provider(&self) -> &Arc<dyn Provider> {
+        &self.shared.provider
+    }
+
+    /// The native client underneath, if it is an `N`: [`MemoryCache`](crate::MemoryCache) for
+    /// "memory".
+    pub fn native<N: Any>(&self) -> Option<&N> {
+        self.shared.provider.native()?.downcast_ref()
+    }
+
+    /// What the provider counted, over all namespaces.
+    ///
+    /// # Errors
+    ///
+    /// What the provider answers; one with a network may not be reachable.
+    pub async fn stats(&self) -> Result<Stats> {
+        self.shared.provider.stats().await.map_err(|error| self.name_error(error, "stats"))
+    }
+
+    /// Closes the provider for every clone of the handle: afterwards each verb answers `Closed`.
+    /// Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// What the provider answers.
+    pub async fn close(&self) -> Result<()> {
+        self.shared.provider.close().await.map_err(|error| self.name_error(error, "close"))
+    }
+
+    /// [`stats`](ProviderHandle::stats) without async.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn blocking_stats(&self) -> Result<Stats> {
+        self.shared.provider.stats().wait().map_err(|error| self.name_error(error, "stats"))
+    }
+
+    /// [`close`](ProviderHandle::close) without async.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn blocking_close(&self) -> Result<()> {
+        self.shared.provider.close().wait().map_err(|error| self.name_error(error, "close"))
+    }
+
+    #[cold]
+    pub(crate) fn name_error(&self, error: Error, operation: &'static str) -> Error {
+        error.with_provider(&self.shared.name).with_operation(operation)
+    }
+
+    /// Claims a namespace for values of `T` under the codec `C`.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: a living contract holds it for another type or codec.
+    pub(crate) fn bind<T: 'static, C: 'static>(&self, namespace: &str) -> Result<Arc<Binding>> {
+        let wanted = Binding { value: TypeId::of::<T>(), codec: TypeId::of::<C>() };
+        let mut bindings = self.shared.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        match bindings.get(namespace).and_then(Weak::upgrade) {
+            Some(held) if *held == wanted => return Ok(held),
+            Some(_) => {
+                let message = format!(
+                    "the contract {namespace:?} is open on this provider with another type or codec; \
+                     give this one another name, or drop the other first"
+                );
+                return Err(self.name_error(Error::config(message), "contract"));
+            }
+            None => {}
+        }
+        let binding = Arc::new(wanted);
+        // Dead entries go when the table would otherwise grow, so it never holds more than twice
+        // the namespaces that live.
+        if bindings.len() == bindings.capacity() {
+            bindings.retain(|_, held| held.strong_count() > 0);
+        }
+        bindings.insert(namespace.to_owned(), Arc::downgrade(&binding));
+        Ok(binding)
+    }
+}
+
+impl fmt::Debug for ProviderHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProviderHandle").field(&self.name()).finish()
+    }
+}

@@ -1,0 +1,111 @@
+use std::collections::HashMap;
+
+use super::*;
+use crate::error::ErrorKind;
+
+fn refused<T: fmt::Debug>(answer: Result<T>) -> String {
+    let error = answer.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    error.to_string()
+}
+
+#[test]
+fn a_size_is_bytes_with_or_without_a_unit() {
+    let bytes = |value: OptionValue| Options::new().with("max_size", value).bytes("max_size");
+    assert_eq!(bytes(104_857_600.into()).unwrap(), Some(104_857_600));
+    assert_eq!(bytes(3_000_000_000_u64.into()).unwrap(), Some(3_000_000_000));
+    assert_eq!(bytes("100MB".into()).unwrap(), Some(100_000_000));
+    assert_eq!(bytes("64MiB".into()).unwrap(), Some(64 << 20));
+    assert_eq!(bytes(" 1.5 GiB ".into()).unwrap(), Some(3 << 29));
+    assert_eq!(bytes("1024".into()).unwrap(), Some(1024));
+    assert_eq!(bytes(4096.0.into()).unwrap(), Some(4096));
+    assert_eq!(Options::new().bytes("max_size").unwrap(), None);
+    for wrong in ["-1", "", "MiB", "12 parsecs", "-5%", "101%", "0%", "NaN%", "1e400%"] {
+        let words = refused(bytes(wrong.into()));
+        assert!(words.contains("max_size") && words.contains("takes bytes"), "{words}");
+    }
+    for wrong in [f64::NAN, f64::INFINITY, -1.0, 0.5, 1e300] {
+        refused(bytes(wrong.into()));
+    }
+    refused(bytes((-1).into()));
+    refused(bytes(true.into()));
+    refused(bytes(Duration::from_secs(1).into()));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_percentage_is_of_what_the_process_may_use() {
+    let bytes = |text: &str| Options::new().with("max_size", text).bytes("max_size").unwrap().unwrap();
+    let (quarter, whole) = (bytes("25%"), bytes("100%"));
+    assert!(quarter > 0 && quarter.abs_diff(whole / 4) <= 4096, "{quarter} of {whole}");
+}
+
+#[test]
+fn a_duration_is_seconds_or_has_units() {
+    let duration = |value: OptionValue| Options::new().with("d", value).duration("d");
+    for (value, millis) in [
+        (120.into(), 120_000),
+        (OptionValue::from("120"), 120_000),
+        ("0".into(), 0),
+        ("90s".into(), 90_000),
+        ("1m30s".into(), 90_000),
+        ("2m".into(), 120_000),
+        ("500ms".into(), 500),
+        ("0.5".into(), 500),
+        (0.25.into(), 250),
+        (Duration::from_millis(7).into(), 7),
+    ] {
+        assert_eq!(duration(value.clone()).unwrap(), Some(Duration::from_millis(millis)), "{value}");
+    }
+    for wrong in ["", "-1s", "-1", "soon", "NaN", "inf", "1 fortnight"] {
+        let words = refused(duration(wrong.into()));
+        assert!(words.contains("takes a duration"), "{words}");
+    }
+    for wrong in [f64::NAN, f64::INFINITY, -0.5] {
+        refused(duration(wrong.into()));
+    }
+    refused(duration(true.into()));
+    assert_eq!(Options::new().with("t", "never").ttl("t").unwrap(), Some(Ttl::Never));
+    assert!(refused(Options::new().with("t", "nevr").ttl("t")).contains("never"));
+}
+
+#[test]
+fn a_word_is_one_of_those_known() {
+    let word = |value: OptionValue| Options::new().with("w", value).word("w", &["evict", "reject"]);
+    assert_eq!(word("reject".into()).unwrap(), Some(1));
+    assert_eq!(word("EVICT".into()).unwrap(), Some(0));
+    assert!(refused(word("rejct".into())).contains("did you mean \"reject\""));
+    refused(word(1.into()));
+}
+
+#[test]
+fn an_unknown_option_names_the_nearest_known_one() {
+    let options = options! { "max_sise" => 1 };
+    let words = refused(options.refuse_unknown(&["max_size", "default_ttl"]));
+    assert!(words.contains("\"max_sise\"") && words.contains("did you mean \"max_size\""), "{words}");
+}
+
+#[test]
+fn maps_and_serde_formats_and_urls_give_the_same_options() {
+    let by_hand = options! { "max_size" => "64MiB", "when_full" => "reject" };
+    assert_eq!(Options::from(HashMap::from([("max_size", "64MiB"), ("when_full", "reject")])), by_hand);
+    let json: Options = serde_json::from_str(r#"{"max_size": "64MiB", "when_full": "reject"}"#).unwrap();
+    assert_eq!(json, by_hand);
+    let (name, url) = Options::from_url("memory://?max_size=64MiB&when_full=reject").unwrap();
+    assert_eq!((name.as_str(), url), ("memory", by_hand));
+    let (_, percent) = Options::from_url("memory://?max_size=25%").unwrap();
+    assert_eq!(percent, options! { "max_size" => "25%" });
+    let (_, with_host) = Options::from_url("redis://host:6379/0?a=b%20c").unwrap();
+    assert_eq!(with_host, options! { "address" => "host:6379/0", "a" => "b c" });
+    refused(Options::from_url("memory"));
+    refused(Options::from_url("://?a=b"));
+    refused(Options::from_url("memory://?a=1&a=2"));
+    let big: Options = serde_json::from_str(r#"{"a": 18446744073709551615, "b": 1.5, "c": true}"#).unwrap();
+    assert_eq!(big, options! { "a" => u64::MAX, "b" => 1.5, "c" => true });
+}
+
+#[test]
+fn debug_shows_no_value() {
+    let options = options! { "password" => "sentinel" };
+    assert!(!format!("{options:?} {:?}", options.get("password")).contains("sentinel"));
+}

@@ -1,0 +1,110 @@
+//! What reads bring: one entry in a reused buffer, or many in one.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// A mark of the bytes an entry held when it was read. Opaque: good for one thing, a later
+/// [`Condition::Version`](super::Condition::Version) on the same key of the same provider.
+///
+/// A swap by version never succeeds after the bytes changed; it may be refused after a change of
+/// the deadline or an internal move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Version(u128);
+
+impl Version {
+    /// A version whose meaning only its provider knows.
+    pub const fn from_u128(mark: u128) -> Self {
+        Version(mark)
+    }
+
+    /// What the provider put in.
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+}
+
+/// What is known of an entry besides its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Found {
+    /// What is left of its time, more than zero; `None` if it has no deadline.
+    pub remaining: Option<Duration>,
+    /// Its version, from providers that have [`Capabilities::versions`](super::Capabilities).
+    pub version: Option<Version>,
+}
+
+/// The answer of a get: the buffer that was passed in, filled if the key was there.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// The bytes of the value on a hit; empty, with its capacity, on a miss.
+    pub buffer: Vec<u8>,
+    /// The entry that was found.
+    pub found: Option<Found>,
+}
+
+impl Read {
+    /// A miss, which gives the buffer back.
+    pub fn miss(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Read { buffer, found: None }
+    }
+
+    /// A hit whose bytes are copied into `buffer`.
+    pub fn hit(mut buffer: Vec<u8>, value: &[u8], found: Found) -> Self {
+        buffer.clear();
+        buffer.extend_from_slice(value);
+        Read { buffer, found: Some(found) }
+    }
+}
+
+/// The answers of a batch get, by the index of the key; reusable.
+#[derive(Debug, Default)]
+pub struct ReadBatch {
+    bytes: Vec<u8>,
+    entries: Vec<Option<(usize, usize, Found)>>,
+    failed: Vec<(usize, Error)>,
+}
+
+impl ReadBatch {
+    /// Empties the batch and makes room for `len` answers, all of them misses.
+    pub fn reset(&mut self, len: usize) {
+        self.bytes.clear();
+        self.failed.clear();
+        self.entries.clear();
+        self.entries.resize(len, None);
+    }
+
+    /// Makes the key at `index` a hit. Out of range: ignored.
+    pub fn hit(&mut self, index: usize, value: &[u8], found: Found) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            *entry = Some((self.bytes.len(), value.len(), found));
+            self.bytes.extend_from_slice(value);
+        }
+    }
+
+    /// Makes the key at `index` a failure.
+    pub fn fail(&mut self, index: usize, error: Error) {
+        self.failed.push((index, error));
+    }
+
+    /// The value and the entry at `index`; `None` for a miss or a failure.
+    pub fn get(&self, index: usize) -> Option<(&[u8], Found)> {
+        let (start, len, found) = (*self.entries.get(index)?)?;
+        Some((self.bytes.get(start..start + len)?, found))
+    }
+
+    /// How many keys were asked for.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no key was asked for.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The keys that failed, by index.
+    pub fn failed(&self) -> &[(usize, Error)] {
+        &self.failed
+    }
+}

@@ -1,0 +1,29 @@
+//! A listing page by page.
+
+use bytes::Bytes;
+
+/// Where a listing goes on. Opaque: only the provider that gave it knows what it means, and any
+/// bytes are answered without harm.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Cursor(Bytes);
+
+impl Cursor {
+    /// A cursor from the bytes of an earlier one.
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
+        Cursor(bytes.into())
+    }
+
+    /// Its bytes, to keep or to send elsewhere.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Some keys, and where to go on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Stored keys, in no order.
+    pub keys: Vec<Vec<u8>>,
+    /// The cursor of the next page; `None` after the last one.
+    pub next: Option<Cursor>,
+}

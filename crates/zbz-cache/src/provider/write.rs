@@ -1,0 +1,111 @@
+//! What writes take: a deadline and a condition; and what they answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::read::Version;
+use crate::error::Error;
+use crate::ttl::Ttl;
+
+/// When a set takes effect; judged in one step with the store.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum Condition {
+    /// In any case.
+    #[default]
+    Always,
+    /// Only if there is no live entry.
+    Absent,
+    /// Only if there is a live entry.
+    Present,
+    /// Only if the live entry still has this version.
+    Version(Version),
+    /// Only if this token was not revoked.
+    Token(Token),
+}
+
+/// A right to store what was read or loaded elsewhere, as long as nobody revoked it.
+///
+/// Whoever changes a key first revokes the tokens given out for it and then writes. A provider
+/// with [`Capabilities::tokens`](super::Capabilities::tokens) judges the token in one step with
+/// the store, so an old value never lands after the newer write.
+#[derive(Debug, Clone, Default)]
+pub struct Token {
+    revoked: Arc<AtomicBool>,
+}
+
+impl Token {
+    /// A token that is good until it is revoked.
+    #[must_use]
+    pub fn new() -> Self {
+        Token::default()
+    }
+
+    /// Makes it, and every clone of it, good for nothing.
+    pub fn revoke(&self) {
+        // Pairs with the Acquire in `is_valid`: who sees the token revoked sees what the revoker
+        // did before.
+        self.revoked.store(true, Ordering::Release);
+    }
+
+    /// Whether nobody revoked it so far.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        !self.revoked.load(Ordering::Acquire)
+    }
+}
+
+/// How a set is to be done.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct SetOptions {
+    /// The entry's time; [`Ttl::Default`] is the provider's own default.
+    pub ttl: Ttl,
+    /// Whether a live entry keeps the deadline it has (or its having none); `ttl` is then for a
+    /// new entry only. Needs [`Capabilities::keep_deadline`](super::Capabilities).
+    pub keep_deadline: bool,
+    /// When it takes effect.
+    pub condition: Condition,
+}
+
+impl SetOptions {
+    /// A set in any case, with this time to live.
+    #[must_use]
+    pub fn new(ttl: Ttl) -> Self {
+        SetOptions { ttl, ..SetOptions::default() }
+    }
+
+    /// The same set under a condition.
+    #[must_use]
+    pub fn when(self, condition: Condition) -> Self {
+        SetOptions { condition, ..self }
+    }
+
+    /// The same set, which leaves the deadline of a live entry as it is.
+    #[must_use]
+    pub fn keeping_deadline(self) -> Self {
+        SetOptions { keep_deadline: true, ..self }
+    }
+}
+
+/// What a set did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetOutcome {
+    /// The value was stored (and may be evicted at any time).
+    Stored,
+    /// The condition did not hold; nothing was changed.
+    ConditionFailed,
+}
+
+/// What failed in a batch, by the index of the entry; empty if nothing did.
+pub type Failures = Vec<(usize, Error)>;
+
+/// What a batch delete did.
+#[derive(Debug, Clone, Default)]
+pub struct Deleted {
+    /// How many keys were there and live.
+    pub count: u64,
+    /// The keys that failed.
+    pub failed: Failures,
+}

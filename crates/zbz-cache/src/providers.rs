@@ -1,0 +1,4 @@
+//! The built-in providers.
+
+#[cfg(feature = "memory")]
+pub mod memory;

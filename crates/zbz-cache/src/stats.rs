@@ -1,0 +1,89 @@
+//! [`Stats`]: what a provider counted since it was made.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+/// Counters and sizes of a whole provider, over all its namespaces.
+///
+/// Counters never go backwards. When nothing is under way, lookups are `hits + misses`, and what
+/// came in is what is there and what left:
+/// `sets - replaced = keys + deletes + evictions + expirations`.
+/// A field is `None` where the provider cannot know it (a server that others use as well).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Lookups that returned a value.
+    pub hits: u64,
+    /// Lookups that returned none, undecodable ones among them.
+    pub misses: u64,
+    /// Misses whose key was there with bytes that did not decode.
+    pub undecodable: u64,
+    /// Entries that were stored, those that replaced another and zero-TTL ones among them.
+    pub sets: u64,
+    /// Stores that took the place of a live entry.
+    pub replaced: Option<u64>,
+    /// Entries that were removed: deleted, cleared, or set with a TTL of zero.
+    pub deletes: u64,
+    /// Entries that were lost for room.
+    pub evictions: Option<u64>,
+    /// Entries whose time passed and that were then swept or overwritten.
+    pub expirations: Option<u64>,
+    /// Sets that were refused: too large, or no room and told to reject.
+    pub rejections: u64,
+    /// Entries there are; may include expired ones that were not swept yet.
+    pub keys: Option<u64>,
+    /// Bytes of memory in use, all of it: keys, values, index, tables.
+    pub memory_bytes: Option<u64>,
+    /// Bytes of the keys (with their namespaces) and values alone.
+    pub payload_bytes: Option<u64>,
+    /// The limit of `memory_bytes`.
+    pub max_bytes: Option<u64>,
+    /// The time since the provider was made.
+    pub uptime: Duration,
+}
+
+impl Stats {
+    /// The share of lookups that were hits, 0 to 1; `None` before the first lookup.
+    pub fn hit_ratio(&self) -> Option<f64> {
+        let lookups = self.hits + self.misses;
+        (lookups > 0).then(|| self.hits as f64 / lookups as f64)
+    }
+}
+
+impl fmt::Display for Stats {
+    /// A table of several lines, without a line break at the end; `-` is what cannot be known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ratio = self.hit_ratio().map_or("-".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0));
+        let count = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
+        let size = |size: Option<u64>| {
+            size.map_or("-".to_owned(), |size| ByteSize::b(size).display().iec().to_string())
+        };
+        writeln!(f, "lookups      {} hits, {} misses ({ratio})", self.hits, self.misses)?;
+        writeln!(f, "undecodable  {}", self.undecodable)?;
+        writeln!(f, "sets         {} ({} replaced)", self.sets, count(self.replaced))?;
+        writeln!(f, "deletes      {}", self.deletes)?;
+        writeln!(f, "evictions    {}", count(self.evictions))?;
+        writeln!(f, "expirations  {}", count(self.expirations))?;
+        writeln!(f, "rejections   {}", self.rejections)?;
+        writeln!(f, "keys         {}", count(self.keys))?;
+        let (used, limit) = (size(self.memory_bytes), size(self.max_bytes));
+        writeln!(f, "memory       {used} of {limit} (payload {})", size(self.payload_bytes))?;
+        write!(f, "uptime       {:.1} s", self.uptime.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_a_dash() {
+        let stats = Stats { hits: 3, misses: 1, keys: Some(2), ..Stats::default() };
+        let text = stats.to_string();
+        assert!(text.contains("3 hits, 1 misses (75.0 %)"), "{text}");
+        assert!(text.contains("evictions    -"), "{text}");
+        assert_eq!(Stats::default().hit_ratio(), None);
+    }
+}

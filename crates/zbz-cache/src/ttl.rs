@@ -1,0 +1,98 @@
+//! How long an entry lives: what callers ask for ([`Ttl`]), what a provider makes of it
+//! ([`Lifetime`]) and what is left of it ([`TtlState`]).
+
+use std::time::Duration;
+
+/// The longest time that is kept as a deadline: 100 years of 365.25 days. Beyond it an entry
+/// simply never expires.
+pub const HORIZON: Duration = Duration::from_secs(100 * 31_557_600);
+
+/// How long an entry should live, as the caller says it.
+///
+/// A `Duration` converts into it. Zero means that the entry is absent afterwards; less than one
+/// millisecond is rounded up to one; more than [`HORIZON`] means never.
+///
+/// ```
+/// use std::time::Duration;
+/// use zbz_cache::Ttl;
+///
+/// assert_eq!(Ttl::from(Duration::from_secs(60)), Ttl::After(Duration::from_secs(60)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Ttl {
+    /// The contract's default; without one the provider's; without that, never.
+    #[default]
+    Default,
+    /// No deadline.
+    Never,
+    /// This long from the moment of the write.
+    After(Duration),
+}
+
+impl From<Duration> for Ttl {
+    fn from(duration: Duration) -> Self {
+        Ttl::After(duration)
+    }
+}
+
+impl Ttl {
+    /// This one, or `fallback` where this one is [`Ttl::Default`].
+    #[must_use]
+    pub fn or(self, fallback: Ttl) -> Ttl {
+        match self {
+            Ttl::Default => fallback,
+            said => said,
+        }
+    }
+
+    /// What a provider has to do, every special case resolved in the one place where all
+    /// providers do it alike: [`Ttl::Default`] is never here.
+    #[must_use]
+    pub fn lifetime(self) -> Lifetime {
+        match self {
+            Ttl::Default | Ttl::Never => Lifetime::Never,
+            Ttl::After(span) if span.is_zero() => Lifetime::Gone,
+            Ttl::After(span) if span > HORIZON => Lifetime::Never,
+            Ttl::After(span) => Lifetime::For(span.max(Duration::from_millis(1))),
+        }
+    }
+}
+
+/// What a provider has to do with a [`Ttl`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lifetime {
+    /// The entry must be absent afterwards.
+    Gone,
+    /// The entry has no deadline.
+    Never,
+    /// The entry has a deadline this far away: 1 ms to [`HORIZON`].
+    For(Duration),
+}
+
+/// What is left of an entry's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TtlState {
+    /// There is no such entry.
+    Missing,
+    /// The entry is there and has no deadline.
+    Never,
+    /// The entry is there and has this long to live; never zero.
+    Remaining(Duration),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_edges_of_a_ttl_are_gone_one_millisecond_and_never() {
+        let lifetime = |span| Ttl::After(span).lifetime();
+        assert_eq!(lifetime(Duration::ZERO), Lifetime::Gone);
+        assert_eq!(lifetime(Duration::from_nanos(1)), Lifetime::For(Duration::from_millis(1)));
+        assert_eq!(lifetime(HORIZON), Lifetime::For(HORIZON));
+        assert_eq!(lifetime(HORIZON + Duration::from_nanos(1)), Lifetime::Never);
+        assert_eq!(lifetime(Duration::MAX), Lifetime::Never);
+        assert_eq!(Ttl::Default.or(Ttl::Never).lifetime(), Lifetime::Never);
+    }
+}

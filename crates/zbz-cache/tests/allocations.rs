@@ -1,0 +1,87 @@
+//! What a call allocates: nothing but what the value needs.
+
+use std::time::Duration;
+
+use allocation_counter::measure;
+use serde::{Deserialize, Serialize};
+use zbz_cache::{Bytes, Cache, Contract, MemoryCache, Ttl, options};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Point {
+    x: u64,
+    y: f64,
+    seen: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct User {
+    id: u64,
+    name: String,
+    email: Option<String>,
+}
+
+fn cache<T: Serialize + serde::de::DeserializeOwned + 'static>(name: &str) -> Cache<T> {
+    let provider = zbz_cache::new_provider("memory", options! { "cleanup_interval" => 0 }).unwrap();
+    Contract::new(name, provider).unwrap().cache()
+}
+
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    use std::task::{Context, Poll, Waker};
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a memory verb waited"),
+    }
+}
+
+#[test]
+fn a_get_of_a_plain_struct_allocates_nothing() {
+    let points = cache::<Point>("points");
+    let point = Point { x: 7, y: -0.5, seen: Some(true) };
+    points.blocking().set("1", &point, Duration::from_secs(60)).unwrap();
+    points.blocking().set("2", &point, Ttl::Never).unwrap();
+    let blocking = points.blocking();
+    for name in ["1", "2", "missing"] {
+        let mut found = None;
+        let asynchronous = measure(|| found = ready(points.get(name)).unwrap());
+        assert_eq!(found.is_some(), name != "missing");
+        assert_eq!(asynchronous.count_total, 0, "get {name:?}");
+        let synchronous = measure(|| found = blocking.get(name).unwrap());
+        assert_eq!(synchronous.count_total, 0, "blocking get {name:?}");
+    }
+}
+
+#[test]
+fn a_get_allocates_what_the_value_needs_and_no_more() {
+    let users = cache::<User>("users");
+    let user = User { id: 1, name: "Ann".into(), email: Some("ann@example.org".into()) };
+    users.blocking().set("1", &user, Ttl::Never).unwrap();
+    let counted = measure(|| drop(ready(users.get("1")).unwrap()));
+    assert_eq!(counted.count_total, 2, "one allocation for each of its two strings");
+}
+
+#[test]
+fn values_to_four_kibibytes_and_keys_to_256_bytes_cost_no_more() {
+    let provider = zbz_cache::new_provider("memory", options! { "cleanup_interval" => 0 }).unwrap();
+    let blobs = Contract::<Bytes>::raw("blobs", provider).unwrap().cache().blocking();
+    let name = "k".repeat(256 - "blobs:".len());
+    for len in [0, 1, 255, 4095, 4096] {
+        blobs.set(&name, &Bytes::from(vec![7; len]), Ttl::Never).unwrap();
+        let counted = measure(|| assert_eq!(blobs.get(&name).unwrap().map(|bytes| bytes.len()), Some(len)));
+        let own = measure(|| drop(Bytes::copy_from_slice(&vec![7; len][..])));
+        assert!(counted.count_total <= own.count_total, "{len} bytes: {}", counted.count_total);
+        assert!(counted.bytes_total <= len as u64, "{len} bytes: {}", counted.bytes_total);
+    }
+}
+
+#[test]
+fn a_set_allocates_only_in_the_engine() {
+    let points = cache::<Point>("points");
+    let point = Point { x: 7, y: -0.5, seen: None };
+    points.blocking().set("1", &point, Ttl::Never).unwrap();
+    let native: MemoryCache = points.native::<MemoryCache>().unwrap().clone();
+    let bytes = native.get(b"points:1").unwrap().unwrap();
+    let engine = measure(|| native.set(b"points:1", &bytes, None).unwrap());
+    let typed = measure(|| ready(points.set("1", &point, Ttl::Never)).unwrap());
+    // Debug builds decode what they encoded; this struct's field names are borrowed then.
+    assert_eq!(typed.count_total, engine.count_total);
+}

@@ -1,0 +1,155 @@
+//! Making providers: every wrong input is an error that says what to do.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use zbz_cache::{
+    Contract, Error, ErrorKind, MemoryCache, Options, Ttl, TtlState, WhenFull, new_provider,
+    new_provider_from_url, options, providers, register_provider, register_provider_with_options,
+};
+
+fn refused(name: &str, options: Options) -> Error {
+    new_provider(name, options).expect_err("a wrong option was taken")
+}
+
+#[test]
+fn memory_is_there_by_name() {
+    assert!(providers().iter().any(|name| name == "memory"));
+    let handle = new_provider("memory", HashMap::from([("max_size", "1MiB")])).unwrap();
+    assert_eq!(handle.name(), "memory");
+    assert_eq!(handle.native::<MemoryCache>().unwrap().max_size(), 1 << 20);
+    assert!(handle.native::<String>().is_none());
+}
+
+#[test]
+fn the_defaults_are_those_documented() {
+    let handle = new_provider("memory", options! {}).unwrap();
+    assert_eq!(handle.native::<MemoryCache>().unwrap().max_size(), 104_857_600);
+    let numbers = Contract::<u8>::new("n", handle).unwrap().cache().blocking();
+    numbers.set("1", &1, Ttl::Default).unwrap();
+    assert_eq!(numbers.ttl("1").unwrap(), TtlState::Never);
+    assert!(numbers.set(&"k".repeat(1024), &1, Ttl::Default).is_ok());
+    assert!(numbers.set(&"k".repeat(1025), &1, Ttl::Default).is_err());
+}
+
+#[test]
+fn every_wrong_option_says_what_it_got_and_what_it_takes() {
+    let cases: [(Options, &[&str]); 14] = [
+        (options! { "max_sise" => 1 }, &["max_sise", "did you mean \"max_size\""]),
+        (options! { "max_size" => -1 }, &["max_size", "-1", "takes bytes"]),
+        (options! { "max_size" => f64::NAN }, &["max_size", "NaN"]),
+        (options! { "max_size" => true }, &["max_size", "true"]),
+        (options! { "max_size" => 0 }, &["max_size", "0", "65536"]),
+        (options! { "max_size" => 65_535 }, &["max_size", "65535", "65536"]),
+        (options! { "max_size" => "lots" }, &["max_size", "\"lots\"", "MiB"]),
+        (options! { "cleanup_interval" => "soon" }, &["cleanup_interval", "\"soon\"", "90s"]),
+        (options! { "cleanup_interval" => -5 }, &["cleanup_interval", "-5"]),
+        (options! { "when_full" => "explode" }, &["when_full", "\"explode\"", "evict", "reject"]),
+        (options! { "default_ttl" => "later" }, &["default_ttl", "\"later\"", "never"]),
+        (options! { "max_key_size" => 0 }, &["max_key_size", "0", "32768"]),
+        (options! { "max_key_size" => "33KiB" }, &["max_key_size", "32768"]),
+        (options! { "max_size" => "64KiB", "max_key_size" => 9000 }, &["max_key_size", "9000", "8192"]),
+    ];
+    for (options, words) in cases {
+        let error = refused("memory", options);
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert_eq!(error.provider(), Some("memory"));
+        for word in words {
+            assert!(error.to_string().contains(word), "{word:?} is not in: {error}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_provider_lists_the_known_ones() {
+    let error = refused("memry", options! {});
+    assert_eq!(error.kind(), ErrorKind::UnknownProvider);
+    assert!(error.to_string().contains("did you mean \"memory\""), "{error}");
+}
+
+#[test]
+fn options_reach_the_provider() {
+    let provider = || options! { "default_ttl" => "90s", "max_key_size" => 2, "cleanup_interval" => 0 };
+    let handle = new_provider("memory", provider()).unwrap();
+    let numbers = Contract::<u8>::new("n", handle.clone()).unwrap().cache().blocking();
+    numbers.set("ab", &1, Ttl::Default).unwrap();
+    assert!(
+        matches!(numbers.ttl("ab").unwrap(), TtlState::Remaining(left) if left <= Duration::from_secs(90))
+    );
+    assert_eq!(numbers.set("abc", &1, Ttl::Default).unwrap_err().kind(), ErrorKind::InvalidKey);
+    let own = Contract::<u8>::new("own", handle).unwrap().default_ttl(Ttl::Never).cache().blocking();
+    own.set("ab", &1, Ttl::Default).unwrap();
+    assert_eq!(own.ttl("ab").unwrap(), TtlState::Never, "the contract's default comes first");
+
+    let rejecting = new_provider_from_url("memory://?max_size=64KiB&when_full=reject").unwrap();
+    let blobs = Contract::<Vec<u8>>::raw("b", rejecting).unwrap().cache().blocking();
+    let full = (0..100).find_map(|i| blobs.set(&i.to_string(), &vec![0; 8000], Ttl::Never).err()).unwrap();
+    assert_eq!(full.kind(), ErrorKind::Full);
+}
+
+#[test]
+fn a_url_for_memory_has_no_address() {
+    let error = new_provider_from_url("memory://host/?max_size=1MiB").unwrap_err();
+    assert!(error.to_string().contains("address"), "{error}");
+    assert_eq!(new_provider_from_url("nothing://").unwrap_err().kind(), ErrorKind::UnknownProvider);
+}
+
+#[test]
+fn the_environment_gives_options_and_refuses_what_nobody_knows() {
+    let variables = |pairs: &[(&str, &str)]| {
+        let owned: Vec<_> = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Options::from_variables("memory", owned)
+    };
+    let read =
+        variables(&[("ZBZ_CACHE_MAX_SIZE", "64MiB"), ("ZBZ_CACHE_WHEN_FULL", "reject"), ("PATH", "x")]);
+    assert_eq!(read.unwrap(), options! { "max_size" => "64MiB", "when_full" => "reject" });
+    let error = variables(&[("ZBZ_CACHE_MAX_SISE", "1")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains("ZBZ_CACHE_MAX_SISE") && text.contains("\"max_size\""), "{text}");
+
+    let make = |_: &Options| Err::<providers::memory::MemoryProvider, _>(Error::closed());
+    register_provider_with_options("env-other", &["path"], make).unwrap();
+    assert!(variables(&[("ZBZ_CACHE_PATH", "/x")]).unwrap().is_empty(), "another provider's option");
+    assert_eq!(Options::from_variables("no", []).unwrap_err().kind(), ErrorKind::UnknownProvider);
+    assert!(Options::from_env("memory").unwrap().is_empty());
+}
+
+#[test]
+fn ones_own_provider_is_made_by_its_name() {
+    let make = |options: &Options| {
+        options.refuse_unknown(&["size"])?;
+        let bytes = options.bytes("size")?.unwrap_or(1 << 20);
+        let cache = MemoryCache::builder().max_size(bytes).when_full(WhenFull::Reject).build()?;
+        Ok(providers::memory::MemoryProvider::new(cache))
+    };
+    register_provider("mine", make).unwrap();
+    assert!(providers().contains(&"mine".to_owned()));
+    let handle = new_provider("mine", options! { "size" => "2MiB" }).unwrap();
+    assert_eq!(handle.native::<MemoryCache>().unwrap().max_size(), 2 << 20);
+    assert_eq!(refused("mine", options! { "sise" => 1 }).kind(), ErrorKind::Config);
+
+    let again = register_provider("mine", make).unwrap_err();
+    assert!(again.to_string().contains("registered already"), "{again}");
+    for name in ["", "Upper", "1st", "a b", "memory://", "\u{e9}"] {
+        assert_eq!(register_provider(name, make).unwrap_err().kind(), ErrorKind::Config, "{name:?}");
+    }
+}
+
+#[test]
+fn one_namespace_holds_one_type_and_codec_at_a_time() {
+    let handle = new_provider("memory", options! {}).unwrap();
+    let users = Contract::<String>::new("users", handle.clone()).unwrap().cache();
+    assert!(Contract::<String>::new("users", handle.clone()).is_ok());
+    for error in [
+        Contract::<u32>::new("users", handle.clone()).err(),
+        Contract::<String>::raw("users", handle.clone()).err(),
+        Contract::<String>::with_codec("users", handle.clone(), zbz_cache::codec::Positional).err(),
+    ] {
+        let error = error.expect("a second type or codec was let in");
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("users"), "{error}");
+    }
+    drop(users);
+    assert!(Contract::<u32>::new("users", handle).is_ok(), "nothing holds it any more");
+}
