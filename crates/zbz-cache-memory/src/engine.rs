@@ -14,7 +14,7 @@ use crate::shard::{Entry, Removed, Shard};
 use crate::ttl::{End, NEVER, end_of, remaining};
 use crate::{Builder, Clock, Error, Found, Stats, TtlState, Version, WhenFull};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,8 +35,6 @@ pub(crate) struct Engine {
     pub(crate) when_full: WhenFull,
     /// Held by the one resize under way.
     pub(crate) resizing: Mutex<()>,
-    /// The shard that the next victim is looked for in.
-    pub(crate) hand: AtomicUsize,
     started: u64,
     /// Random upper half of every version, so that no version of another cache matches.
     epoch: u64,
@@ -77,7 +75,6 @@ impl Engine {
             clock,
             when_full: builder.when_full,
             resizing: Mutex::new(()),
-            hand: AtomicUsize::new(0),
             epoch: RandomState::new().hash_one("epoch"),
             last_version: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -100,9 +97,13 @@ impl Engine {
 
     /// The shard of `key`, locked.
     pub(crate) fn lock(&self, key: &[u8]) -> Result<MutexGuard<'_, Shard>, Error> {
+        self.lock_any(self.shard_of(key))
+    }
+
+    pub(crate) fn shard_of(&self, key: &[u8]) -> usize {
         // Bits of the middle: the maps inside the shards use the lowest and the highest.
         let hash = self.hasher.hash_one(key) >> 24;
-        self.lock_any(hash as usize & (self.shards.len() - 1))
+        hash as usize & (self.shards.len() - 1)
     }
 
     pub(crate) fn lock_any(&self, index: usize) -> Result<MutexGuard<'_, Shard>, Error> {
@@ -284,5 +285,29 @@ fn check_key_len(key: &[u8], max: usize) -> Result<(), Error> {
         0 => Err(Error::KeyEmpty),
         len if len > max => Err(Error::KeyTooLong { len, max }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_engine_gives_out_no_shard() {
+        let engine = Engine::new(&Builder::new());
+        assert!(engine.lock(b"k").is_ok());
+        engine.close();
+        assert_eq!(engine.lock(b"k").err(), Some(Error::Closed));
+        assert!((0..engine.shard_count()).all(|index| engine.lock_any(index).is_err()));
+    }
+
+    #[test]
+    fn keys_are_spread_over_all_shards_and_the_base_leaves_room_in_the_smallest_cache() {
+        let engine = Engine::new(&Builder::new());
+        let used: std::collections::HashSet<_> =
+            (0..10_000u32).map(|n| engine.shard_of(&n.to_be_bytes())).collect();
+        assert_eq!(used.len(), engine.shard_count());
+        let largest_base = engine.stats().memory_bytes;
+        assert!(largest_base < crate::MIN_MAX_SIZE / 2, "{largest_base}");
     }
 }

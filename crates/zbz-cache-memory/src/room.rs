@@ -5,32 +5,35 @@ use crate::config::check_max_size;
 use crate::engine::{Engine, Exit};
 use crate::{Error, WhenFull};
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 impl Engine {
     /// Evicts, one entry of one shard after another, until `target` bytes are in hand. False if
-    /// every shard was visited in turn and none had an entry to give. Never evicts `spared`.
+    /// every shard was visited in turn and none had an entry to give.
+    ///
+    /// Room for a key is made in its own shard first: what comes in and what goes then balance in
+    /// each shard, and none is drained by the luck of the draw. The key itself is spared.
     pub(crate) fn evict_into(
         &self,
         held: &mut Held<'_>,
         target: u64,
-        spared: Option<&[u8]>,
+        for_key: Option<&[u8]>,
     ) -> Result<bool, Error> {
+        let mut index = for_key.map_or(0, |key| self.shard_of(key));
         let mut without = 0;
         while held.bytes() < target {
             if without == self.shard_count() {
                 return Ok(false);
             }
-            let index = self.hand.fetch_add(1, Ordering::Relaxed) % self.shard_count();
             let mut shard = self.lock_any(index)?;
             let now = self.clock.now();
-            match shard.remove_victim(now, spared) {
+            match shard.remove_victim(now, for_key) {
                 Some(victim) => {
                     held.receive(self.count_out(&victim, now, Exit::Evicted));
                     without = 0;
                 }
                 None => without += 1,
             }
+            index = (index + 1) % self.shard_count();
         }
         Ok(true)
     }

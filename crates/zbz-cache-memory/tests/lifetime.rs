@@ -93,6 +93,27 @@ fn assert_closed_to_writes(cache: &MemoryCache) {
 }
 
 #[test]
+fn calls_that_the_close_overtakes_answer_closed() {
+    let closing = || {
+        let cache = MemoryCache::builder().build().unwrap();
+        for n in 0..1000u32 {
+            cache.set(&n.to_be_bytes(), b"v", None).unwrap();
+        }
+        cache
+    };
+    let cache = closing();
+    let close = |_: &[u8]| {
+        cache.close();
+        true
+    };
+    assert_eq!(cache.scan(b"", Cursor::START, 1000, close), Err(Error::Closed));
+    let cache = closing();
+    let keys: Vec<_> = (0..1000u32).map(u32::to_be_bytes).collect();
+    assert_eq!(cache.get_multi(&keys, |_, _, _| cache.close()), Err(Error::Closed));
+    assert_eq!(cache.stats().hits, 1);
+}
+
+#[test]
 fn closing_under_load_leaves_nothing_behind() {
     let cache = MemoryCache::builder().max_size(1 << 18).build().unwrap();
     std::thread::scope(|scope| {

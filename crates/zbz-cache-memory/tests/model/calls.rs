@@ -54,8 +54,9 @@ impl Run {
     fn value(&mut self) -> Vec<u8> {
         let most = self.random.pick(&[1, 40, self.largest_value]) as u64;
         let len = self.random.below(most) as usize;
-        let filling = self.random.next().to_le_bytes();
-        filling.into_iter().cycle().take(len).collect()
+        let mut value = self.random.next().to_le_bytes().repeat(len / 8 + 1);
+        value.truncate(len);
+        value
     }
 
     fn ttl(&mut self) -> Option<Duration> {
@@ -74,6 +75,7 @@ impl Run {
             Error::Full => {
                 assert_eq!(self.model.loss, Loss::Refusal);
                 let stats = self.cache.stats();
+                assert_eq!(stats.keys, self.model.keys_and_payload().0, "expired ones are reclaimed");
                 let needed = (key.len() + len + 1024) as u64;
                 assert!(stats.memory_bytes + needed > stats.max_bytes, "{stats:?}");
             }
