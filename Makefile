@@ -1,7 +1,7 @@
 # Every command a developer needs; `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint doc unit outside package compare bench
+.PHONY: help run test fmt lint doc unit outside package loom compare bench
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ outside: ## the contract's program, in a crate that depends on zbz-cache alone
 
 package: ## what would be published builds
 	cargo package --workspace --all-features --allow-dirty --quiet
+
+loom: ## the models of the engine's concurrent parts
+	RUSTFLAGS="--cfg loom" cargo test --package zbz-cache-memory --lib --release --target-dir target/loom model
 
 compare: ## race rival caches on the same work; TRACES=dir adds hit ratios (minutes)
 	cargo run --release --manifest-path compare/Cargo.toml -- --markdown docs/comparison.md $(if $(TRACES),--traces "$(TRACES)")

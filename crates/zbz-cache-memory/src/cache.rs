@@ -180,6 +180,11 @@ impl MemoryCache {
     pub fn close(&self) {
         self.engine.close();
     }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.engine.check_open().is_err()
+    }
 }
 
 impl fmt::Debug for MemoryCache {
@@ -190,7 +195,7 @@ impl fmt::Debug for MemoryCache {
             .field("memory_bytes", &memory_bytes)
             .field("keys", &self.len())
             .field("when_full", &self.engine.when_full)
-            .field("closed", &self.engine.check_open().is_err())
+            .field("closed", &self.is_closed())
             .finish_non_exhaustive()
     }
 }

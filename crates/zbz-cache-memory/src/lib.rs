@@ -45,13 +45,21 @@ mod counters;
 mod engine;
 mod error;
 mod found;
+#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+mod geometry;
+#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+mod hazard;
 mod maintenance;
 mod options;
 mod room;
 mod scan;
 mod shard;
+#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+mod slot;
 mod stats;
 mod store;
+mod sync;
+mod system;
 mod ttl;
 
 pub use cache::MemoryCache;

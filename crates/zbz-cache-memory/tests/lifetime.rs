@@ -46,6 +46,7 @@ fn every_verb_of_a_closed_cache_answers_closed() {
     cache.close();
     assert_closed_to_reads(&clone);
     assert_closed_to_writes(&clone);
+    assert!(clone.is_closed());
     assert_eq!((clone.len(), clone.is_empty()), (0, true));
     clone.record_lookups(Lookups::default());
     let stats = clone.stats();

@@ -32,7 +32,8 @@ use batch::{Names, Values};
 /// No future of it does anything before it is polled; each may be dropped at any point, and what
 /// it was doing is then done or not, never half. On the memory provider every one is ready at its
 /// first poll. Any verb answers `Closed` once the provider was closed, and with a provider across
-/// a network `Timeout` or `Unavailable`; `# Errors` names only what comes besides.
+/// a network `Timeout` or `Unavailable`; `# Errors` names only what comes besides. A batch without
+/// any valid name does not reach the provider, and touches nothing.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {

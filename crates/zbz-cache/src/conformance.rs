@@ -34,6 +34,7 @@ mod counting;
 mod deadline;
 mod full;
 mod ground;
+mod invalidations;
 mod keys;
 mod listing;
 mod ttl;
@@ -106,6 +107,7 @@ const CHAPTERS: &[&[Row]] = &[
     conditions::ROWS,
     versions::ROWS,
     atomic::ROWS,
+    invalidations::ROWS,
     close::ROWS,
 ];
 

@@ -1,5 +1,7 @@
 //! What a call allocates: nothing but what the value needs.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 use std::time::Duration;
 
 use allocation_counter::measure;

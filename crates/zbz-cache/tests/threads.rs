@@ -1,5 +1,7 @@
 //! What crosses threads, and what happens to futures that are dropped.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
 use std::rc::Rc;
 use std::time::Duration;
 

@@ -117,14 +117,19 @@ impl Values {
 impl<T: 'static> Shared<T> {
     /// # Errors
     ///
-    /// That of the whole batch, or the batch error if some names failed.
+    /// That of the whole batch, or the batch error if some names failed; the others were looked
+    /// up all the same, and are counted.
     pub(super) async fn read_batch(&self, names: &Names) -> Result<ReadBatch> {
         let batch = names.start(|keys| self.provider.get_multi(keys, ReadBatch::default())).await;
-        let checked = batch.and_then(|batch| names.finish(batch.failed()).map(|()| batch));
-        checked.map_err(|error| self.named(error, "get_multi"))
+        let batch = batch.map_err(|error| self.named(error, "get_multi"))?;
+        if let Err(error) = names.finish(batch.failed()) {
+            drop(self.decode_batch(&batch));
+            return Err(self.named(error, "get_multi"));
+        }
+        Ok(batch)
     }
 
-    /// The values in the order of the names; counts them as lookups.
+    /// The values in the order of the names; counts the lookups that did not fail.
     pub(super) fn decode_batch(&self, batch: &ReadBatch) -> std::vec::IntoIter<Option<T>> {
         let mut lookups = Lookups::default();
         let decode = |index| {
@@ -137,6 +142,7 @@ impl<T: 'static> Shared<T> {
             value
         };
         let values: Vec<Option<T>> = (0..batch.len()).map(decode).collect();
+        lookups.misses -= batch.failed().len() as u64;
         self.provider.record_lookups(lookups);
         values.into_iter()
     }

@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::hash::BuildHasher;
 use std::panic::resume_unwind;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ pub(super) const fn row(name: &'static str, run: fn(&Ground<'_>) -> Verdict) -> 
 pub(super) type Bytes = BlockingCache<Vec<u8>>;
 
 /// A time to live that a row waits for.
-pub(super) const SHORT: Duration = Duration::from_millis(200);
+pub(super) const SHORT: Duration = Duration::from_millis(150);
 
 /// A time to live that no row outlives.
 pub(super) const LONG: Duration = Duration::from_secs(3600);
@@ -216,15 +217,27 @@ pub(super) fn race<R: Send>(threads: usize, work: impl Fn(usize) -> R + Sync) ->
     })
 }
 
+/// Says that something is done when it is dropped, by a panic too, so that nobody waits for ever.
+pub(super) struct Done<'a>(pub(super) &'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Bytes that only fit this name and number: `len` of them.
 pub(super) fn made_for(name: &str, number: usize, len: usize) -> Vec<u8> {
     let mut state = number as u64;
     for byte in name.bytes() {
         state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
-    let mut next = || {
+    let mut value = Vec::with_capacity(len + 8);
+    while value.len() < len {
+        // The upper bits of such a sequence are the random ones.
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    (0..len).map(|_| next()).collect()
+        value.extend_from_slice(&(state >> 24).to_le_bytes()[..5]);
+    }
+    value.truncate(len);
+    value
 }

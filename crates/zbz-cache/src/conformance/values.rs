@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use super::ground::{Bytes, Ground, Row, Verdict, assert_absent, made_for, race, row};
+use super::ground::{Bytes, Done, Ground, Row, Verdict, assert_absent, made_for, race, row};
 use crate::Ttl;
 
 pub(super) const ROWS: &[Row] = &[
@@ -119,11 +119,11 @@ fn numbers_never_go_back(ground: &Ground<'_>) -> Verdict {
     let (acknowledged, done) = (AtomicU64::new(0), AtomicBool::new(false));
     race(4, |index| {
         if index == 0 {
+            let _done = Done(&done);
             for number in 1..=LAST {
                 cache.set("n", &spelled(number), Ttl::Never).expect("set");
                 acknowledged.store(number, Ordering::SeqCst);
             }
-            done.store(true, Ordering::SeqCst);
             return;
         }
         let mut last = 0;

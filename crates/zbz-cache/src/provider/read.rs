@@ -82,9 +82,12 @@ impl ReadBatch {
         }
     }
 
-    /// Makes the key at `index` a failure.
+    /// Makes the key at `index` a failure. Out of range, or one that failed already: ignored.
     pub fn fail(&mut self, index: usize, error: Error) {
-        self.failed.push((index, error));
+        if index < self.entries.len() && self.failed.iter().all(|(failed, _)| *failed != index) {
+            self.entries[index] = None;
+            self.failed.push((index, error));
+        }
     }
 
     /// The value and the entry at `index`; `None` for a miss or a failure.

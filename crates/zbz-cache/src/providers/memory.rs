@@ -216,9 +216,24 @@ impl Provider for MemoryProvider {
 
     fn get_multi<'a>(&'a self, keys: &[&[u8]], mut batch: ReadBatch) -> Reply<'a, ReadBatch> {
         batch.reset(keys.len());
-        let looked_up =
-            self.cache.lookup_multi(keys, |index, value, entry| batch.hit(index, value, found(entry)));
-        ready(looked_up.map(|()| batch))
+        let visit = |index, value: &[u8], entry| batch.hit(index, value, found(entry));
+        match self.cache.lookup_multi(keys, visit) {
+            Ok(()) => Reply::ready(Ok(batch)),
+            Err(engine::Error::Closed) => Reply::ready(Err(Error::closed())),
+            // The engine looks up all keys or, for a wrong one among them, none.
+            Err(_) => {
+                let mut buffer = Vec::new();
+                batch.reset(keys.len());
+                for (index, key) in keys.iter().enumerate() {
+                    match self.cache.lookup_into(key, &mut buffer) {
+                        Ok(Some(entry)) => batch.hit(index, &buffer, found(entry)),
+                        Ok(None) => {}
+                        Err(error) => batch.fail(index, error.into()),
+                    }
+                }
+                Reply::ready(Ok(batch))
+            }
+        }
     }
 
     fn set_multi<'a>(&'a self, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Reply<'a, Failures> {
@@ -230,12 +245,31 @@ impl Provider for MemoryProvider {
     }
 
     fn delete_multi<'a>(&'a self, keys: &[&[u8]]) -> Reply<'a, Deleted> {
-        ready(self.cache.delete_multi(keys).map(|count| Deleted { count, failed: Failures::new() }))
+        let mut deleted = Deleted::default();
+        match self.cache.delete_multi(keys) {
+            Ok(count) => deleted.count = count,
+            Err(engine::Error::Closed) => return Reply::ready(Err(Error::closed())),
+            // The engine deletes all keys or, for a wrong one among them, none.
+            Err(_) => {
+                for (index, key) in keys.iter().enumerate() {
+                    match self.cache.delete(key) {
+                        Ok(was_there) => deleted.count += u64::from(was_there),
+                        Err(error) => deleted.failed.push((index, error.into())),
+                    }
+                }
+            }
+        }
+        Reply::ready(Ok(deleted))
     }
 
     fn scan<'a>(&'a self, prefix: &[u8], cursor: Option<&Cursor>) -> Reply<'a, Page> {
-        let place = cursor.and_then(|cursor| cursor.as_bytes().try_into().ok()).map(u64::from_le_bytes);
-        let start = place.map_or(engine::Cursor::START, engine::Cursor::from_u64);
+        let start = match cursor.map(|cursor| cursor.as_bytes().try_into().map(u64::from_le_bytes)) {
+            None => engine::Cursor::START,
+            Some(Ok(place)) => engine::Cursor::from_u64(place),
+            // Not one of this provider's: a listing that is at its end, rather than from its start
+            // again, which a caller could repeat for ever.
+            Some(Err(_)) => return Reply::ready(Ok(Page::default())),
+        };
         ready(self.cache.scan(prefix, start, PAGE_KEYS, |_| true).map(|page| Page {
             keys: page.keys,
             next: page.next.map(|next| Cursor::from_bytes(next.as_u64().to_le_bytes().to_vec())),
@@ -247,7 +281,7 @@ impl Provider for MemoryProvider {
     }
 
     fn stats(&self) -> Reply<'_, Stats> {
-        if matches!(self.cache.exists(b"-"), Err(engine::Error::Closed)) {
+        if self.cache.is_closed() {
             return Reply::ready(Err(Error::closed()));
         }
         let counted = self.cache.stats();

@@ -1,0 +1,153 @@
+use super::*;
+
+#[cfg(not(loom))]
+mod real {
+    use super::*;
+
+    fn announced(segment: Announcement) -> bool {
+        PROCESS.announced().binary_search(&segment).is_ok()
+    }
+
+    #[test]
+    fn a_segment_is_announced_while_it_is_read_and_no_longer() {
+        let segment = Announcement::new(1 << 30, 5);
+        reading(|reading| {
+            reading.announce(segment);
+            assert!(announced(segment));
+            let other = Announcement::new(1 << 30, 6);
+            reading.announce(other);
+            assert!(!announced(segment) && announced(other));
+            reading.announce(segment);
+        });
+        assert!(!announced(segment));
+    }
+
+    #[test]
+    fn reads_inside_reads_are_all_announced_however_deep() {
+        fn nest(depth: u64) {
+            let segment = Announcement::new((1 << 30) + 1, depth);
+            reading(|reading| {
+                reading.announce(segment);
+                if depth < 2 * PLACES as u64 {
+                    nest(depth + 1);
+                } else {
+                    let all = (0..=depth).map(|depth| Announcement::new((1 << 30) + 1, depth));
+                    assert!(all.into_iter().all(announced));
+                }
+                assert!(announced(segment));
+            });
+        }
+        nest(0);
+        assert!((0..9).all(|depth| !announced(Announcement::new((1 << 30) + 1, depth))));
+    }
+
+    #[test]
+    fn a_panic_inside_a_read_withdraws() {
+        let segment = Announcement::new((1 << 30) + 2, 1);
+        let panicked = std::panic::catch_unwind(|| {
+            reading(|reading| {
+                reading.announce(segment);
+                panic!("inside");
+            })
+        });
+        assert!(panicked.is_err() && !announced(segment));
+        reading(|_| assert_eq!(OWN.with(|own| own.depth.get()), 1));
+    }
+
+    #[test]
+    fn threads_that_went_leave_nothing() {
+        for _ in 0..50 {
+            std::thread::spawn(|| reading(|reading| reading.announce(Announcement::new(1, 1))))
+                .join()
+                .unwrap();
+        }
+        let records = PROCESS.records.lock().unwrap().len();
+        assert!(records < 40, "{records} records");
+    }
+
+    #[test]
+    fn a_read_works_while_a_threads_locals_are_destroyed() {
+        struct Late;
+        impl Drop for Late {
+            fn drop(&mut self) {
+                reading(|reading| reading.announce(Announcement::new(1, 2)));
+            }
+        }
+        thread_local!(static LATE: Late = const { Late });
+        std::thread::spawn(|| LATE.with(|_| reading(|_| ()))).join().unwrap();
+    }
+}
+
+/// Read against recycle: section 5 of docs/engine.md.
+#[cfg(loom)]
+mod model {
+    use super::*;
+    use loom::thread;
+
+    /// The three guards of the protocol, each of which a model takes out.
+    #[derive(Clone, Copy)]
+    struct Guards {
+        /// The reader's fence.
+        fence: bool,
+        /// The reader's second look at the slot.
+        second_look: bool,
+        /// The recycler's look at the announcements.
+        question: bool,
+    }
+
+    const ALL: Guards = Guards { fence: true, second_look: true, question: true };
+
+    /// One slot names one segment, whose bytes are 1 until it is written again.
+    fn read_against_recycle(guards: Guards) {
+        loom::model(move || {
+            let domain = Arc::new(Domain { records: Mutex::new(Vec::new()) });
+            let (slot, bytes) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(1)));
+            let segment = Announcement::new(1, 1);
+            let own = Own::register(&domain);
+            let reader = {
+                let (slot, bytes) = (Arc::clone(&slot), Arc::clone(&bytes));
+                thread::spawn(move || {
+                    own.read(|reading| {
+                        let before = slot.load(Ordering::Acquire);
+                        if guards.fence {
+                            reading.announce(segment);
+                        } else {
+                            reading.place.store(segment.0, Ordering::Release);
+                        }
+                        if before == 1 && (!guards.second_look || slot.load(Ordering::Acquire) == before) {
+                            assert_eq!(bytes.load(Ordering::Relaxed), 1, "read while it was written");
+                        }
+                    });
+                })
+            };
+            slot.store(0, Ordering::Release);
+            if !guards.question || !domain.announced().contains(&segment) {
+                bytes.store(2, Ordering::Relaxed);
+            }
+            reader.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn nobody_reads_what_is_written_again() {
+        read_against_recycle(ALL);
+    }
+
+    #[test]
+    #[should_panic(expected = "read while it was written")]
+    fn without_the_second_look_at_the_slot_somebody_does() {
+        read_against_recycle(Guards { second_look: false, ..ALL });
+    }
+
+    #[test]
+    #[should_panic(expected = "read while it was written")]
+    fn without_a_look_at_the_announcements_somebody_does() {
+        read_against_recycle(Guards { question: false, ..ALL });
+    }
+
+    #[test]
+    #[should_panic(expected = "read while it was written")]
+    fn without_the_readers_fence_somebody_does() {
+        read_against_recycle(Guards { fence: false, ..ALL });
+    }
+}

@@ -1,0 +1,142 @@
+//! [`Slot`]: one word of the index: where an item is, and what is known of it without looking.
+//!
+//! ```text
+//!   63            40 39    37 36                                    0
+//!   | tag: 24 bits  | hits: 3 | location: 37 bits                    |
+//! ```
+//!
+//! Zero is the empty slot. The tag is never zero, so a word with tag zero that is not empty is
+//! something else (a link) and matches no key.
+
+const LOCATION_BITS: u32 = 37;
+const HITS_BITS: u32 = 3;
+const TAG_SHIFT: u32 = LOCATION_BITS + HITS_BITS;
+const LOCATION_MASK: u64 = (1 << LOCATION_BITS) - 1;
+const HITS_MASK: u64 = ((1 << HITS_BITS) - 1) << LOCATION_BITS;
+
+const _: () = assert!(TAG_SHIFT + 24 == 64);
+
+/// The most hits a slot counts; a slot that has them is not written by reads.
+pub(crate) const MAX_HITS: u64 = (1 << HITS_BITS) - 1;
+
+/// Where an item begins, in units from the start of the reservation. Never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Location(u64);
+
+impl Location {
+    /// The locations there are.
+    pub(crate) const COUNT: u64 = 1 << LOCATION_BITS;
+
+    /// `None` out of range.
+    pub(crate) fn new(units: u64) -> Option<Location> {
+        (units > 0 && units < Self::COUNT).then_some(Location(units))
+    }
+
+    pub(crate) fn units(self) -> u64 {
+        self.0
+    }
+}
+
+/// The tag of a key: 24 bits of its hash, never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tag(u64);
+
+impl Tag {
+    #[inline(always)]
+    pub(crate) fn of(hash: u64) -> Tag {
+        Tag((hash >> TAG_SHIFT).max(1))
+    }
+}
+
+/// A word of a bucket, as it was loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot(u64);
+
+impl Slot {
+    pub(crate) const EMPTY: Slot = Slot(0);
+
+    /// An item that was not hit yet.
+    pub(crate) fn new(tag: Tag, location: Location) -> Slot {
+        Slot(tag.0 << TAG_SHIFT | location.0)
+    }
+
+    #[inline(always)]
+    pub(crate) fn from_word(word: u64) -> Slot {
+        Slot(word)
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether it may be the slot of a key with this tag. Never true of an empty slot or a link.
+    #[inline(always)]
+    pub(crate) fn has(self, tag: Tag) -> bool {
+        self.0 >> TAG_SHIFT == tag.0
+    }
+
+    /// Whether it holds an item; else it is empty or a link.
+    pub(crate) fn is_item(self) -> bool {
+        self.0 >> TAG_SHIFT != 0
+    }
+
+    pub(crate) fn location(self) -> Location {
+        Location(self.0 & LOCATION_MASK)
+    }
+
+    pub(crate) fn hits(self) -> u64 {
+        (self.0 & HITS_MASK) >> LOCATION_BITS
+    }
+
+    /// The same item with one hit more; `None` if it has all that are counted.
+    pub(crate) fn hit(self) -> Option<Slot> {
+        (self.0 & HITS_MASK != HITS_MASK).then(|| Slot(self.0 + (1 << LOCATION_BITS)))
+    }
+
+    /// The same item at another place, with so many hits.
+    pub(crate) fn moved_to(self, location: Location, hits: u64) -> Slot {
+        let tag = self.0 >> TAG_SHIFT << TAG_SHIFT;
+        Slot(tag | hits.min(MAX_HITS) << LOCATION_BITS | location.0)
+    }
+
+    /// Whether both are the same item at the same place, whatever their hits.
+    #[inline(always)]
+    pub(crate) fn is_same_item(self, other: Slot) -> bool {
+        (self.0 ^ other.0) & !HITS_MASK == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_slot_do_not_touch() {
+        for hash in [0, 1 << 40, u64::MAX, 0x1234_5678_9abc_def0] {
+            for units in [1, Location::COUNT - 1] {
+                let (tag, location) = (Tag::of(hash), Location::new(units).unwrap());
+                let mut slot = Slot::new(tag, location);
+                for hits in 0..MAX_HITS {
+                    assert_eq!((slot.hits(), slot.location(), slot.has(tag)), (hits, location, true));
+                    slot = slot.hit().unwrap();
+                }
+                assert_eq!((slot.hit(), slot.hits()), (None, MAX_HITS));
+                assert!(slot.is_item() && slot.is_same_item(Slot::new(tag, location)));
+                let moved = slot.moved_to(Location::new(7).unwrap(), 9);
+                assert_eq!((moved.hits(), moved.location().units(), moved.has(tag)), (MAX_HITS, 7, true));
+                assert!(!moved.is_same_item(slot));
+            }
+        }
+    }
+
+    #[test]
+    fn no_tag_matches_an_empty_slot_or_a_link() {
+        for hash in [0, 1, (1 << 40) - 1] {
+            assert!(!Slot::EMPTY.has(Tag::of(hash)));
+            assert!(!Slot::from_word(LOCATION_MASK).has(Tag::of(hash)));
+        }
+        assert!(Slot::EMPTY.is_empty() && !Slot::EMPTY.is_item() && !Slot::from_word(5).is_item());
+        assert_eq!(Location::new(0), None);
+        assert_eq!(Location::new(Location::COUNT), None);
+    }
+}

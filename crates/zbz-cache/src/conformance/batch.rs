@@ -1,0 +1,111 @@
+//! Rows on the batch verbs.
+
+use super::ground::{Ground, Row, Verdict, kind_of, made_for, row, sorted};
+use crate::{BatchOutcome, Error, ErrorKind, Ttl};
+
+pub(super) const ROWS: &[Row] = &[
+    row("an empty batch touches nothing", empty),
+    row("of duplicates the last one wins a set, and a get answers each", duplicates),
+    row("get_each answers in input order and get_multi by name", order),
+    row("a batch that fails in part does the rest and tells both by name", partial),
+    row("a batch of 1,000 is as good as 1,000 calls", thousand),
+];
+
+const NOTHING: [&str; 0] = [];
+
+fn empty(ground: &Ground<'_>) -> Verdict {
+    let cache = ground.cache();
+    cache.set("k", &b"v".to_vec(), Ttl::Never).expect("set");
+    let before = cache.stats().expect("stats");
+    assert!(cache.get_multi(NOTHING).expect("get_multi").is_empty());
+    assert!(cache.get_each(NOTHING).expect("get_each").is_empty());
+    cache.set_multi([] as [(&str, Vec<u8>); 0], Ttl::Never).expect("set_multi");
+    assert_eq!(cache.delete_multi(NOTHING).expect("delete_multi"), 0);
+    let after = cache.stats().expect("stats");
+    assert_eq!((after.hits, after.misses, after.sets), (before.hits, before.misses, before.sets));
+    assert_eq!(after.deletes, before.deletes);
+    assert_eq!(cache.keys("*").expect("keys"), ["k"]);
+    Ok(())
+}
+
+fn duplicates(ground: &Ground<'_>) -> Verdict {
+    let cache = ground.cache();
+    let entries = [("a", b"1"), ("b", b"2"), ("a", b"3"), ("a", b"4"), ("b", b"5")];
+    cache.set_multi(entries.map(|(name, value)| (name, value.to_vec())), Ttl::Never).expect("set_multi");
+    let names = ["a", "b", "a", "gone", "a", "gone"];
+    let each = cache.get_each(names).expect("get_each");
+    let (four, five) = (Some(b"4".to_vec()), Some(b"5".to_vec()));
+    assert_eq!(each, [four.clone(), five, four.clone(), None, four, None]);
+    let many = cache.get_multi(names).expect("get_multi");
+    assert_eq!(sorted(many.into_keys().collect()), ["a", "b"]);
+    assert_eq!(cache.delete_multi(["a", "a", "gone", "b"]).expect("delete_multi"), 2, "each once");
+    assert!(cache.keys("*").expect("keys").is_empty());
+    Ok(())
+}
+
+fn order(ground: &Ground<'_>) -> Verdict {
+    let cache = ground.cache();
+    let names: Vec<String> = (0..50).map(|number| format!("{}", (number * 37) % 50)).collect();
+    let there = |name: &&String| name.len() == 2;
+    let entries = names.iter().filter(there).map(|name| (name, name.as_bytes().to_vec()));
+    cache.set_multi(entries, Ttl::Never).expect("set_multi");
+    let expected = names.iter().map(|name| there(&name).then(|| name.as_bytes().to_vec()));
+    assert_eq!(cache.get_each(&names).expect("get_each"), expected.collect::<Vec<_>>());
+    let many = cache.get_multi(&names).expect("get_multi");
+    assert_eq!(many.len(), names.iter().filter(there).count());
+    assert!(many.iter().all(|(name, value)| name.as_bytes() == value));
+    Ok(())
+}
+
+/// Checks that a batch error tells exactly these names, and no others.
+fn assert_outcome(error: &Error, done: &[&str], failed: &[&str]) {
+    let outcome: &BatchOutcome = error.batch_outcome().expect("the error of a batch tells its outcome");
+    let owned = |names: &[&str]| sorted(names.iter().map(|&name| name.to_owned()).collect());
+    assert_eq!(sorted(outcome.done.clone()), owned(done), "done");
+    let named = outcome.failed.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(sorted(named), owned(failed), "failed");
+    for (_, error) in &outcome.failed {
+        assert_eq!(error.kind(), ErrorKind::InvalidKey);
+    }
+}
+
+fn partial(ground: &Ground<'_>) -> Verdict {
+    let (cache, value) = (ground.cache(), b"v".to_vec());
+    let long = "x".repeat(cache.cache().handle().provider().limits().max_key_bytes + 1);
+    let names = ["a", "", "b", long.as_str(), "c"];
+    let (done, failed) = (["a", "b", "c"], ["", long.as_str()]);
+
+    let error = cache.set_multi(names.map(|name| (name, &value)), Ttl::Never).expect_err("two names fail");
+    assert_eq!(error.kind(), ErrorKind::InvalidKey);
+    assert_outcome(&error, &done, &failed);
+    assert_eq!(sorted(cache.keys("*").expect("keys")), done);
+    assert_outcome(&cache.get_multi(names).expect_err("two names fail"), &done, &failed);
+    assert_outcome(&cache.get_each(names).expect_err("two names fail"), &done, &failed);
+    for name in done {
+        assert_eq!(cache.get(name).expect("get"), Some(value.clone()), "{name} was set");
+    }
+    assert_outcome(&cache.delete_multi(names).expect_err("two names fail"), &done, &failed);
+    assert!(cache.keys("*").expect("keys").is_empty(), "the others were deleted");
+    assert_eq!(kind_of(cache.get_multi([""])), ErrorKind::InvalidKey, "none at all was valid");
+    Ok(())
+}
+
+fn thousand(ground: &Ground<'_>) -> Verdict {
+    let cache = ground.cache();
+    let names: Vec<String> = (0..1000).map(|number| format!("key {number}")).collect();
+    let value = |at: usize| made_for(&names[at], at, at % 700);
+    cache.set_multi(names.iter().enumerate().map(|(at, name)| (name, value(at))), Ttl::Never).expect("set");
+    let each = cache.get_each(&names).expect("get_each");
+    for (at, found) in each.into_iter().enumerate() {
+        assert_eq!(found, Some(value(at)), "{}", names[at]);
+    }
+    assert_eq!(cache.get_multi(&names).expect("get_multi").len(), 1000);
+    assert_eq!(cache.keys("*").expect("keys").len(), 1000);
+    let evens = names.iter().step_by(2);
+    assert_eq!(cache.delete_multi(evens).expect("delete_multi"), 500);
+    let left = cache.get_multi(&names).expect("get_multi");
+    assert_eq!(left.len(), 500);
+    assert!(names.iter().skip(1).step_by(2).all(|name| left.contains_key(name)));
+    assert_eq!(cache.delete_multi(&names).expect("delete_multi"), 500);
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Rows on stored bytes: what does not decode is a counted miss, what is raw is stored as it is.
+
+use serde::{Deserialize, Serialize};
+
+use super::ground::{Ground, LONG, Row, Verdict, bytes, made_for, put_always, row, stored, value_at};
+use crate::codec::Positional;
+use crate::{BlockingCache, Contract, ProviderHandle, Ttl};
+
+pub(super) const ROWS: &[Row] = &[
+    row("bytes that do not decode are counted misses and never a panic", undecodable),
+    row("another codec's bytes and another schema's are misses", another_codec_or_schema),
+    row("typed values come back as they were", typed_values),
+    row("raw contracts and counters store the bytes as they are", raw_bytes),
+];
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Record {
+    id: u64,
+    name: String,
+    tags: Vec<String>,
+    parent: Option<Box<Record>>,
+}
+
+fn record(id: u64) -> Record {
+    let parent = (id > 0).then(|| Box::new(record(id / 3)));
+    Record { id, name: format!("record \u{1f600} {id}"), tags: vec!["x".repeat(id as usize % 90)], parent }
+}
+
+fn typed(namespace: &str, handle: &ProviderHandle) -> BlockingCache<Record> {
+    Contract::<Record>::new(namespace, handle.clone()).expect("a contract opens").cache().blocking()
+}
+
+/// Checks that these bytes under a typed key are a miss for every lookup, counted as such.
+fn assert_counted_miss(cache: &BlockingCache<Record>, foreign: &[u8]) {
+    let handle = cache.cache().handle();
+    put_always(&**handle.provider(), &stored(cache.cache().name(), "foreign"), foreign);
+    let head = &foreign[..foreign.len().min(24)];
+    let before = handle.blocking_stats().expect("stats");
+    assert_eq!(cache.get("foreign").expect("no error"), None, "{head:?}");
+    assert!(cache.get_multi(["foreign"]).expect("no error").is_empty(), "{head:?}");
+    assert_eq!(cache.get_each(["foreign"]).expect("no error"), [None], "{head:?}");
+    let after = handle.blocking_stats().expect("stats");
+    assert_eq!(after.hits, before.hits, "no hit: {head:?}");
+    assert_eq!(after.misses - before.misses, 3, "misses: {head:?}");
+    assert_eq!(after.undecodable - before.undecodable, 3, "undecodable: {head:?}");
+}
+
+fn undecodable(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let (cache, value) = (typed(&ground.space, &handle), record(5));
+    cache.set("good", &value, Ttl::Never).expect("set");
+    let good = value_at(&**handle.provider(), &stored(&ground.space, "good")).expect("it was set");
+    for len in 0..good.len() {
+        assert_counted_miss(&cache, &good[..len]);
+    }
+    for extra in 0..=u8::MAX {
+        assert_counted_miss(&cache, &[good.as_slice(), &[extra]].concat());
+    }
+    // The header: magic, codec, schema.
+    for at in 0..4 {
+        for bit in 0..8 {
+            let mut other = good.clone();
+            other[at] ^= 1 << bit;
+            assert_counted_miss(&cache, &other);
+        }
+    }
+    let header = &good[..4];
+    let bodies: [&[u8]; 9] = [
+        b"garbage",
+        b"{\"id\":5}",
+        &[0xff; 100],
+        &[0; 100],
+        &[0xdd, 0xff, 0xff, 0xff, 0xff],
+        &[0xdf, 0xff, 0xff, 0xff, 0xff],
+        &[0xc6, 0xff, 0xff, 0xff, 0xff],
+        &[0x91; 100_000],
+        &[0x81; 100_000],
+    ];
+    for body in bodies {
+        assert_counted_miss(&cache, body);
+        assert_counted_miss(&cache, &[header, body].concat());
+    }
+    for number in 0..200 {
+        let noise = made_for("noise", number, number % 60);
+        assert_counted_miss(&cache, &[header, &noise].concat());
+    }
+    assert!(cache.exists("foreign").expect("exists"), "the bytes are there");
+    assert_eq!(cache.get("good").expect("get"), Some(value.clone()), "its neighbour is fine");
+    cache.set("foreign", &value, Ttl::Never).expect("set");
+    assert_eq!(cache.get("foreign").expect("get"), Some(value), "the key works on");
+    Ok(())
+}
+
+fn another_codec_or_schema(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let provider = &**handle.provider();
+    let (cache, value) = (typed(&ground.space, &handle), record(7));
+    let elsewhere = format!("{}-positional", ground.space);
+    let positional = Contract::<Record>::with_codec(&elsewhere, handle.clone(), Positional);
+    let positional = positional.expect("a contract opens").cache().blocking();
+    positional.set("k", &value, Ttl::Never).expect("set");
+    assert_eq!(positional.get("k").expect("get"), Some(value.clone()));
+    let foreign = value_at(provider, &stored(&elsewhere, "k")).expect("it was set");
+    assert_counted_miss(&cache, &foreign);
+
+    for schema in [1, 255, 256, u16::MAX] {
+        let newer = Contract::<Record>::new(&ground.space, handle.clone()).expect("the same type and codec");
+        let newer = newer.schema(schema).expect("an encoded contract has one").cache().blocking();
+        cache.set("k", &value, Ttl::Never).expect("set");
+        assert_eq!(newer.get("k").expect("get"), None, "schema 0 read as {schema}");
+        newer.set("k", &value, Ttl::Never).expect("set");
+        assert_eq!(newer.get("k").expect("get"), Some(value.clone()));
+        assert_eq!(cache.get("k").expect("get"), None, "schema {schema} read as 0");
+        let foreign = value_at(provider, &stored(&ground.space, "k")).expect("it was set");
+        assert_counted_miss(&cache, &foreign);
+    }
+    Ok(())
+}
+
+fn typed_values(ground: &Ground<'_>) -> Verdict {
+    let cache = typed(&ground.space, &ground.provider());
+    for id in [0, 1, 127, 128, 65_535, u64::from(u32::MAX), u64::MAX] {
+        let value = record(id);
+        cache.set("k", &value, LONG).expect("set");
+        assert_eq!(cache.get("k").expect("get"), Some(value));
+    }
+    let records: Vec<Record> = (0..40).map(record).collect();
+    cache.set_multi(records.iter().map(|value| (value.id.to_string(), value)), LONG).expect("set_multi");
+    let each = cache.get_each((0..40).map(|id| id.to_string())).expect("get_each");
+    assert_eq!(each.into_iter().flatten().collect::<Vec<_>>(), records);
+    Ok(())
+}
+
+fn raw_bytes(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let provider = &**handle.provider();
+    let cache = bytes(&ground.space, &handle);
+    for value in [Vec::new(), b"plain".to_vec(), (0..=u8::MAX).collect(), vec![0xB2, 1, 0, 0, 5]] {
+        cache.set("k", &value, Ttl::Never).expect("set");
+        assert_eq!(value_at(provider, &stored(&ground.space, "k")), Some(value.clone()), "as it is");
+        put_always(provider, &stored(&ground.space, "native"), &value);
+        assert_eq!(cache.get("native").expect("get"), Some(value), "read as it is");
+    }
+
+    let space = format!("{}-text", ground.space);
+    let texts = Contract::<String>::raw(&space, handle.clone()).expect("it opens").cache().blocking();
+    texts.set("k", &"h\u{e9}llo".to_owned(), Ttl::Never).expect("set");
+    assert_eq!(value_at(provider, &stored(&space, "k")), Some("h\u{e9}llo".into()));
+    put_always(provider, &stored(&space, "k"), &[b'a', 0xff]);
+    let before = handle.blocking_stats().expect("stats").undecodable;
+    assert_eq!(texts.get("k").expect("no error"), None, "not UTF-8");
+    assert_eq!(handle.blocking_stats().expect("stats").undecodable, before + 1);
+
+    let space = format!("{}-counter", ground.space);
+    let counters = Contract::counter(&space, handle.clone()).expect("it opens").cache().blocking();
+    for number in [0, 42, -7, i64::MAX, i64::MIN] {
+        counters.set("k", &number, Ttl::Never).expect("set");
+        assert_eq!(counters.get("k").expect("get"), Some(number));
+        assert_eq!(value_at(provider, &stored(&space, "k")), Some(number.to_string().into_bytes()));
+    }
+    for text in ["", "x", "1.5", " 1", "9223372036854775808"] {
+        put_always(provider, &stored(&space, "k"), text.as_bytes());
+        assert_eq!(counters.get("k").expect("no error"), None, "{text:?} is no number");
+    }
+    Ok(())
+}
