@@ -65,6 +65,11 @@ impl Slot {
         Slot(word)
     }
 
+    #[inline(always)]
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
