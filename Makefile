@@ -9,7 +9,7 @@ help: ## list the commands
 run: ## the first run: a real trace, then a tour
 	cargo run --release
 
-test: fmt lint doc unit outside package ## all checks of a change, as CI runs them
+test: fmt lint doc unit loom outside package ## all checks of a change, as CI runs them
 
 fmt: ## is everything formatted?
 	cargo fmt --all --check

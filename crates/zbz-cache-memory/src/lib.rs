@@ -55,6 +55,8 @@ mod maintenance;
 mod options;
 mod room;
 mod scan;
+#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+mod segment;
 mod shard;
 #[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
 mod slot;
