@@ -1,0 +1,168 @@
+//! Simulated eviction policies: who would still be in the cache, without storing a value.
+//!
+//! Every policy answers one question per request, hit or miss; a miss inserts (read-through). An entry past
+//! its deadline is a miss. An object larger than the capacity is never cached. Keys arrive hashed; equal
+//! hashes are the same key.
+//!
+//! ```text
+//! entry form   lru fifo sieve s3-fifo clock2q+ tide     every entry for itself, exact ghosts: as papers describe them
+//! log form     s3-fifo-log clock2q+-log tide-log        segments evicted as a whole, ghosts in a few bits a key: what
+//!              and with -16, -64, ... segments (256)    the engine can do
+//! ```
+//!
+//! A capacity bounds *live* entries or bytes in both forms, so that they compare: the segments that are open
+//! or half walked are extra. With `-tight` at the end of its name a log form has to find those inside its
+//! capacity, as in a memory budget.
+
+mod balance;
+mod exact;
+mod ghosts;
+mod keyed;
+mod log;
+mod rules;
+mod segments;
+mod sieve;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod yardstick;
+
+use self::exact::ExactGhosts;
+use self::ghosts::GhostWords;
+use self::log::Log;
+use self::rules::Rules;
+
+/// One read-through request of a trace.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The key, hashed.
+    pub key: u64,
+    /// Key and value bytes; 1 when entries are counted.
+    pub bytes: u64,
+    /// The clock, in milliseconds.
+    pub now_ms: u64,
+    /// Time to live of the entry a miss inserts; `None` is for ever.
+    pub ttl_ms: Option<u64>,
+}
+
+impl Request {
+    /// When an entry inserted by this request expires.
+    fn deadline_ms(&self) -> u64 {
+        self.ttl_ms.map_or(u64::MAX, |ttl| self.now_ms.saturating_add(ttl))
+    }
+}
+
+/// What a request met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A live entry.
+    Hit,
+    /// No entry, or an expired one; the object was inserted unless it is too large.
+    Miss,
+}
+
+/// Totals of a policy since its construction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Live entries dropped for room.
+    pub evictions: u64,
+    /// Entries found past their deadline and dropped.
+    pub expirations: u64,
+    /// Entries held, those that expired unnoticed included.
+    pub live_entries: u64,
+    /// What those entries take of the capacity: bytes, or 1 each when entries are counted.
+    pub live_bytes: u64,
+}
+
+impl Counts {
+    /// An entry came in.
+    fn entered(&mut self, cost: u64) {
+        self.live_entries += 1;
+        self.live_bytes += cost;
+    }
+
+    /// An entry with that deadline went, expired or evicted.
+    fn left(&mut self, cost: u64, deadline_ms: u64, now_ms: u64) {
+        self.live_entries -= 1;
+        self.live_bytes -= cost;
+        if deadline_ms <= now_ms {
+            self.expirations += 1;
+        } else {
+            self.evictions += 1;
+        }
+    }
+}
+
+/// A cache without values.
+pub trait Policy {
+    /// Looks the key up; on a miss inserts it, evicting as needed.
+    fn request(&mut self, request: &Request) -> Outcome;
+
+    /// Totals so far.
+    fn counts(&self) -> Counts;
+}
+
+/// How much a policy may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capacity {
+    /// So many entries, whatever their bytes.
+    Entries(u64),
+    /// So many bytes of keys and values.
+    Bytes(u64),
+}
+
+impl Capacity {
+    /// The bound, in its own unit.
+    fn units(self) -> u64 {
+        match self {
+            Capacity::Entries(units) | Capacity::Bytes(units) => units,
+        }
+    }
+
+    /// What one request takes of it.
+    fn cost(self, request: &Request) -> u64 {
+        match self {
+            Capacity::Entries(_) => 1,
+            Capacity::Bytes(_) => request.bytes.max(1),
+        }
+    }
+}
+
+/// The names [`by_name`] knows, without the suffixes of the log forms.
+pub fn names() -> &'static [&'static str] {
+    &["lru", "fifo", "sieve", "s3-fifo", "clock2q+", "tide", "s3-fifo-log", "clock2q+-log", "tide-log"]
+}
+
+/// Builds the policy of that name, or `None` for an unknown one.
+pub fn by_name(name: &str, capacity: Capacity) -> Option<Box<dyn Policy>> {
+    Some(match name {
+        "lru" => Box::new(keyed::Lru::new(capacity)),
+        "fifo" => Box::new(keyed::Fifo::new(capacity)),
+        "sieve" => Box::new(sieve::Sieve::new(capacity)),
+        _ => match Rules::by_name(name) {
+            Some(rules) => Box::new(Log::of_entries(rules.exact(), capacity, ExactGhosts::new(rules))),
+            None => return log_by_name(name, capacity),
+        },
+    })
+}
+
+/// Log forms: `RULES-log[-SEGMENTS][-tight]`.
+fn log_by_name(name: &str, capacity: Capacity) -> Option<Box<dyn Policy>> {
+    let (rules, shape) = name.split_once("-log")?;
+    let rules = Rules::by_name(rules)?;
+    let (shape, tight) = match shape.strip_suffix("-tight") {
+        Some(shape) => (shape, true),
+        None => (shape, false),
+    };
+    let segments = match shape.strip_prefix('-') {
+        Some(digits) => digits.parse().ok().filter(|&count| count >= 4)?,
+        None if shape.is_empty() => 256,
+        None => return None,
+    };
+    let ghosts = GhostWords::for_capacity(capacity);
+    Some(if tight {
+        Box::new(Log::in_budget(rules, capacity, ghosts, segments))
+    } else {
+        Box::new(Log::of_segments(rules, capacity, ghosts, segments))
+    })
+}

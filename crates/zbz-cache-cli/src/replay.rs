@@ -1,0 +1,92 @@
+//! Replays traces through the engine or through simulated policies, and tells how each size fared.
+//!
+//! Every trace is read once before anything is replayed: to check it, to know its keys, and so what a percentage means.
+//! Then it is read again for every size. The clock is the trace's: deadlines pass as they did when it was recorded.
+//!
+//! Reading order: `args`, `size`, `survey` (the first reading), `drive` (a replay), its targets `engine` and `simulator`
+//! with `remembered`, then what is shown: `result`, `table`, `chart`, `curve` and `plot`.
+
+use std::io::Write;
+
+use crate::failure::Failure;
+use crate::json;
+
+mod args;
+mod chart;
+mod curve;
+mod drive;
+mod engine;
+mod plot;
+mod remembered;
+mod result;
+mod simulator;
+mod size;
+mod survey;
+mod table;
+
+pub use self::args::{Args, LONG_ABOUT};
+
+use self::args::Through;
+use self::curve::{Axis, Picture};
+use self::result::{Report, Row, TraceReport};
+
+/// Replays as asked, and shows what came of it.
+///
+/// # Errors
+///
+/// An argument or a trace is wrong (nothing was printed then), or a file cannot be written.
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
+    if args.lists_policies() {
+        return list_policies(out);
+    }
+    let targets = args.targets()?;
+    args.check_outputs()?;
+    let axis = Axis::of(&args.sizes, &targets);
+    if let (Some(_), Err(problem)) = (&args.plot, &axis) {
+        return Err(Failure::Input(problem.clone()));
+    }
+    let fills = args.fills();
+    let mut traces = Vec::new();
+    for file in &args.traces {
+        let survey = survey::read(file, &args.read_as(), &fills)?;
+        traces.push((file, survey));
+    }
+    let mut report = Report::default();
+    for (file, survey) in &traces {
+        let job = drive::Job { file, read_as: &args.read_as(), survey, fills: &fills };
+        let rows = job.run(&targets, &args.sizes)?;
+        if let Some(problem) = problem_of_all(&rows) {
+            let words = "; ask for larger --sizes or --value-size, or simulate a --policy";
+            return Err(Failure::Input(format!("{}: every size is {problem}{words}", file.display())));
+        }
+        let trace = TraceReport::new(file, survey, rows);
+        table::print(out, &trace)?;
+        if args.plot.is_none() {
+            chart::print(out, &trace)?;
+        }
+        report.traces.push(trace);
+    }
+    if let (Some(file), Ok(axis)) = (&args.plot, axis) {
+        plot::write(file, axis, &Picture::of(&report, axis))?;
+        writeln!(out, "\nThe miss-ratio curve is in {}", file.display())?;
+    }
+    if let Some(file) = &args.json {
+        json::write(file, &report)?;
+    }
+    Ok(())
+}
+
+/// Why no row has figures, if none has.
+fn problem_of_all(rows: &[Row]) -> Option<&str> {
+    let problems: Option<Vec<&str>> =
+        rows.iter().map(|row| row.outcome.as_ref().err().map(String::as_str)).collect();
+    problems?.first().copied()
+}
+
+fn list_policies(out: &mut dyn Write) -> Result<(), Failure> {
+    writeln!(out, "{}  the cache itself (unless --policy names others)", Through::ENGINE)?;
+    for name in crate::policy::names() {
+        writeln!(out, "{name}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! The arguments of `zbz-cache replay`.
+
+use std::path::PathBuf;
+
+use super::drive::Fills;
+use super::size::{Size, parse_bytes};
+use crate::failure::Failure;
+use crate::json;
+use crate::policy::{self, Capacity};
+use crate::trace::{Columns, Format, ReadAs, TimeUnit};
+
+/// What it is, for its help.
+pub const LONG_ABOUT: &str = "\
+Replay recorded requests through caches of several sizes, and tell the hit ratios by objects and by bytes, the speed, \
+evictions and expirations.
+
+A get that misses stores the value (read-through); sets, adds and deletes are done as recorded. Values have the \
+recorded size and carry their key, which every hit is checked for. The clock of the cache is the trace's, so that TTLs \
+run out as they did, and expired keys are swept once a minute of it. Traces are streamed, never held in memory.";
+
+const EXAMPLES: &str = "\
+Formats:
+  oracleGeneral  u32 time in s, u64 object, u32 size, i64 next request
+  csv            text with a header that names columns: time, key, size, ttl, op
+  twitter        timestamp,key,key size,value size,client,operation,TTL
+  lines          one key a line
+Each may be plain, zstd or gzip. The content tells, unless --format does.
+
+Examples:
+  zbz-cache replay web.oracleGeneral.zst --sizes 1%,10%,64MiB
+  zbz-cache replay requests.csv --key-column url --time-unit ms --plot curve.svg
+  zbz-cache replay a.csv.gz b.csv.gz --policy engine,lru --sizes 1%,5%,20%
+
+Exit codes: 0 done; 1 failed while running; 2 wrong arguments or traces.";
+
+/// What to replay, and how.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Files with recorded requests
+    #[arg(value_name = "TRACE", required_unless_present = "policy")]
+    pub(super) traces: Vec<PathBuf>,
+
+    /// Sizes of the cache, with commas: 64MiB, 10% or 5000keys
+    ///
+    /// Bytes (64MiB is of 2^20, 64MB of 10^6) are the max_size of the cache, which is all of its memory, or the keys and
+    /// values that a simulated policy may hold. A percentage is of the bytes of the trace's distinct keys and their
+    /// values for the cache, of the number of its distinct keys for a policy. 5000keys is for policies only.
+    #[arg(
+        long,
+        value_name = "SIZES",
+        allow_negative_numbers = true,
+        value_delimiter = ',',
+        default_value = "2%,10%,50%"
+    )]
+    pub(super) sizes: Vec<Size>,
+
+    /// Replay through simulated eviction policies instead, with commas; `list` lists them
+    ///
+    /// A policy is simulated without storing anything. `engine` stands for the cache itself, to be compared with them.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(super) policy: Vec<String>,
+
+    /// Draw the miss-ratio curve into an SVG file
+    #[arg(long, value_name = "FILE.svg")]
+    pub(super) plot: Option<PathBuf>,
+
+    /// Write the results into a JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+
+    /// Bytes of a value whose size the trace does not tell
+    ///
+    /// A size of 1 in oracleGeneral, no size column, an empty field, and the read of 0 bytes in a trace with operations
+    /// all mean "not told".
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, allow_negative_numbers = true, default_value = "256")]
+    pub(super) value_size: u64,
+
+    /// The format of the traces, where guessing fails
+    #[arg(long, value_name = "FORMAT", ignore_case = true, help_heading = "Reading")]
+    pub(super) format: Option<Format>,
+
+    /// The CSV column of the time
+    #[arg(long, value_name = "NAME", help_heading = "Reading")]
+    pub(super) time_column: Option<String>,
+
+    /// The CSV column of the key
+    #[arg(long, value_name = "NAME", help_heading = "Reading")]
+    pub(super) key_column: Option<String>,
+
+    /// The CSV column of the value's size in bytes
+    #[arg(long, value_name = "NAME", help_heading = "Reading")]
+    pub(super) size_column: Option<String>,
+
+    /// The CSV column of the time to live
+    #[arg(long, value_name = "NAME", help_heading = "Reading")]
+    pub(super) ttl_column: Option<String>,
+
+    /// The CSV column of the operation; without one every line is a get
+    #[arg(long, value_name = "NAME", help_heading = "Reading")]
+    pub(super) op_column: Option<String>,
+
+    /// The unit of times and TTLs in CSV
+    #[arg(long, value_name = "UNIT", default_value = "s", help_heading = "Reading")]
+    pub(super) time_unit: TimeUnit,
+}
+
+/// What a trace is replayed through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Through {
+    /// The cache itself.
+    Engine,
+    /// The simulated policy of that name.
+    Policy(String),
+}
+
+impl Through {
+    /// The cache's name among policies.
+    pub(super) const ENGINE: &str = "engine";
+
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Through::Engine => Through::ENGINE,
+            Through::Policy(name) => name,
+        }
+    }
+}
+
+impl Args {
+    pub(super) fn lists_policies(&self) -> bool {
+        self.policy.iter().any(|name| name == "list")
+    }
+
+    /// # Errors
+    ///
+    /// A policy is not known, a size does not fit what it is for, or there is nothing to replay.
+    pub(super) fn targets(&self) -> Result<Vec<Through>, Failure> {
+        if self.traces.is_empty() {
+            return Err(Failure::Input("name a trace to replay; see zbz-cache replay --help".to_owned()));
+        }
+        let mut targets = Vec::new();
+        for name in &self.policy {
+            let target =
+                if name == Through::ENGINE { Through::Engine } else { Through::Policy(name.clone()) };
+            // Any capacity tells whether the name is known.
+            if target != Through::Engine && policy::by_name(name, Capacity::Entries(1024)).is_none() {
+                let known = policy::names().join(", ");
+                let problem = format!("no policy is named \"{name}\"; known are engine, {known}");
+                return Err(Failure::Input(problem));
+            }
+            targets.push(target);
+        }
+        if targets.is_empty() {
+            targets.push(Through::Engine);
+        }
+        let by_keys = self.sizes.iter().find(|size| matches!(size, Size::Keys(_)));
+        if let Some(size) = by_keys.filter(|_| targets.contains(&Through::Engine)) {
+            return Err(Failure::Input(format!(
+                "the size {size} is for simulated policies (--policy NAME); the cache takes bytes, as 64MiB, or a percentage"
+            )));
+        }
+        Ok(targets)
+    }
+
+    /// # Errors
+    ///
+    /// A file to be written has no folder, or the plot is not named as what it will be.
+    pub(super) fn check_outputs(&self) -> Result<(), Failure> {
+        if let Some(plot) = &self.plot
+            && plot.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg"))
+        {
+            let problem =
+                format!("--plot {}: only SVG is drawn; give a name that ends in .svg", plot.display());
+            return Err(Failure::Input(problem));
+        }
+        for file in [&self.plot, &self.json].into_iter().flatten() {
+            json::check_place(file)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_as(&self) -> ReadAs {
+        let columns = Columns {
+            time: self.time_column.clone(),
+            key: self.key_column.clone(),
+            size: self.size_column.clone(),
+            ttl: self.ttl_column.clone(),
+            op: self.op_column.clone(),
+        };
+        ReadAs { format: self.format, columns, time_unit: self.time_unit }
+    }
+
+    pub(super) fn fills(&self) -> Fills {
+        Fills { value_bytes: self.value_size }
+    }
+}

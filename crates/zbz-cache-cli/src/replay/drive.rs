@@ -1,0 +1,200 @@
+//! One replay: every request of a trace to one target, at the trace's own time.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::args::Through;
+use super::engine::Engine;
+use super::remembered::RememberedTtls;
+use super::result::{Capacity, Measured, Row};
+use super::simulator::Simulator;
+use super::size::Size;
+use super::survey::Survey;
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::trace::{self, Op, ReadAs, Record, Step};
+
+/// What stands in for what a trace does not tell.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fills {
+    /// Bytes of a value.
+    pub(super) value_bytes: u64,
+}
+
+/// A request with nothing left to be found out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    pub(super) op: Op,
+    pub(super) key: &'a [u8],
+    pub(super) key_hash: u64,
+    pub(super) value_bytes: u64,
+    /// Since the first request.
+    pub(super) now_ms: u64,
+    pub(super) ttl_ms: Option<u64>,
+}
+
+/// What a request met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    /// A get, and the value was there.
+    Hit,
+    /// A get, and it was not.
+    Miss,
+    /// A request that is no get.
+    Done,
+}
+
+/// What counts there are at the end of a replay.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Totals {
+    pub(super) evictions: u64,
+    pub(super) expirations: u64,
+    pub(super) keys: u64,
+    /// Memory in use, all of it, where there is a real cache.
+    pub(super) memory_bytes: Option<u64>,
+    /// Requests whose key or value this size can never hold.
+    pub(super) too_large: u64,
+}
+
+/// What a trace is replayed through.
+pub(super) trait Target {
+    /// Does what is asked; a get that misses stores the value.
+    ///
+    /// # Errors
+    ///
+    /// The target did something wrong.
+    fn request(&mut self, request: &Request<'_>) -> Result<Met, Failure>;
+
+    fn totals(&self) -> Totals;
+}
+
+/// A trace that was read once, about to be replayed.
+pub(super) struct Job<'a> {
+    pub(super) file: &'a Path,
+    pub(super) read_as: &'a ReadAs,
+    pub(super) survey: &'a Survey,
+    pub(super) fills: &'a Fills,
+}
+
+impl Job<'_> {
+    /// Replays through each target at each size.
+    ///
+    /// # Errors
+    ///
+    /// The trace is not what it was when it was read first, or a target did something wrong.
+    pub(super) fn run(&self, targets: &[Through], sizes: &[Size]) -> Result<Vec<Row>, Failure> {
+        let mut rows = Vec::new();
+        for through in targets {
+            for size in sizes {
+                rows.push(self.run_one(through, size)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn run_one(&self, through: &Through, size: &Size) -> Result<Row, Failure> {
+        let capacity = size.capacity(through, self.survey);
+        let built: Result<Box<dyn Target>, String> = match (through, capacity) {
+            (Through::Policy(name), capacity) => {
+                Simulator::new(name, capacity).map(|target| Box::new(target) as _)
+            }
+            (Through::Engine, Capacity::Bytes(bytes)) => {
+                Engine::new(bytes).map(|target| Box::new(target) as _)
+            }
+            (Through::Engine, Capacity::Keys(_)) => {
+                Err("of a kind that the cache does not take: give it bytes".to_owned())
+            }
+        };
+        let words = format!("{} {size} of {}", through.name(), self.file.display());
+        let outcome = match built {
+            Ok(mut target) => Ok(self.replay(&mut *target, &words)?),
+            Err(problem) => Err(problem),
+        };
+        Ok(Row { through: through.name().to_owned(), size: size.to_string(), capacity, outcome })
+    }
+
+    fn replay(&self, target: &mut dyn Target, words: &str) -> Result<Measured, Failure> {
+        let mut trace = trace::open(self.file, self.read_as)?;
+        let progress = Progress::new(self.survey.requests, words);
+        let mut ratios = Ratios::default();
+        let mut ttls = RememberedTtls::default();
+        let mut record = Record::default();
+        let (mut requests, mut first_ms, mut now_ms) = (0, None, 0);
+        let begun = Instant::now();
+        while trace.records.read(&mut record)? == Step::Record {
+            let first_ms = *first_ms.get_or_insert(record.time_ms);
+            // A trace may step back in time; a clock does not.
+            now_ms = record.time_ms.saturating_sub(first_ms).max(now_ms);
+            let request = self.prepare(&record, now_ms, &mut ttls);
+            ratios.add(target.request(&request)?, request.value_bytes);
+            requests += 1;
+            progress.at(requests);
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        if requests != self.survey.requests {
+            let problem = format!(
+                "{}: had {} requests when it was read first and {requests} when it was replayed; \
+                 expected a file that does not change",
+                self.file.display(),
+                self.survey.requests
+            );
+            return Err(Failure::Input(problem));
+        }
+        let (hit_ratio, byte_hit_ratio) = ratios.finish();
+        Ok(Measured {
+            hit_ratio,
+            byte_hit_ratio: byte_hit_ratio.filter(|_| self.survey.knows_sizes),
+            requests_per_second: requests as f64 / seconds.max(1e-9),
+            totals: target.totals(),
+        })
+    }
+
+    fn prepare<'a>(&self, record: &'a Record, now_ms: u64, ttls: &mut RememberedTtls) -> Request<'a> {
+        let key_hash = record.key_hash();
+        let ttl_ms = match (record.op, record.ttl_ms) {
+            (Op::Get, None) => ttls.get(key_hash),
+            (Op::Set | Op::Add, Some(ttl_ms)) => {
+                ttls.put(key_hash, ttl_ms);
+                Some(ttl_ms)
+            }
+            (Op::Set, None) => {
+                ttls.forget(key_hash);
+                None
+            }
+            (_, ttl_ms) => ttl_ms,
+        };
+        let value_bytes = record.value_bytes.unwrap_or(self.fills.value_bytes);
+        Request { op: record.op, key: &record.key, key_hash, value_bytes, now_ms, ttl_ms }
+    }
+}
+
+/// Hits among gets, counted and weighed.
+#[derive(Default)]
+struct Ratios {
+    gets: u64,
+    hits: u64,
+    get_bytes: u64,
+    hit_bytes: u64,
+}
+
+impl Ratios {
+    fn add(&mut self, met: Met, value_bytes: u64) {
+        if met == Met::Done {
+            return;
+        }
+        self.gets += 1;
+        self.get_bytes += value_bytes;
+        if met == Met::Hit {
+            self.hits += 1;
+            self.hit_bytes += value_bytes;
+        }
+    }
+
+    /// The shares of hits by objects and by bytes, where there was a get.
+    fn finish(&self) -> (Option<f64>, Option<f64>) {
+        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+        (share(self.hits, self.gets), share(self.hit_bytes, self.get_bytes))
+    }
+}

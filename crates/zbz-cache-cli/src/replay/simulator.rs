@@ -1,0 +1,53 @@
+//! A simulated policy as a target. It knows nothing of deletes, and a write is a request that is not counted.
+
+use super::drive::{Met, Request, Target, Totals};
+use super::result;
+use crate::policy::{self, Capacity, Outcome, Policy};
+use crate::trace::Op;
+
+pub(super) struct Simulator {
+    policy: Box<dyn Policy>,
+}
+
+impl Simulator {
+    /// # Errors
+    ///
+    /// There is no policy of that name.
+    pub(super) fn new(name: &str, capacity: result::Capacity) -> Result<Simulator, String> {
+        let capacity = match capacity {
+            result::Capacity::Bytes(bytes) => Capacity::Bytes(bytes),
+            result::Capacity::Keys(keys) => Capacity::Entries(keys),
+        };
+        let policy = policy::by_name(name, capacity);
+        Ok(Simulator { policy: policy.ok_or_else(|| format!("no policy is named \"{name}\""))? })
+    }
+}
+
+impl Target for Simulator {
+    fn request(&mut self, request: &Request<'_>) -> Result<Met, crate::failure::Failure> {
+        if request.op == Op::Delete {
+            return Ok(Met::Done);
+        }
+        let outcome = self.policy.request(&policy::Request {
+            key: request.key_hash,
+            bytes: request.key.len() as u64 + request.value_bytes,
+            now_ms: request.now_ms,
+            ttl_ms: request.ttl_ms,
+        });
+        Ok(match (request.op, outcome) {
+            (Op::Get, Outcome::Hit) => Met::Hit,
+            (Op::Get, Outcome::Miss) => Met::Miss,
+            _ => Met::Done,
+        })
+    }
+
+    fn totals(&self) -> Totals {
+        let counts = self.policy.counts();
+        Totals {
+            evictions: counts.evictions,
+            expirations: counts.expirations,
+            keys: counts.live_entries,
+            ..Totals::default()
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! [`Size`]: how large a cache is to be, as people write it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use bytesize::ByteSize;
+
+use super::args::Through;
+use super::result::Capacity;
+use super::survey::Survey;
+
+/// A size as it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Size {
+    /// A share of the trace's own keys, in percent.
+    Percent(f64),
+    /// So many bytes.
+    Bytes { bytes: u64, text: String },
+    /// So many keys.
+    Keys(u64),
+}
+
+impl Size {
+    /// What it comes to on a trace.
+    pub(super) fn capacity(&self, through: &Through, survey: &Survey) -> Capacity {
+        let share = |whole: u64, percent: f64| (whole as f64 * percent / 100.0) as u64;
+        match (self, through) {
+            (Size::Percent(percent), Through::Engine) => {
+                Capacity::Bytes(share(survey.distinct_bytes, *percent))
+            }
+            (Size::Percent(percent), Through::Policy(_)) => {
+                Capacity::Keys(share(survey.distinct, *percent).max(1))
+            }
+            (Size::Bytes { bytes, .. }, _) => Capacity::Bytes(*bytes),
+            (Size::Keys(keys), _) => Capacity::Keys(*keys),
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Size::Percent(percent) => write!(f, "{percent}%"),
+            Size::Bytes { text, .. } => f.write_str(text),
+            Size::Keys(keys) => write!(f, "{keys}keys"),
+        }
+    }
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let wrong = || {
+            "takes a percentage (10%), bytes (64MiB, 64MB, 65536) or keys (5000keys), more than zero"
+                .to_owned()
+        };
+        let size = if let Some(number) = text.strip_suffix('%') {
+            let percent =
+                number.trim().parse().ok().filter(|percent: &f64| *percent > 0.0 && *percent <= 1000.0);
+            Size::Percent(percent.ok_or_else(wrong)?)
+        } else if let Some(number) = text.strip_suffix("keys") {
+            Size::Keys(number.trim().parse().ok().filter(|&keys| keys > 0).ok_or_else(wrong)?)
+        } else {
+            let bytes = parse_bytes(text).ok().filter(|&bytes| bytes > 0).ok_or_else(wrong)?;
+            Size::Bytes { bytes, text: text.to_owned() }
+        };
+        Ok(size)
+    }
+}
+
+/// A number of bytes, with or without a unit.
+///
+/// # Errors
+///
+/// It is none; the message says what is taken.
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let bytes: Result<ByteSize, _> = text.parse();
+    bytes.map(|bytes| bytes.as_u64()).map_err(|_| "takes a number of bytes: 256, 4KiB, 1MB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_percentages_bytes_or_keys() {
+        assert_eq!("0.5%".parse(), Ok(Size::Percent(0.5)));
+        assert_eq!("5000keys".parse(), Ok(Size::Keys(5000)));
+        assert_eq!("64MiB".parse(), Ok(Size::Bytes { bytes: 64 << 20, text: "64MiB".into() }));
+        for wrong in ["", "0%", "-1%", "NaN%", "0", "-5", "0keys", "much", "10 %%"] {
+            assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The first reading of a trace: checks all of it, counts its requests and its distinct keys with their bytes.
+//!
+//! Needs 9 to 28 bytes of memory for every distinct key, and gives them back.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::path::Path;
+
+use super::drive::Fills;
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::trace::{self, Format, Op, ReadAs, Record, Step};
+
+/// What there is in a trace.
+#[derive(Clone, Debug)]
+pub(super) struct Survey {
+    pub(super) format: Format,
+    pub(super) requests: u64,
+    /// Requests that ask for a value; hit ratios are shares of these.
+    pub(super) gets: u64,
+    pub(super) deletes: u64,
+    /// Different keys.
+    pub(super) distinct: u64,
+    /// Bytes of those keys and of the values that were first told for them.
+    pub(super) distinct_bytes: u64,
+    /// Whether the trace tells the size of any value.
+    pub(super) knows_sizes: bool,
+    /// From the earliest request to the latest.
+    pub(super) span_ms: u64,
+}
+
+/// Reads a trace to its end.
+///
+/// # Errors
+///
+/// It cannot be opened or understood, or holds no request.
+pub(super) fn read(file: &Path, read_as: &ReadAs, fills: &Fills) -> Result<Survey, Failure> {
+    let mut trace = trace::open(file, read_as)?;
+    let progress = Progress::counting(&format!("requests read from {}", file.display()));
+    let mut keys = Keys::default();
+    let (mut record, mut requests, mut gets, mut deletes) = (Record::default(), 0, 0, 0);
+    let (mut first_ms, mut last_ms) = (u64::MAX, 0);
+    while trace.records.read(&mut record)? == Step::Record {
+        keys.meet(&record, fills);
+        requests += 1;
+        gets += u64::from(record.op == Op::Get);
+        deletes += u64::from(record.op == Op::Delete);
+        (first_ms, last_ms) = (first_ms.min(record.time_ms), last_ms.max(record.time_ms));
+        progress.at(requests);
+    }
+    if requests == 0 {
+        return Err(Failure::Input(format!("{}: holds no request; expected at least one", file.display())));
+    }
+    Ok(Survey {
+        format: trace.format,
+        requests,
+        gets,
+        deletes,
+        distinct: keys.seen.len() as u64,
+        distinct_bytes: keys.bytes,
+        knows_sizes: keys.knows_sizes,
+        span_ms: last_ms - first_ms,
+    })
+}
+
+/// The distinct keys met so far.
+///
+/// One set of hashes, whose lowest bit tells whether the size of the key's value was told: memory for two sets, or for a
+/// size beside each hash, would be the most that a replay needs.
+#[derive(Default)]
+struct Keys {
+    seen: HashSet<u64, BuildHasherDefault<Identity>>,
+    bytes: u64,
+    knows_sizes: bool,
+}
+
+impl Keys {
+    fn meet(&mut self, record: &Record, fills: &Fills) {
+        let hash = record.key_hash();
+        let (told, untold) = (hash | 1, hash & !1);
+        if self.seen.contains(&told) {
+            return;
+        }
+        let key_bytes = record.key.len() as u64;
+        match record.value_bytes {
+            None => {
+                if self.seen.insert(untold) {
+                    self.bytes += key_bytes + fills.value_bytes;
+                }
+            }
+            Some(value_bytes) => {
+                self.knows_sizes = true;
+                if self.seen.remove(&untold) {
+                    self.bytes -= key_bytes + fills.value_bytes;
+                }
+                self.seen.insert(told);
+                self.bytes += key_bytes + value_bytes;
+            }
+        }
+    }
+}
+
+/// Hashes what is a hash already.
+#[derive(Default)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = word;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distinct_bytes_are_those_of_each_key_and_the_first_size_told_for_it() {
+        let mut keys = Keys::default();
+        let fills = Fills { value_bytes: 100 };
+        let mut meet = |key: &[u8], value_bytes| {
+            keys.meet(&Record { key: key.to_vec(), value_bytes, ..Record::default() }, &fills);
+        };
+        meet(b"dddd", None);
+        meet(b"a", Some(10));
+        meet(b"a", Some(99));
+        meet(b"bb", None);
+        meet(b"bb", None);
+        meet(b"ccc", None);
+        meet(b"ccc", Some(30));
+        assert_eq!((keys.seen.len(), keys.bytes), (4, 4 + 100 + 1 + 10 + 2 + 100 + 3 + 30));
+    }
+}

@@ -1,0 +1,128 @@
+//! Traces: recorded requests, read one at a time from a file of any known format.
+//!
+//! Invariants:
+//! - A reader needs the same memory for any length of trace.
+//! - Nothing is skipped: what cannot be understood ends the reading with a [`TraceError`] that names the file, the
+//!   place and what was expected there.
+//! - A key has 1 to [`MAX_KEY_BYTES`] bytes.
+//!
+//! Reading order: `format` (which formats there are, and how one is guessed), `source` (files, plain or compressed),
+//! one file for each format, `fields` (numbers in text), `error`.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::path::Path;
+
+mod csv;
+mod error;
+mod fields;
+mod format;
+mod lines;
+mod oracle_general;
+mod source;
+mod twitter;
+
+pub use self::csv::Columns;
+pub use self::error::{Place, TraceError};
+pub use self::fields::TimeUnit;
+pub use self::format::Format;
+
+use self::source::Source;
+
+/// The longest key a trace may have, that of the engine.
+pub const MAX_KEY_BYTES: usize = 32 * 1024;
+
+/// One request. Reused from one to the next, so that reading allocates nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// When, in milliseconds of the trace's own clock.
+    pub time_ms: u64,
+    /// For what.
+    pub key: Vec<u8>,
+    /// Bytes of the value, where the trace knows them.
+    pub value_bytes: Option<u64>,
+    /// The time to live that was given with it, if one was.
+    pub ttl_ms: Option<u64>,
+    /// What was asked.
+    pub op: Op,
+}
+
+impl Record {
+    /// The key as a number, the same in every run.
+    pub fn key_hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&self.key);
+        hasher.finish()
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Op {
+    /// The value; who misses it will store it.
+    #[default]
+    Get,
+    /// To store a value.
+    Set,
+    /// To store a value if there is none.
+    Add,
+    /// To remove the key.
+    Delete,
+}
+
+/// What reading on met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// One more request.
+    Record,
+    /// The end of the trace.
+    End,
+}
+
+/// A trace being read.
+pub trait Records {
+    /// Reads the next request into `record`.
+    ///
+    /// # Errors
+    ///
+    /// The trace cannot be understood, or not be read on.
+    fn read(&mut self, record: &mut Record) -> Result<Step, TraceError>;
+}
+
+/// How a trace is to be read, as far as the file cannot tell.
+#[derive(Clone, Debug, Default)]
+pub struct ReadAs {
+    /// The format; guessed if absent.
+    pub format: Option<Format>,
+    /// Which columns of a CSV file hold what.
+    pub columns: Columns,
+    /// The unit of times and TTLs in a CSV file.
+    pub time_unit: TimeUnit,
+}
+
+/// A trace that was opened.
+pub struct Trace {
+    /// The format it is read as.
+    pub format: Format,
+    /// Its requests.
+    pub records: Box<dyn Records>,
+}
+
+/// Opens a trace and finds out its format.
+///
+/// # Errors
+///
+/// The file cannot be opened, is empty, or is of no known format.
+pub fn open(path: &Path, read_as: &ReadAs) -> Result<Trace, TraceError> {
+    let mut source = Source::open(path)?;
+    let format = match read_as.format {
+        Some(format) => format,
+        None => format::guess(&mut source, &read_as.columns)?,
+    };
+    let records: Box<dyn Records> = match format {
+        Format::OracleGeneral => Box::new(oracle_general::Reader::new(source)),
+        Format::Csv => Box::new(csv::Reader::new(source, &read_as.columns, read_as.time_unit)?),
+        Format::Twitter => Box::new(twitter::Reader::new(source)),
+        Format::Lines => Box::new(lines::Reader::new(source)),
+    };
+    Ok(Trace { format, records })
+}

@@ -1,0 +1,42 @@
+//! `zbz-cache bench`, as its users meet it.
+
+mod support;
+
+use std::fs;
+
+use support::{Folder, refused, run};
+
+#[test]
+fn a_quick_run_prints_claims_grid_and_layers_and_writes_them_as_json() {
+    let folder = Folder::new("bench");
+    let run = run(&folder, &["bench", "--quick", "--keys", "1000", "--threads", "1", "--json", "bench.json"]);
+    assert_eq!((run.code, run.err.as_str()), (Some(0), ""));
+    assert!(!run.out.contains('\x1b'));
+    for expected in [
+        "sets a second",
+        "50.0 M",
+        "bytes of overhead per key",
+        "10,000 expired",
+        "batches of 32",
+        "Cache<T>",
+    ] {
+        assert!(run.out.contains(expected), "{expected} is missing from\n{}", run.out);
+    }
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.0.join("bench.json")).unwrap()).unwrap();
+    assert_eq!(
+        (json["grid"].as_array().map(Vec::len), json["layers"].as_array().map(Vec::len)),
+        (Some(4), Some(5))
+    );
+    assert!(json["overhead"]["accounted_per_key"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    let folder = Folder::new("bench-arguments");
+    assert!(refused(&folder, &["bench", "--keys", "0"]).contains("64..=1000000000"));
+    assert!(refused(&folder, &["bench", "--threads", "0"]).contains("1..=1024"));
+    assert!(
+        refused(&folder, &["bench", "--json", "no/such.json"]).contains("no/such.json cannot be written")
+    );
+}
