@@ -1,7 +1,7 @@
 # Every command a developer needs; `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint doc unit outside package loom compare bench
+.PHONY: help run test fmt lint doc unit outside package loom compare policy bench
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ loom: ## the models of the engine's concurrent parts
 
 compare: ## race rival caches on the same work; TRACES=dir adds hit ratios (minutes)
 	cargo run --release --manifest-path compare/Cargo.toml -- --markdown docs/comparison.md $(if $(TRACES),--traces "$(TRACES)")
+
+policy: ## the eviction policies on the traces in TRACES=dir and on generated ones
+	cargo run --release -- replay $(wildcard $(TRACES)/*.zst) @loop @loopzipf @scanhot @phase @drift @mixphase @onehit @burst @zipf08 @zipf10 @zipf12 --policy lru,sieve,s3-fifo,clock2q+,tide,tide-log,belady --sizes 1%,10%
 
 bench: ## the headline figures on this machine
 	cargo run --release -- bench

@@ -1,5 +1,5 @@
 //! A concurrent in-process cache of byte keys and byte values, bounded in bytes, with exact
-//! deadlines. Synchronous; no serde, no async, no dependencies.
+//! deadlines. Synchronous: no serde, no async.
 //!
 //! ```
 //! use std::time::Duration;
