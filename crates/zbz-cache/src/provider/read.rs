@@ -10,17 +10,21 @@ use crate::error::Error;
 /// A swap by version never succeeds after the bytes changed; it may be refused after a change of
 /// the deadline or an internal move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Version(u128);
+pub struct Version {
+    // Two words rather than one of 128 bits, whose alignment would pad every answer that holds it.
+    high: u64,
+    low: u64,
+}
 
 impl Version {
     /// A version whose meaning only its provider knows.
     pub const fn from_u128(mark: u128) -> Self {
-        Version(mark)
+        Version { high: (mark >> 64) as u64, low: mark as u64 }
     }
 
     /// What the provider put in.
     pub const fn as_u128(self) -> u128 {
-        self.0
+        (self.high as u128) << 64 | self.low as u128
     }
 }
 
@@ -109,5 +113,39 @@ impl ReadBatch {
     /// The keys that failed, by index.
     pub fn failed(&self) -> &[(usize, Error)] {
         &self.failed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_gives_back_what_was_put_in() {
+        for mark in [0, 1, u128::MAX, 7 << 64 | 9] {
+            assert_eq!(Version::from_u128(mark).as_u128(), mark);
+        }
+    }
+
+    #[test]
+    fn an_answer_is_a_cache_line() {
+        assert_eq!(size_of::<Result<Read, Error>>(), 64);
+    }
+
+    #[test]
+    fn a_batch_keeps_what_it_was_told_by_index_and_forgets_it_when_reset() {
+        let mut batch = ReadBatch::default();
+        batch.reset(3);
+        batch.hit(2, b"two", Found::default());
+        batch.hit(0, b"", Found::default());
+        batch.hit(3, b"out of range", Found::default());
+        batch.fail(1, Error::closed());
+        batch.fail(1, Error::closed());
+        batch.fail(9, Error::closed());
+        let values: Vec<_> = (0..4).map(|index| batch.get(index).map(|(value, _)| value)).collect();
+        assert_eq!(values, [Some(&b""[..]), None, Some(b"two"), None]);
+        assert_eq!((batch.len(), batch.failed().len()), (3, 1));
+        batch.reset(1);
+        assert_eq!((batch.get(0), batch.failed().len()), (None, 0));
     }
 }
