@@ -1,7 +1,8 @@
 # Every command a developer needs; `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint doc unit outside package loom compare policy bench
+
+.PHONY: help run test fmt lint doc unit loom portable outside package compare policy bench
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,7 +10,7 @@ help: ## list the commands
 run: ## the first run: a real trace, then a tour
 	cargo run --release
 
-test: fmt lint doc unit loom outside package ## all checks of a change, as CI runs them
+test: fmt lint doc unit loom portable outside package ## all checks of a change, as CI runs them
 
 fmt: ## is everything formatted?
 	cargo fmt --all --check
@@ -23,6 +24,9 @@ doc: ## the documentation, warnings denied
 
 unit: ## unit, integration and documentation tests
 	cargo test --workspace --all-features
+
+portable: ## the engine's parts over plain heap memory, as on systems other than Linux
+	RUSTFLAGS="--cfg zbz_cache_heap" cargo test --package zbz-cache-memory --lib --target-dir target/portable
 
 outside: ## the contract's program, in a crate that depends on zbz-cache alone
 	cargo run --quiet --manifest-path outside/Cargo.toml --target-dir target/outside

@@ -53,7 +53,7 @@ impl Reading<'_> {
     /// Announces a segment in place of what this read announced before. Whatever the index names
     /// after this call stays readable until the next call or the drop.
     #[inline(always)]
-    pub(crate) fn announce(&self, segment: Announcement) {
+    pub(crate) fn announce(&mut self, segment: Announcement) {
         // Relaxed: the fence orders it before the caller's next look at the index. Announcing
         // another segment gives up the one before, whose reads must come first.
         self.place.store(segment.0, Ordering::Release);
@@ -139,7 +139,7 @@ impl Own {
 
     /// `None`, and `run` is not called, if this thread is inside too many reads.
     #[inline(always)]
-    fn read<R>(&self, run: impl FnOnce(&Reading<'_>) -> R) -> Option<R> {
+    fn read<R>(&self, run: impl FnOnce(&mut Reading<'_>) -> R) -> Option<R> {
         struct Leave<'a>(&'a Cell<usize>);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
@@ -150,7 +150,7 @@ impl Own {
         let place = self.record.places.get(self.depth.get())?;
         self.depth.set(self.depth.get() + 1);
         let _leave = Leave(&self.depth);
-        Some(run(&Reading { place }))
+        Some(run(&mut Reading { place }))
     }
 }
 
@@ -166,9 +166,9 @@ thread_local! {
 /// itself, and while the thread's locals are being destroyed.
 #[cfg(not(loom))]
 #[inline(always)]
-pub(crate) fn reading<R>(run: impl FnOnce(&Reading<'_>) -> R) -> R {
+pub(crate) fn reading<R>(run: impl FnOnce(&mut Reading<'_>) -> R) -> R {
     let mut run = Some(run);
-    let mut call = |reading: &Reading<'_>| run.take().map(|run| run(reading));
+    let mut call = |reading: &mut Reading<'_>| run.take().map(|run| run(reading));
     if let Ok(Some(Some(outcome))) = OWN.try_with(|own| own.read(&mut call)) {
         return outcome;
     }
@@ -178,7 +178,7 @@ pub(crate) fn reading<R>(run: impl FnOnce(&Reading<'_>) -> R) -> R {
 /// The same with a record for this call alone.
 #[cfg(not(loom))]
 #[cold]
-fn elsewhere<R>(mut call: impl FnMut(&Reading<'_>) -> Option<R>) -> R {
+fn elsewhere<R>(mut call: impl FnMut(&mut Reading<'_>) -> Option<R>) -> R {
     loop {
         let own = Own::register(&PROCESS);
         // A new record has places, and `call` was not called before.

@@ -51,6 +51,11 @@ mod geometry;
 mod hazard;
 #[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
 mod index;
+#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+mod item;
+#[cfg(not(loom))]
+#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+mod log;
 mod maintenance;
 mod options;
 mod room;

@@ -6,17 +6,16 @@
 use std::ops::Range;
 
 use crate::error::Error;
-use crate::sync::AtomicU64;
-
-#[cfg(all(not(loom), target_os = "linux"))]
+use crate::sync::{AtomicU64, Ordering};
+#[cfg(not(loom))]
 use crate::system::Mapping;
 
 /// See the module's words.
 #[derive(Debug)]
 pub(crate) struct Words {
-    #[cfg(all(not(loom), target_os = "linux"))]
+    #[cfg(not(loom))]
     mapping: Mapping,
-    #[cfg(any(loom, not(target_os = "linux")))]
+    #[cfg(loom)]
     heap: Box<[AtomicU64]>,
 }
 
@@ -27,35 +26,49 @@ impl Words {
     ///
     /// [`Error::Config`]: the system refuses so large a range.
     pub(crate) fn reserve(len: usize) -> Result<Words, Error> {
-        #[cfg(all(not(loom), target_os = "linux"))]
-        return Mapping::reserve(len).map(|mapping| Words { mapping });
-        #[cfg(any(loom, not(target_os = "linux")))]
+        #[cfg(not(loom))]
+        return Mapping::reserve(len.saturating_mul(size_of::<AtomicU64>())).map(|mapping| Words { mapping });
+        #[cfg(loom)]
         Ok(Words { heap: (0..len).map(|_| AtomicU64::new(0)).collect() })
     }
 
-    #[inline(always)]
+    #[cfg(loom)]
     pub(crate) fn as_slice(&self) -> &[AtomicU64] {
-        #[cfg(all(not(loom), target_os = "linux"))]
-        return self.mapping.as_words();
-        #[cfg(any(loom, not(target_os = "linux")))]
         &self.heap
+    }
+
+    #[cfg(not(loom))]
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "looks at memory as words")]
+    pub(crate) fn as_slice(&self) -> &[AtomicU64] {
+        let len = self.mapping.len() / size_of::<AtomicU64>();
+        // SAFETY: *Mapped* (`system.rs`): aligned to 8, `len` words are readable and writable
+        // until drop, zero or as they were stored. Here alone are they touched, and only as
+        // atomic words.
+        unsafe { std::slice::from_raw_parts(self.mapping.start().as_ptr().cast::<AtomicU64>(), len) }
     }
 
     /// Gives the memory of whole pages inside `range` back to the system; all its words are zero
     /// afterwards. No other thread may write them meanwhile, or its write may be lost.
+    #[cfg_attr(not(loom), expect(unsafe_code, reason = "gives memory back"))]
     pub(crate) fn give_back(&self, range: Range<usize>) {
+        // Also those on pages that are not wholly inside.
         for word in &self.as_slice()[range.clone()] {
-            word.store(0, crate::sync::Ordering::Relaxed);
+            word.store(0, Ordering::Relaxed);
         }
-        #[cfg(all(not(loom), target_os = "linux"))]
-        self.mapping.give_back(range);
+        #[cfg(not(loom))]
+        let bytes = range.start * size_of::<AtomicU64>()..range.end * size_of::<AtomicU64>();
+        // SAFETY: the only references to this memory are to atomic words, which may become zero
+        // at any time, as another thread might store it.
+        #[cfg(not(loom))]
+        unsafe {
+            self.mapping.give_back(bytes);
+        }
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::sync::atomic::Ordering;
-
     use super::*;
 
     #[test]
@@ -75,9 +88,8 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_os = "linux")]
     fn a_range_the_system_refuses_is_an_error() {
-        for len in [usize::MAX, usize::MAX / 8, 1 << 50] {
+        for len in [usize::MAX, usize::MAX / 8, 1 << 58] {
             assert!(matches!(Words::reserve(len), Err(Error::Config { .. })), "{len}");
         }
     }

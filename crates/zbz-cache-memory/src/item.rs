@@ -1,0 +1,243 @@
+//! [`Item`]: one entry as it lies in the log.
+//!
+//! ```text
+//!   | header: 4 bytes | key length: 2, if long | deadline: 0, 7 or 8 | key | value |
+//!
+//!   header   31 30        29 28                21 20                              0
+//!            | deadline's | key length, or      | value length                    |
+//!            |  form      | 0 for a long one    |                                 |
+//! ```
+//!
+//! All numbers are little endian. Nothing is aligned. An item is immutable once it is published.
+//! Deadlines are nanoseconds since the cache was made; those of the first two years take 7 bytes.
+//! Room that was reserved and not used holds a filler: a header that says so, and its length.
+
+/// The longest value of one item.
+pub(crate) const MOST_VALUE_BYTES: usize = (1 << 21) - 1;
+
+/// The longest key.
+pub(crate) const MOST_KEY_BYTES: usize = 32 * 1024;
+
+/// The bytes that tell how long an item is.
+pub(crate) const HEADER_BYTES: usize = 4;
+pub(crate) const LONG_HEADER_BYTES: usize = 6;
+
+const VALUE_BITS: u32 = 21;
+const KEY_BITS: u32 = 8;
+const FORM_SHIFT: u32 = VALUE_BITS + KEY_BITS;
+
+/// What the header says of the deadline; the last is a filler's.
+const NONE: u32 = 0;
+const SHORT: u32 = 1;
+const LONG: u32 = 2;
+const FILLER: u32 = 3;
+
+/// Deadlines below this take 7 bytes.
+const LONG_DEADLINE: u64 = 1 << 56;
+
+/// What is to be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Content<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
+    /// In nanoseconds since the cache was made; `None` for none.
+    pub(crate) deadline: Option<u64>,
+}
+
+/// How an item is laid out, as its header tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Layout {
+    key_at: usize,
+    key_len: usize,
+    value_len: usize,
+    deadline_len: usize,
+}
+
+impl Layout {
+    /// `None` if the key is empty or too long, or the value is too long for one item.
+    pub(crate) fn of(content: &Content<'_>) -> Option<Layout> {
+        let (key_len, value_len) = (content.key.len(), content.value.len());
+        let fits = (1..=MOST_KEY_BYTES).contains(&key_len) && value_len <= MOST_VALUE_BYTES;
+        let deadline_len = match content.deadline {
+            None => 0,
+            Some(at) if at < LONG_DEADLINE => 7,
+            Some(_) => 8,
+        };
+        fits.then(|| Layout::new(key_len, value_len, deadline_len))
+    }
+
+    fn new(key_len: usize, value_len: usize, deadline_len: usize) -> Layout {
+        let header = if key_len < 1 << KEY_BITS { HEADER_BYTES } else { LONG_HEADER_BYTES };
+        Layout { key_at: header + deadline_len, key_len, value_len, deadline_len }
+    }
+
+    /// From the first bytes of an item; `long` is called for the two that follow them, if the key
+    /// is long.
+    #[inline(always)]
+    pub(crate) fn read(header: [u8; HEADER_BYTES], long: impl FnOnce() -> [u8; 2]) -> Layout {
+        let header = u32::from_le_bytes(header);
+        let value_len = header as usize & MOST_VALUE_BYTES;
+        let deadline_len = match header >> FORM_SHIFT & 3 {
+            NONE => 0,
+            SHORT => 7,
+            LONG => 8,
+            _ => return Layout { key_at: HEADER_BYTES, key_len: 0, value_len, deadline_len: 0 },
+        };
+        match (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1) {
+            0 => {
+                let key_len = usize::from(u16::from_le_bytes(long()));
+                Layout { key_at: LONG_HEADER_BYTES + deadline_len, key_len, value_len, deadline_len }
+            }
+            key_len => Layout { key_at: HEADER_BYTES + deadline_len, key_len, value_len, deadline_len },
+        }
+    }
+
+    /// The bytes of the whole item.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.key_at + self.key_len + self.value_len
+    }
+
+    /// Writes the item into `bytes`, which are as long as it.
+    pub(crate) fn write(&self, content: &Content<'_>, bytes: &mut [u8]) {
+        let long = self.key_len >= 1 << KEY_BITS;
+        let key_field = if long { 0 } else { self.key_len as u32 };
+        let form = match self.deadline_len {
+            0 => NONE,
+            7 => SHORT,
+            _ => LONG,
+        };
+        let header = form << FORM_SHIFT | key_field << VALUE_BITS | self.value_len as u32;
+        let (head, rest) = bytes.split_at_mut(self.key_at);
+        head[..HEADER_BYTES].copy_from_slice(&header.to_le_bytes());
+        if long {
+            head[HEADER_BYTES..LONG_HEADER_BYTES].copy_from_slice(&(self.key_len as u16).to_le_bytes());
+        }
+        let deadline = content.deadline.unwrap_or(0).to_le_bytes();
+        let at = self.key_at - self.deadline_len;
+        head[at..].copy_from_slice(&deadline[..self.deadline_len]);
+        let (key, value) = rest.split_at_mut(self.key_len);
+        key.copy_from_slice(content.key);
+        value.copy_from_slice(content.value);
+    }
+}
+
+/// Makes a filler of room for an item that was not written.
+pub(crate) fn fill(bytes: &mut [u8]) {
+    if let Some((header, rest)) = bytes.split_first_chunk_mut() {
+        *header = (FILLER << FORM_SHIFT | rest.len() as u32).to_le_bytes();
+    }
+}
+
+/// A published item, in place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Item<'a> {
+    bytes: &'a [u8],
+    layout: Layout,
+}
+
+impl<'a> Item<'a> {
+    /// An item of this layout; `bytes` are as long as it.
+    #[inline(always)]
+    pub(crate) fn new(bytes: &'a [u8], layout: Layout) -> Item<'a> {
+        Item { bytes, layout }
+    }
+
+    /// All its bytes, to be copied elsewhere.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether it is room that was not used.
+    pub(crate) fn is_filler(&self) -> bool {
+        self.layout.key_len == 0
+    }
+
+    #[inline(always)]
+    pub(crate) fn key(&self) -> &'a [u8] {
+        let Layout { key_at, key_len, .. } = self.layout;
+        self.bytes.get(key_at..key_at + key_len).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    pub(crate) fn value(&self) -> &'a [u8] {
+        self.bytes.get(self.layout.key_at + self.layout.key_len..).unwrap_or_default()
+    }
+
+    /// In nanoseconds since the cache was made; `None` for none.
+    #[inline(always)]
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let Layout { key_at, deadline_len, .. } = self.layout;
+        if deadline_len == 0 {
+            return None;
+        }
+        let mut deadline = [0; 8];
+        let stored = self.bytes.get(key_at - deadline_len..key_at)?;
+        deadline[..deadline_len].copy_from_slice(stored);
+        Some(u64::from_le_bytes(deadline))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(content: &Content<'_>) -> usize {
+        let layout = Layout::of(content).unwrap();
+        let mut bytes = vec![0xee; layout.len()];
+        layout.write(content, &mut bytes);
+        let read = Layout::read(bytes[..4].try_into().unwrap(), || bytes[4..6].try_into().unwrap());
+        assert_eq!(read, layout);
+        let item = Item::new(&bytes, read);
+        assert_eq!(
+            (item.key(), item.value(), item.deadline()),
+            (content.key, content.value, content.deadline)
+        );
+        bytes.len() - content.key.len() - content.value.len()
+    }
+
+    #[test]
+    fn every_layout_comes_back_and_costs_what_is_drawn() {
+        let bytes = vec![7; MOST_VALUE_BYTES];
+        for key_len in [1, 16, 255, 256, MOST_KEY_BYTES] {
+            for value_len in [0, 1, 4095, MOST_VALUE_BYTES] {
+                for (deadline, cost) in
+                    [(None, 0), (Some(0), 7), (Some(LONG_DEADLINE - 1), 7), (Some(u64::MAX), 8)]
+                {
+                    let content = Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline };
+                    let header = if key_len < 256 { 4 } else { 6 };
+                    assert_eq!(round_trip(&content), header + cost);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_an_item_has_no_layout() {
+        let bytes = vec![0; MOST_VALUE_BYTES + 1];
+        for (key_len, value_len) in [(0, 0), (MOST_KEY_BYTES + 1, 0), (1, MOST_VALUE_BYTES + 1)] {
+            let content = Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline: None };
+            assert_eq!(Layout::of(&content), None);
+        }
+    }
+
+    #[test]
+    fn a_filler_is_as_long_as_the_room_it_fills() {
+        for len in [5, 4096, MOST_VALUE_BYTES + HEADER_BYTES] {
+            let mut bytes = vec![0xee; len];
+            fill(&mut bytes);
+            let layout = Layout::read(bytes[..4].try_into().unwrap(), || unreachable!());
+            assert_eq!(layout.len(), len);
+            assert!(Item::new(&bytes, layout).is_filler());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_item_are_read_without_harm() {
+        for header in [[0; 4], [0xff; 4], [1, 2, 3, 0xc4]] {
+            let layout = Layout::read(header, || [0xff, 0xff]);
+            let item = Item::new(&[1, 2, 3, 4, 5, 6, 7], layout);
+            let _ = (item.key(), item.value(), item.deadline());
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Index, log and announcements together, as a first-in-first-out cache of a few tiny segments:
+//! everything is recycled all the time.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use super::*;
+use crate::hazard;
+use crate::index::{Index, Probe};
+use crate::segment::Phase;
+use crate::slot::Tag;
+
+const SEGMENTS: usize = 6;
+const SEGMENT_BYTES: usize = 512;
+
+struct Fifo {
+    index: Index,
+    log: Log,
+    open: AtomicUsize,
+    /// Sealed segments, oldest first; who holds it changes which segment is open.
+    sealed: Mutex<VecDeque<usize>>,
+    limbo: Mutex<Vec<usize>>,
+}
+
+fn hash(key: u64) -> u64 {
+    (key ^ key << 29).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
+/// A value that tells its key and its round, and whether it is whole.
+fn value(key: u64, round: u64) -> Vec<u8> {
+    let len = (hash(key ^ round) % 120) as usize;
+    let mut value: Vec<u8> = [key, round].iter().flat_map(|number| number.to_le_bytes()).collect();
+    value.extend((0..len).map(|at| (hash(key.wrapping_add(round)) as usize + at) as u8));
+    value
+}
+
+/// The round of a value; panics if it is not one of this key.
+fn check(key: u64, bytes: &[u8]) -> u64 {
+    let round = u64::from_le_bytes(bytes[8..16].try_into().unwrap());
+    assert_eq!(bytes, value(key, round), "a torn or strange value");
+    round
+}
+
+impl Fifo {
+    fn new(cache: u64) -> Fifo {
+        let log = Log::new(SEGMENTS, SEGMENT_BYTES, cache).unwrap();
+        assert!(log.segments().iter().all(Segment::provide) && log.segments()[0].open());
+        Fifo {
+            index: Index::new(0, 64).unwrap(),
+            log,
+            open: AtomicUsize::new(0),
+            sealed: Mutex::default(),
+            limbo: Mutex::default(),
+        }
+    }
+
+    fn get(&self, key: u64) -> Option<u64> {
+        self.index.find(hash(key), |word, slot| {
+            hazard::reading(|reading| match self.log.read(reading, word, slot) {
+                None => Probe::Changed,
+                Some(item) if item.key() != key.to_le_bytes() => Probe::Other,
+                Some(item) => {
+                    if key.is_multiple_of(7) {
+                        std::thread::yield_now();
+                    }
+                    Probe::Answer(check(key, item.value()))
+                }
+            })
+        })
+    }
+
+    fn set(&self, key: u64, round: u64) {
+        let (key_bytes, value) = (key.to_le_bytes(), value(key, round));
+        let content =
+            Content { key: &key_bytes, value: &value, deadline: round.is_multiple_of(3).then_some(round) };
+        let layout = Layout::of(&content).unwrap();
+        let mut room = self.reserve(layout.len());
+        room.write(&layout, &content);
+        let new = Slot::new(Tag::of(hash(key)), room.location().unwrap());
+        let held = self.index.hold(hash(key));
+        let is_key = |slot| self.log.read_held(&held, slot).key() == key_bytes;
+        match held.find(Tag::of(hash(key)), is_key) {
+            Some(place) => held.replace(&place, new),
+            None => drop(held.insert(hash(key), new)),
+        }
+    }
+
+    fn reserve(&self, len: usize) -> Reservation<'_> {
+        loop {
+            if let Ok(room) = self.log.reserve(self.open.load(Ordering::Acquire), len) {
+                return room;
+            }
+            self.open_another(len);
+        }
+    }
+
+    fn open_another(&self, len: usize) {
+        let mut sealed = self.sealed.lock().unwrap();
+        let now = self.open.load(Ordering::Relaxed);
+        if let Ok(unused) = self.log.reserve(now, len) {
+            // Another thread was faster; what was reserved here becomes a filler.
+            drop(unused);
+            return;
+        }
+        let segments = self.log.segments();
+        if segments[now].seal() {
+            sealed.push_back(now);
+        }
+        let free = segments.iter().position(|segment| segment.phase() == Phase::Free);
+        match free {
+            Some(free) => {
+                assert!(segments[free].open());
+                self.open.store(free, Ordering::Release);
+            }
+            None => self.recycle(&mut sealed),
+        }
+    }
+
+    fn recycle(&self, sealed: &mut VecDeque<usize>) {
+        if let Some(oldest) = sealed.pop_front() {
+            match self.log.begin_drain(oldest) {
+                Some(draining) => self.drain(draining),
+                None => sealed.push_back(oldest),
+            }
+        }
+        let mut limbo = self.limbo.lock().unwrap();
+        let announced = hazard::PROCESS.announced();
+        limbo.retain(|&segment| {
+            let is_read = announced.binary_search(&self.log.announcement(segment)).is_ok();
+            if !is_read {
+                assert!(self.log.segments()[segment].release());
+                if segment % 2 == 0 {
+                    assert!(self.log.give_back(segment) && self.log.segments()[segment].provide());
+                }
+            }
+            is_read
+        });
+    }
+
+    fn drain(&self, draining: Draining<'_>) {
+        let mut offset = 0;
+        while let Some((item, location, next)) = draining.item_at(offset) {
+            offset = next;
+            if item.is_filler() {
+                continue;
+            }
+            let key = u64::from_le_bytes(item.key().try_into().unwrap());
+            let held = self.index.hold(hash(key));
+            if let Some(place) = held.find(Tag::of(hash(key)), |slot| slot.location() == location) {
+                held.remove(place);
+            }
+        }
+        self.limbo.lock().unwrap().push(draining.finish());
+    }
+}
+
+#[test]
+fn items_are_read_in_place_until_their_segment_is_recycled() {
+    let fifo = Fifo::new(1 << 33);
+    for round in 0..400_u64 {
+        for key in 0..5 {
+            fifo.set(key, round);
+            assert_eq!(fifo.get(key), Some(round));
+        }
+    }
+    assert_eq!(fifo.get(99), None);
+    for key in 100..200 {
+        fifo.set(key, 1);
+    }
+    assert!((0..5).all(|key| fifo.get(key).is_none()), "all that is old has gone");
+}
+
+#[test]
+fn a_copy_in_another_segment_is_the_same_item() {
+    let fifo = Fifo::new((1 << 33) + 4);
+    assert!(fifo.log.segments()[1].open());
+    fifo.set(3, 3);
+    let held = fifo.index.hold(hash(3));
+    let place = held.find(Tag::of(hash(3)), |_| true).unwrap();
+    let item = fifo.log.read_held(&held, place.slot());
+    let mut room = fifo.log.reserve(1, item.bytes().len()).unwrap();
+    room.copy(&item);
+    held.replace(&place, place.slot().moved_to(room.location().unwrap(), 0));
+    drop(room);
+    let copy = fifo.log.read_held(&held, place.slot());
+    assert_eq!((copy.key(), copy.value(), copy.deadline()), (item.key(), item.value(), item.deadline()));
+    assert!(copy.bytes().as_ptr() != item.bytes().as_ptr());
+    drop(held);
+    assert_eq!(fifo.get(3), Some(3));
+}
+
+#[test]
+fn room_that_was_not_used_is_walked_over() {
+    let fifo = Fifo::new((1 << 33) + 5);
+    drop(fifo.log.reserve(0, 33).unwrap());
+    fifo.set(3, 3);
+    drop(fifo.log.reserve(0, 5).unwrap());
+    assert!(fifo.log.segments()[0].seal());
+    let draining = fifo.log.begin_drain(0).unwrap();
+    assert!(fifo.log.begin_drain(0).is_none());
+    let mut walked = Vec::new();
+    let mut offset = 0;
+    while let Some((item, _, next)) = draining.item_at(offset) {
+        walked.push((item.is_filler(), item.bytes().len()));
+        offset = next;
+    }
+    let len = 4 + 7 + 8 + value(3, 3).len();
+    assert_eq!(walked, [(true, 33), (false, len), (true, 5)]);
+}
+
+#[test]
+fn what_was_recycled_before_it_was_announced_is_not_read() {
+    let fifo = Fifo::new((1 << 33) + 2);
+    fifo.set(1, 1);
+    let found = fifo.index.find(hash(1), |word, slot| {
+        // In the window between a reader's look at the slot and its announcement.
+        (100..200).for_each(|key| fifo.set(key, 1));
+        hazard::reading(|reading| match fifo.log.read(reading, word, slot) {
+            None => Probe::Changed,
+            Some(item) => Probe::Answer(item.bytes().to_vec()),
+        })
+    });
+    assert_eq!(found, None);
+}
+
+#[test]
+fn what_is_announced_is_not_recycled() {
+    let fifo = Fifo::new((1 << 33) + 3);
+    fifo.set(1, 1);
+    let found = fifo.index.find(hash(1), |word, slot| {
+        hazard::reading(|reading| {
+            let item = fifo.log.read(reading, word, slot).unwrap();
+            let before = item.bytes().to_vec();
+            (100..200).for_each(|key| fifo.set(key, 1));
+            Probe::Answer(item.bytes() == before)
+        })
+    });
+    assert_eq!(found, Some(true));
+    assert_eq!(fifo.get(1), None, "it was evicted meanwhile");
+}
+
+#[test]
+fn no_reader_sees_a_torn_value_while_every_segment_is_recycled_all_the_time() {
+    let fifo = Fifo::new((1 << 33) + 1);
+    let stop = AtomicBool::new(false);
+    let rounds = if cfg!(debug_assertions) { 300 } else { 3000 };
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..2)
+            .map(|writer| {
+                let fifo = &fifo;
+                scope.spawn(move || {
+                    for round in 0..rounds {
+                        for key in 0..24 {
+                            fifo.set(key * 2 + writer, round);
+                        }
+                    }
+                })
+            })
+            .collect();
+        for reader in 0..2_u64 {
+            let (fifo, stop) = (&fifo, &stop);
+            scope.spawn(move || {
+                let mut last = [0; 48];
+                while !stop.load(Ordering::Relaxed) {
+                    for key in 0..48 {
+                        if let Some(round) = fifo.get((key + reader * 11) % 48) {
+                            let last = &mut last[((key + reader * 11) % 48) as usize];
+                            assert!(round >= *last, "an older value came back");
+                            *last = round;
+                        }
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            // A reader that stays: it keeps one segment, and nobody waits for it.
+            while !stop.load(Ordering::Relaxed) {
+                let _ = fifo.index.find(hash(7), |word, slot| {
+                    hazard::reading(|reading| {
+                        let item = fifo.log.read(reading, word, slot);
+                        let before = item.map(|item| item.bytes().to_vec());
+                        (0..50).for_each(|_| std::thread::yield_now());
+                        assert_eq!(
+                            item.map(|item| item.bytes().to_vec()),
+                            before,
+                            "written while it was read"
+                        );
+                        Probe::Answer(())
+                    })
+                });
+            }
+        });
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        stop.store(true, Ordering::Relaxed);
+    });
+}
