@@ -88,3 +88,7 @@ pub use zbz_cache_memory::{Clock, ManualClock, MemoryCache, WhenFull};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide.md")]
+struct Guide;
