@@ -3,16 +3,22 @@
 //! Every trace is read once before anything is replayed: to check it, to know its keys, and so what a percentage means.
 //! Then it is read again for every size. The clock is the trace's: deadlines pass as they did when it was recorded.
 //!
-//! Reading order: `args`, `size`, `survey` (the first reading), `drive` (a replay), its targets `engine` and `simulator`
-//! with `remembered`, then what is shown: `result`, `table`, `chart`, `curve` and `plot`.
+//! Reading order: `args`, `size`, `survey` (the first reading), `drive` (a replay) with its `clock`, its targets `engine`
+//! and `simulator` with `remembered` and `ahead`, then what is shown: `result`, `table`, `chart`, `summary`, `curve` and
+//! `plot`.
 
+use std::cell::OnceCell;
 use std::io::Write;
 
 use crate::failure::Failure;
 use crate::json;
+use crate::policy::{self, Belady};
+use crate::trace;
 
+mod ahead;
 mod args;
 mod chart;
+mod clock;
 mod curve;
 mod drive;
 mod engine;
@@ -21,6 +27,7 @@ mod remembered;
 mod result;
 mod simulator;
 mod size;
+mod summary;
 mod survey;
 mod table;
 
@@ -29,6 +36,7 @@ pub use self::args::{Args, LONG_ABOUT};
 use self::args::Through;
 use self::curve::{Axis, Picture};
 use self::result::{Report, Row, TraceReport};
+use self::summary::Summary;
 
 /// Replays as asked, and shows what came of it.
 ///
@@ -38,6 +46,9 @@ use self::result::{Report, Row, TraceReport};
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     if args.lists_policies() {
         return list_policies(out);
+    }
+    if args.lists_generated() {
+        return Ok(out.write_all(trace::list_generated().as_bytes())?);
     }
     let targets = args.targets()?;
     args.check_outputs()?;
@@ -53,7 +64,8 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let mut report = Report::default();
     for (file, survey) in &traces {
-        let job = drive::Job { file, read_as: &args.read_as(), survey, fills: &fills };
+        let read_as = &args.read_as();
+        let job = drive::Job { file, read_as, survey, fills: &fills, future: OnceCell::new() };
         let rows = job.run(&targets, &args.sizes)?;
         if let Some(problem) = problem_of_all(&rows) {
             let words = "; ask for larger --sizes or --value-size, or simulate a --policy";
@@ -65,6 +77,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             chart::print(out, &trace)?;
         }
         report.traces.push(trace);
+    }
+    report.summary = Summary::of(&report.traces);
+    if let Some(summary) = &report.summary {
+        summary.print(out)?;
     }
     if let (Some(file), Ok(axis)) = (&args.plot, axis) {
         plot::write(file, axis, &Picture::of(&report, axis))?;
@@ -85,8 +101,9 @@ fn problem_of_all(rows: &[Row]) -> Option<&str> {
 
 fn list_policies(out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "{}  the cache itself (unless --policy names others)", Through::ENGINE)?;
-    for name in crate::policy::names() {
+    for name in policy::names() {
         writeln!(out, "{name}")?;
     }
+    writeln!(out, "{}  knows the future: how many hits are possible", Belady::NAME)?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Traces: recorded requests, read one at a time from a file of any known format.
+//! Traces: requests one at a time, recorded ones from a file of any known format, or generated ones.
 //!
 //! Invariants:
 //! - A reader needs the same memory for any length of trace.
@@ -7,7 +7,7 @@
 //! - A key has 1 to [`MAX_KEY_BYTES`] bytes.
 //!
 //! Reading order: `format` (which formats there are, and how one is guessed), `source` (files, plain or compressed),
-//! one file for each format, `fields` (numbers in text), `error`.
+//! one file for each format, `fields` (numbers in text), `error`; `generated` (traces without a file).
 
 use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
@@ -16,6 +16,7 @@ mod csv;
 mod error;
 mod fields;
 mod format;
+mod generated;
 mod lines;
 mod oracle_general;
 mod source;
@@ -25,6 +26,7 @@ pub use self::csv::Columns;
 pub use self::error::{Place, TraceError};
 pub use self::fields::TimeUnit;
 pub use self::format::Format;
+pub use self::generated::list_generated;
 
 use self::source::Source;
 
@@ -107,12 +109,15 @@ pub struct Trace {
     pub records: Box<dyn Records>,
 }
 
-/// Opens a trace and finds out its format.
+/// Opens a trace and finds out its format; a name that begins with `@` is that of a generated trace.
 ///
 /// # Errors
 ///
-/// The file cannot be opened, is empty, or is of no known format.
+/// The file cannot be opened, is empty, or is of no known format, or no generated trace has that name.
 pub fn open(path: &Path, read_as: &ReadAs) -> Result<Trace, TraceError> {
+    if let Some(name) = generated::name_of(path) {
+        return generated::open(name);
+    }
     let mut source = Source::open(path)?;
     let format = match read_as.format {
         Some(format) => format,
@@ -123,6 +128,9 @@ pub fn open(path: &Path, read_as: &ReadAs) -> Result<Trace, TraceError> {
         Format::Csv => Box::new(csv::Reader::new(source, &read_as.columns, read_as.time_unit)?),
         Format::Twitter => Box::new(twitter::Reader::new(source)),
         Format::Lines => Box::new(lines::Reader::new(source)),
+        Format::Generated => {
+            return Err(source.error(Place::File, "is a file; a generated trace is asked for by its @name"));
+        }
     };
     Ok(Trace { format, records })
 }

@@ -77,6 +77,39 @@ fn a_plot_and_a_json_file_are_written_where_asked() {
 }
 
 #[test]
+fn belady_knows_the_future_of_every_format_and_tells_how_far_others_are_from_it() {
+    let folder = Folder::new("belady");
+    let trace = shop_trace().display().to_string();
+    let args =
+        ["replay", &trace, "--policy", "belady,lru,s3-fifo", "--sizes", "1%,10%", "--json", "all.json"];
+    let shop = run(&folder, &args);
+    assert_eq!(shop.code, Some(0), "{}", shop.err);
+    let json: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.0.join("all.json")).unwrap()).unwrap();
+    // As libCacheSim measures it with 204 and 2,048 entries.
+    for (row, known) in [(0, 0.534), (1, 0.681)] {
+        let found = json["traces"][0]["rows"][row]["hit_ratio"].as_f64().unwrap();
+        assert!((found - known).abs() < 0.000_5, "{found} is not {known}");
+    }
+    let lru = &json["summary"]["policies"][0];
+    assert_eq!((&lru["policy"], &lru["cells"]), (&"lru".into(), &2.into()));
+    // LRU has 39.15 and 55.66 %.
+    let distance = lru["mean_distance_points"].as_f64().unwrap();
+    assert!((distance - 13.33).abs() < 0.05, "{distance}");
+    let line = shop.out.lines().rfind(|line| line.starts_with("| lru")).unwrap_or_default();
+    assert!(line.contains("13.3") && line.contains("cache2k-web07"), "{}", shop.out);
+
+    let lines = folder.file("keys.txt", "a\nb\nc\na\nb\nc\n");
+    let few = run(&folder, &["replay", &lines, "--policy", "belady,lru", "--sizes", "2keys"]);
+    assert_eq!(first_row(&few.out)[..4], ["belady", "2keys", "2 keys", "33.33 %"], "{}", few.out);
+    assert!(few.out.contains("No trace was replayed at a size of 200 keys or more."), "{}", few.out);
+    // That a will have expired is foreseen: it makes room for c, and b hits.
+    let csv = folder.file("ttl.csv", "time,key,ttl\n0,a,5\n1,b,60\n2,c,60\n6,a,5\n7,b,60\n");
+    let ttls = run(&folder, &["replay", &csv, "--policy", "belady", "--sizes", "2keys"]);
+    assert_eq!(first_row(&ttls.out)[3], "20.00 %", "{}", ttls.out);
+}
+
+#[test]
 fn a_trace_that_cannot_be_understood_is_refused_with_its_line_or_offset() {
     let folder = Folder::new("wrong");
     let cases: [(&str, &[u8], &str); 9] = [
@@ -126,10 +159,11 @@ fn of_several_traces_a_wrong_one_is_told_before_any_is_replayed() {
 fn wrong_arguments_are_refused_with_what_they_take() {
     let folder = Folder::new("arguments");
     let trace = folder.file("t.csv", CSV);
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["--sizes", "much"], "takes a percentage (10%), bytes (64MiB"),
         (&["--value-size", "-5"], "takes a number of bytes: 256, 4KiB, 1MB"),
         (&["--sizes", "10keys"], "is for simulated policies"),
+        (&["--policy", "belady", "--sizes", "10%,1MiB"], "the size 1MiB is not for --policy belady"),
         (&["--sizes", "1%"], "every size is too small: the cache takes 64.00 KiB or more"),
         (&["--policy", "best"], "no policy is named \"best\"; known are engine, lru"),
         (&["--plot", "curve.png"], "only SVG is drawn"),

@@ -8,6 +8,7 @@
 //! entry form   lru fifo sieve s3-fifo clock2q+ tide     every entry for itself, exact ghosts: as papers describe them
 //! log form     s3-fifo-log clock2q+-log tide-log        segments evicted as a whole, ghosts in a few bits a key: what
 //!              and with -16, -64, ... segments (256)    the engine can do
+//! clairvoyant  belady                                   told the future: how far the others are from what can be had
 //! ```
 //!
 //! A capacity bounds *live* entries or bytes in both forms, so that they compare: the segments that are open
@@ -15,7 +16,9 @@
 //! capacity, as in a memory budget.
 
 mod balance;
+mod belady;
 mod exact;
+mod future;
 mod ghosts;
 mod keyed;
 mod log;
@@ -26,6 +29,9 @@ mod sieve;
 mod tests;
 #[cfg(test)]
 mod yardstick;
+
+pub use self::belady::Belady;
+pub use self::future::{Foresight, Future};
 
 use self::exact::ExactGhosts;
 use self::ghosts::GhostWords;
@@ -128,7 +134,7 @@ impl Capacity {
     }
 }
 
-/// The names [`by_name`] knows, without the suffixes of the log forms.
+/// The names [`by_name`] knows, without the suffixes of the log forms. [`Belady`] is none of them: it needs a future.
 pub fn names() -> &'static [&'static str] {
     &["lru", "fifo", "sieve", "s3-fifo", "clock2q+", "tide", "s3-fifo-log", "clock2q+-log", "tide-log"]
 }

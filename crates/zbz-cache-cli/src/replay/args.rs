@@ -6,17 +6,18 @@ use super::drive::Fills;
 use super::size::{Size, parse_bytes};
 use crate::failure::Failure;
 use crate::json;
-use crate::policy::{self, Capacity};
+use crate::policy::{self, Belady, Capacity};
 use crate::trace::{Columns, Format, ReadAs, TimeUnit};
 
 /// What it is, for its help.
 pub const LONG_ABOUT: &str = "\
-Replay recorded requests through caches of several sizes, and tell the hit ratios by objects and by bytes, the speed, \
-evictions and expirations.
+Replay recorded or generated requests through caches of several sizes, and tell the hit ratios by objects and by \
+bytes, the speed, evictions and expirations.
 
 A get that misses stores the value (read-through); sets, adds and deletes are done as recorded. Values have the \
 recorded size and carry their key, which every hit is checked for. The clock of the cache is the trace's, so that TTLs \
-run out as they did, and expired keys are swept once a minute of it. Traces are streamed, never held in memory.";
+run out as they did, and expired keys are swept once a minute of it. Traces are streamed, never held in memory; only \
+--policy belady keeps notes of each request.";
 
 const EXAMPLES: &str = "\
 Formats:
@@ -26,10 +27,16 @@ Formats:
   lines          one key a line
 Each may be plain, zstd or gzip. The content tells, unless --format does.
 
+Generated traces (the same requests in every run; @list tells what each is):
+  @loop @loopzipf @scanhot @phase @drift @mixphase @onehit @burst @zipf08 @zipf10 @zipf12
+  with the sizes, TTLs and sets of Twitter's clusters: @twitter-04 -19 -24 -26 -29 -50
+
 Examples:
   zbz-cache replay web.oracleGeneral.zst --sizes 1%,10%,64MiB
   zbz-cache replay requests.csv --key-column url --time-unit ms --plot curve.svg
   zbz-cache replay a.csv.gz b.csv.gz --policy engine,lru --sizes 1%,5%,20%
+  zbz-cache replay traces/*.zst --policy lru,s3-fifo,tide-log,belady --sizes 1%,10%
+  zbz-cache replay @scanhot @twitter-04 --policy engine,lru --sizes 5%,20%
 
 Exit codes: 0 done; 1 failed while running; 2 wrong arguments or traces.";
 
@@ -37,7 +44,9 @@ Exit codes: 0 done; 1 failed while running; 2 wrong arguments or traces.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Files with recorded requests
+    /// Files with recorded requests, or names of generated traces; `@list` lists those
+    ///
+    /// A name that begins with @ is that of a generated trace; for a file of such a name write ./@name.
     #[arg(value_name = "TRACE", required_unless_present = "policy")]
     pub(super) traces: Vec<PathBuf>,
 
@@ -58,6 +67,10 @@ pub struct Args {
     /// Replay through simulated eviction policies instead, with commas; `list` lists them
     ///
     /// A policy is simulated without storing anything. `engine` stands for the cache itself, to be compared with them.
+    /// `belady` knows the trace's future and drops what is read again last: without TTLs, no policy that stores every
+    /// miss has more hits. It takes percentages and keys, not bytes. It reads the trace once more and holds 8 bytes a
+    /// request (and some 60 a distinct key while it reads). With it, a summary tells how far the other policies are
+    /// from it, over all traces.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(super) policy: Vec<String>,
 
@@ -112,16 +125,41 @@ pub(super) enum Through {
     Engine,
     /// The simulated policy of that name.
     Policy(String),
+    /// The simulated policy that knows the future.
+    Belady,
 }
 
 impl Through {
     /// The cache's name among policies.
     pub(super) const ENGINE: &str = "engine";
 
+    /// What a policy's name stands for.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is named so.
+    fn named(name: &str) -> Result<Through, Failure> {
+        match name {
+            Through::ENGINE => Ok(Through::Engine),
+            Belady::NAME => Ok(Through::Belady),
+            // Any capacity tells whether the name is known.
+            _ if policy::by_name(name, Capacity::Entries(1024)).is_some() => {
+                Ok(Through::Policy(name.to_owned()))
+            }
+            _ => {
+                let known = policy::names().join(", ");
+                let belady = Belady::NAME;
+                let problem = format!("no policy is named \"{name}\"; known are engine, {known}, {belady}");
+                Err(Failure::Input(problem))
+            }
+        }
+    }
+
     pub(super) fn name(&self) -> &str {
         match self {
             Through::Engine => Through::ENGINE,
             Through::Policy(name) => name,
+            Through::Belady => Belady::NAME,
         }
     }
 }
@@ -131,6 +169,10 @@ impl Args {
         self.policy.iter().any(|name| name == "list")
     }
 
+    pub(super) fn lists_generated(&self) -> bool {
+        self.traces.iter().any(|name| name.as_os_str() == "@list")
+    }
+
     /// # Errors
     ///
     /// A policy is not known, a size does not fit what it is for, or there is nothing to replay.
@@ -138,18 +180,8 @@ impl Args {
         if self.traces.is_empty() {
             return Err(Failure::Input("name a trace to replay; see zbz-cache replay --help".to_owned()));
         }
-        let mut targets = Vec::new();
-        for name in &self.policy {
-            let target =
-                if name == Through::ENGINE { Through::Engine } else { Through::Policy(name.clone()) };
-            // Any capacity tells whether the name is known.
-            if target != Through::Engine && policy::by_name(name, Capacity::Entries(1024)).is_none() {
-                let known = policy::names().join(", ");
-                let problem = format!("no policy is named \"{name}\"; known are engine, {known}");
-                return Err(Failure::Input(problem));
-            }
-            targets.push(target);
-        }
+        let mut targets =
+            self.policy.iter().map(|name| Through::named(name)).collect::<Result<Vec<_>, _>>()?;
         if targets.is_empty() {
             targets.push(Through::Engine);
         }
@@ -157,6 +189,12 @@ impl Args {
         if let Some(size) = by_keys.filter(|_| targets.contains(&Through::Engine)) {
             return Err(Failure::Input(format!(
                 "the size {size} is for simulated policies (--policy NAME); the cache takes bytes, as 64MiB, or a percentage"
+            )));
+        }
+        let by_bytes = self.sizes.iter().find(|size| matches!(size, Size::Bytes { .. }));
+        if let Some(size) = by_bytes.filter(|_| targets.contains(&Through::Belady)) {
+            return Err(Failure::Input(format!(
+                "the size {size} is not for --policy belady, which counts keys; it takes a percentage, as 10%, or 5000keys"
             )));
         }
         Ok(targets)

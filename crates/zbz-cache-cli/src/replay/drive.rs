@@ -1,11 +1,15 @@
 //! One replay: every request of a trace to one target, at the trace's own time.
 
+use std::cell::OnceCell;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use serde::Serialize;
 
+use super::ahead;
 use super::args::Through;
+use super::clock::TraceClock;
 use super::engine::Engine;
 use super::remembered::RememberedTtls;
 use super::result::{Capacity, Measured, Row};
@@ -13,6 +17,7 @@ use super::simulator::Simulator;
 use super::size::Size;
 use super::survey::Survey;
 use crate::failure::Failure;
+use crate::policy::Future;
 use crate::progress::Progress;
 use crate::trace::{self, Op, ReadAs, Record, Step};
 
@@ -76,6 +81,8 @@ pub(super) struct Job<'a> {
     pub(super) read_as: &'a ReadAs,
     pub(super) survey: &'a Survey,
     pub(super) fills: &'a Fills,
+    /// What is to come in it, read when it is first needed.
+    pub(super) future: OnceCell<Rc<Future>>,
 }
 
 impl Job<'_> {
@@ -100,6 +107,12 @@ impl Job<'_> {
             (Through::Policy(name), capacity) => {
                 Simulator::new(name, capacity).map(|target| Box::new(target) as _)
             }
+            (Through::Belady, Capacity::Keys(keys)) => {
+                Ok(Box::new(Simulator::clairvoyant(keys, self.future()?)))
+            }
+            (Through::Belady, Capacity::Bytes(_)) => {
+                Err("of a kind that belady does not take: give it a percentage or keys".to_owned())
+            }
             (Through::Engine, Capacity::Bytes(bytes)) => {
                 Engine::new(bytes).map(|target| Box::new(target) as _)
             }
@@ -115,19 +128,24 @@ impl Job<'_> {
         Ok(Row { through: through.name().to_owned(), size: size.to_string(), capacity, outcome })
     }
 
+    /// What is to come, read ahead once for all sizes.
+    fn future(&self) -> Result<Rc<Future>, Failure> {
+        if let Some(future) = self.future.get() {
+            return Ok(Rc::clone(future));
+        }
+        let future = Rc::new(ahead::read(self.file, self.read_as, self.survey)?);
+        Ok(Rc::clone(self.future.get_or_init(|| future)))
+    }
+
     fn replay(&self, target: &mut dyn Target, words: &str) -> Result<Measured, Failure> {
         let mut trace = trace::open(self.file, self.read_as)?;
         let progress = Progress::new(self.survey.requests, words);
         let mut ratios = Ratios::default();
         let mut ttls = RememberedTtls::default();
-        let mut record = Record::default();
-        let (mut requests, mut first_ms, mut now_ms) = (0, None, 0);
+        let (mut record, mut clock, mut requests) = (Record::default(), TraceClock::default(), 0);
         let begun = Instant::now();
         while trace.records.read(&mut record)? == Step::Record {
-            let first_ms = *first_ms.get_or_insert(record.time_ms);
-            // A trace may step back in time; a clock does not.
-            now_ms = record.time_ms.saturating_sub(first_ms).max(now_ms);
-            let request = self.prepare(&record, now_ms, &mut ttls);
+            let request = self.prepare(&record, clock.at(&record), &mut ttls);
             ratios.add(target.request(&request)?, request.value_bytes);
             requests += 1;
             progress.at(requests);

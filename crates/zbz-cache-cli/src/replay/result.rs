@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::drive::Totals;
+use super::summary::Summary;
 use super::survey::Survey;
-use crate::trace::Format;
 
 /// Everything that was replayed.
 #[derive(Debug, Serialize)]
@@ -14,11 +14,14 @@ pub(super) struct Report {
     /// Of this command.
     pub(super) version: &'static str,
     pub(super) traces: Vec<TraceReport>,
+    /// How the policies compare, where belady is one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) summary: Option<Summary>,
 }
 
 impl Default for Report {
     fn default() -> Self {
-        Report { version: env!("CARGO_PKG_VERSION"), traces: Vec::new() }
+        Report { version: env!("CARGO_PKG_VERSION"), traces: Vec::new(), summary: None }
     }
 }
 
@@ -75,7 +78,7 @@ impl TraceReport {
     pub(super) fn new(file: &Path, survey: &Survey, rows: Vec<Row>) -> TraceReport {
         TraceReport {
             file: file.display().to_string(),
-            format: format_name(survey.format),
+            format: survey.format.name(),
             requests: survey.requests,
             gets: survey.gets,
             deletes: survey.deletes,
@@ -92,10 +95,6 @@ impl TraceReport {
         let name = Path::new(&self.file).file_name().and_then(|name| name.to_str()).unwrap_or(&self.file);
         name.split('.').find(|part| !part.is_empty()).unwrap_or(name)
     }
-}
-
-fn format_name(format: Format) -> String {
-    clap::ValueEnum::to_possible_value(&format).map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 fn measured_or_problem<S: Serializer>(outcome: &Result<Measured, String>, to: S) -> Result<S::Ok, S::Error> {

@@ -1,8 +1,10 @@
 //! A simulated policy as a target. It knows nothing of deletes, and a write is a request that is not counted.
 
+use std::rc::Rc;
+
 use super::drive::{Met, Request, Target, Totals};
 use super::result;
-use crate::policy::{self, Capacity, Outcome, Policy};
+use crate::policy::{self, Belady, Capacity, Future, Outcome, Policy};
 use crate::trace::Op;
 
 pub(super) struct Simulator {
@@ -20,6 +22,11 @@ impl Simulator {
         };
         let policy = policy::by_name(name, capacity);
         Ok(Simulator { policy: policy.ok_or_else(|| format!("no policy is named \"{name}\""))? })
+    }
+
+    /// The policy that knows the future of the trace it is given.
+    pub(super) fn clairvoyant(keys: u64, future: Rc<Future>) -> Simulator {
+        Simulator { policy: Box::new(Belady::new(keys, future)) }
     }
 }
 

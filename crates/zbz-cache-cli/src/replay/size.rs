@@ -28,7 +28,7 @@ impl Size {
             (Size::Percent(percent), Through::Engine) => {
                 Capacity::Bytes(share(survey.distinct_bytes, *percent))
             }
-            (Size::Percent(percent), Through::Policy(_)) => {
+            (Size::Percent(percent), Through::Policy(_) | Through::Belady) => {
                 Capacity::Keys(share(survey.distinct, *percent).max(1))
             }
             (Size::Bytes { bytes, .. }, _) => Capacity::Bytes(*bytes),

@@ -18,6 +18,16 @@ pub enum Format {
     Twitter,
     /// One key a line
     Lines,
+    /// No file: made while it is read
+    #[value(skip)]
+    Generated,
+}
+
+impl Format {
+    /// What `--format` calls it, or would.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(|| "generated".to_owned(), |value| value.get_name().to_owned())
+    }
 }
 
 /// The format that the first bytes of a trace look like.

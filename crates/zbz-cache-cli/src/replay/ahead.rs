@@ -1,0 +1,33 @@
+//! Reading ahead: writes down a trace's future for the policy that knows it.
+
+use std::path::Path;
+
+use super::clock::TraceClock;
+use super::survey::Survey;
+use crate::failure::Failure;
+use crate::policy::{Foresight, Future};
+use crate::progress::Progress;
+use crate::trace::{self, Op, ReadAs, Record, Step};
+
+/// Reads a trace to its end, as a simulated policy will: without its deletes.
+///
+/// # Errors
+///
+/// The trace is not what it was when it was read first.
+pub(super) fn read(file: &Path, read_as: &ReadAs, survey: &Survey) -> Result<Future, Failure> {
+    let mut trace = trace::open(file, read_as)?;
+    let progress = Progress::new(survey.requests, &format!("belady reads {} ahead", file.display()));
+    let mut foresight = Foresight::with_room(survey.requests - survey.deletes);
+    let (mut record, mut clock, mut requests) = (Record::default(), TraceClock::default(), 0);
+    while trace.records.read(&mut record)? == Step::Record {
+        let now_ms = clock.at(&record);
+        match record.op {
+            Op::Get => foresight.read(record.key_hash(), now_ms),
+            Op::Set | Op::Add => foresight.write(record.key_hash(), now_ms),
+            Op::Delete => {}
+        }
+        requests += 1;
+        progress.at(requests);
+    }
+    Ok(foresight.finish())
+}
