@@ -97,7 +97,7 @@ pub trait Provider: Send + Sync + 'static {
         Capabilities::default()
     }
 
-    /// The sizes it takes. Must not change over its life, except for the largest value.
+    /// The sizes it takes; asked once by every contract.
     fn limits(&self) -> Limits {
         Limits::default()
     }
