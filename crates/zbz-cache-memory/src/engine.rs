@@ -13,7 +13,8 @@ use crate::counters::Counters;
 use crate::shard::{Entry, Removed, Shard};
 use crate::ttl::{End, NEVER, end_of, remaining};
 use crate::{Builder, Clock, Error, Found, Stats, TtlState, Version, WhenFull};
-use std::hash::{BuildHasher, RandomState};
+use foldhash::quality::RandomState;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,7 +61,7 @@ pub(crate) enum Exit {
 impl Engine {
     pub(crate) fn new(builder: &Builder) -> Engine {
         let max_size = builder.max_size;
-        let hasher = RandomState::new();
+        let hasher = RandomState::default();
         let count = (max_size / SHARD_BYTES).clamp(1, MOST_SHARDS).next_power_of_two();
         let shards: Box<[Mutex<Shard>]> =
             (0..count).map(|_| Mutex::new(Shard::new(hasher.clone()))).collect();
@@ -75,7 +76,7 @@ impl Engine {
             clock,
             when_full: builder.when_full,
             resizing: Mutex::new(()),
-            epoch: RandomState::new().hash_one("epoch"),
+            epoch: RandomState::default().hash_one("epoch"),
             last_version: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             background: Mutex::new(None),

@@ -10,8 +10,8 @@
 //! A shard only arranges entries; bytes and counters are the engine's business.
 
 use crate::ttl::NEVER;
+use foldhash::quality::RandomState;
 use std::collections::HashMap;
-use std::hash::RandomState;
 use std::sync::Arc;
 
 /// What an entry costs besides its key and value: two counted allocations with the allocator's

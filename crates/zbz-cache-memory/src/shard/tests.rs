@@ -1,7 +1,7 @@
 use super::*;
 
 fn shard(keys: &[&str]) -> Shard {
-    let mut shard = Shard::new(RandomState::new());
+    let mut shard = Shard::new(RandomState::default());
     for key in keys {
         put(&mut shard, key, NEVER);
     }
