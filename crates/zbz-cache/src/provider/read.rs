@@ -78,8 +78,11 @@ impl ReadBatch {
         self.entries.resize(len, None);
     }
 
-    /// Makes the key at `index` a hit. Out of range: ignored.
+    /// Makes the key at `index` a hit. Out of range, or one that failed: ignored.
     pub fn hit(&mut self, index: usize, value: &[u8], found: Found) {
+        if self.failed.iter().any(|(failed, _)| *failed == index) {
+            return;
+        }
         if let Some(entry) = self.entries.get_mut(index) {
             *entry = Some((self.bytes.len(), value.len(), found));
             self.bytes.extend_from_slice(value);
@@ -142,6 +145,7 @@ mod tests {
         batch.fail(1, Error::closed());
         batch.fail(1, Error::closed());
         batch.fail(9, Error::closed());
+        batch.hit(1, b"after it failed", Found::default());
         let values: Vec<_> = (0..4).map(|index| batch.get(index).map(|(value, _)| value)).collect();
         assert_eq!(values, [Some(&b""[..]), None, Some(b"two"), None]);
         assert_eq!((batch.len(), batch.failed().len()), (3, 1));
