@@ -1,150 +1,108 @@
-//! The bytes that may be used and the bytes that are: the one place that says yes or no to room.
+//! [`Budget`]: how many bytes the cache may use and how many it does.
 //!
-//! Invariants:
-//! - `used <= max` at every moment. Bytes are reserved here before an entry that needs them is put
-//!   in place.
+//! - *Taken before touched*: whoever needs memory takes its bytes here first and gives them back
+//!   after the memory was given back. So what is in use is never more than what was taken.
+//! - *Never more than told*: while the cache shrinks, the limit is lowered first and told last, and
+//!   nothing is taken beyond the limit. So the bytes used never exceed the budget that is told.
 //! - The lock is the innermost one: nothing else is locked while it is held.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
-/// A budget of accounted bytes.
+/// See the module's words.
+#[derive(Debug)]
 pub(crate) struct Budget {
-    used: Mutex<u64>,
-    /// Changed only under the lock of `used`. Read without it where a moment's difference does no
-    /// harm: limits on lengths. Relaxed: it guards no other data.
-    max: AtomicU64,
-    /// The largest `max` there has been: keys taken under it must stay reachable.
-    largest_max: AtomicU64,
+    bytes: Mutex<Bytes>,
+    /// Copies of what the lock guards, for choices. Relaxed: they guard no other data.
+    used: AtomicU64,
+    limit: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bytes {
+    used: u64,
+    limit: u64,
+    told: u64,
 }
 
 impl Budget {
-    pub(crate) fn new(base: u64, max: u64) -> Budget {
-        Budget { used: Mutex::new(base), max: max.into(), largest_max: max.into() }
+    pub(crate) fn new(limit: u64) -> Budget {
+        let bytes = Bytes { used: 0, limit, told: limit };
+        Budget { bytes: Mutex::new(bytes), used: AtomicU64::new(0), limit: AtomicU64::new(limit) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, u64> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    fn change<R>(&self, change: impl FnOnce(&mut Bytes) -> R) -> R {
+        let mut bytes = self.bytes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let answer = change(&mut bytes);
+        self.used.store(bytes.used, Ordering::Relaxed);
+        self.limit.store(bytes.limit, Ordering::Relaxed);
+        answer
     }
 
-    /// Bytes used and bytes allowed, read in one step.
-    pub(crate) fn used_and_max(&self) -> (u64, u64) {
-        let used = self.lock();
-        (*used, self.max())
+    /// Takes bytes, if there are as many.
+    pub(crate) fn take(&self, wanted: u64) -> bool {
+        self.change(|bytes| {
+            let enough = bytes.used.checked_add(wanted).is_some_and(|sum| sum <= bytes.limit);
+            bytes.used += if enough { wanted } else { 0 };
+            enough
+        })
     }
 
-    pub(crate) fn max(&self) -> u64 {
-        self.max.load(Ordering::Relaxed)
+    /// Gives back bytes that were taken.
+    pub(crate) fn give(&self, back: u64) {
+        self.change(|bytes| bytes.used -= back);
     }
 
-    pub(crate) fn largest_max(&self) -> u64 {
-        self.largest_max.load(Ordering::Relaxed)
+    /// What may be taken from now on.
+    pub(crate) fn set_limit(&self, limit: u64) {
+        self.change(|bytes| bytes.limit = limit);
     }
 
-    pub(crate) fn release(&self, bytes: u64) {
-        *self.lock() -= bytes;
+    /// Tells the limit, which what is used has come down to.
+    pub(crate) fn tell_limit(&self) {
+        self.change(|bytes| bytes.told = bytes.limit);
     }
 
-    /// Raises the budget; a lower one is left alone.
-    pub(crate) fn raise(&self, max: u64) {
-        let _used = self.lock();
-        self.max.fetch_max(max, Ordering::Relaxed);
-        self.largest_max.fetch_max(max, Ordering::Relaxed);
-    }
-}
-
-/// Bytes of a budget in one caller's hand: already counted as used, given back on drop.
-pub(crate) struct Held<'a> {
-    budget: &'a Budget,
-    bytes: u64,
-}
-
-impl<'a> Held<'a> {
-    pub(crate) fn nothing(budget: &'a Budget) -> Held<'a> {
-        Held { budget, bytes: 0 }
+    /// The bytes used and the budget that is told, in one step.
+    pub(crate) fn used_and_told(&self) -> (u64, u64) {
+        self.change(|bytes| (bytes.used, bytes.told))
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
-    /// Takes free bytes until `target` are in hand, or nothing at all. True if there were enough.
-    pub(crate) fn fill_or_leave(&mut self, target: u64) -> bool {
-        let missing = target.saturating_sub(self.bytes);
-        let mut used = self.budget.lock();
-        if missing > self.budget.max() - *used {
-            return false;
-        }
-        *used += missing;
-        self.bytes += missing;
-        true
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
     }
 
-    /// Takes what free bytes there are towards `target`. True if that many are in hand now.
-    pub(crate) fn fill(&mut self, target: u64) -> bool {
-        let mut used = self.budget.lock();
-        let taken = target.saturating_sub(self.bytes).min(self.budget.max() - *used);
-        *used += taken;
-        self.bytes += taken;
-        self.bytes >= target
-    }
-
-    /// Takes over bytes that are counted as used by an entry which is gone.
-    pub(crate) fn receive(&mut self, bytes: u64) {
-        self.bytes += bytes;
-    }
-
-    /// Hands `bytes` to an entry, which keeps them counted as used. The caller made sure to hold as
-    /// many.
-    pub(crate) fn hand_over(&mut self, bytes: u64) {
-        self.bytes -= bytes;
-    }
-
-    /// Takes `bytes` of those in hand out of the budget altogether.
-    pub(crate) fn lower_max(mut self, bytes: u64) {
-        self.bytes -= bytes;
-        let mut used = self.budget.lock();
-        *used -= bytes;
-        self.budget.max.fetch_sub(bytes, Ordering::Relaxed);
+    /// What could be taken at this moment.
+    pub(crate) fn left(&self) -> u64 {
+        self.limit().saturating_sub(self.used())
     }
 }
 
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        if self.bytes > 0 {
-            self.budget.release(self.bytes);
-        }
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
     #[test]
-    fn held_bytes_come_back_when_they_were_not_handed_over() {
-        let budget = Budget::new(10, 100);
-        let mut held = Held::nothing(&budget);
-        assert!(!held.fill_or_leave(91));
-        assert_eq!(budget.used_and_max(), (10, 100));
-        assert!(held.fill_or_leave(60));
-        held.hand_over(20);
-        assert_eq!(budget.used_and_max(), (70, 100));
-        drop(held);
-        assert_eq!(budget.used_and_max(), (30, 100));
+    fn bytes_are_taken_while_there_are_any() {
+        let budget = Budget::new(100);
+        assert!(budget.take(60) && !budget.take(41) && budget.take(40));
+        assert!(!budget.take(u64::MAX) && !budget.take(1));
+        budget.give(30);
+        assert_eq!((budget.used(), budget.left()), (70, 30));
     }
 
     #[test]
-    fn a_budget_is_lowered_only_by_bytes_in_hand() {
-        let budget = Budget::new(10, 100);
-        let mut held = Held::nothing(&budget);
-        assert!(!held.fill(95));
-        assert_eq!(held.bytes(), 90);
-        held.lower_max(50);
-        assert_eq!(budget.used_and_max(), (10, 50));
-        budget.raise(u64::MAX);
-        assert_eq!((budget.max(), budget.largest_max()), (u64::MAX, u64::MAX));
-        let mut held = Held::nothing(&budget);
-        assert!(!held.fill_or_leave(u64::MAX));
+    fn a_lower_limit_holds_at_once_and_is_told_at_the_end() {
+        let budget = Budget::new(100);
+        assert!(budget.take(70));
+        budget.set_limit(50);
+        assert!(!budget.take(1));
+        assert_eq!((budget.left(), budget.used_and_told()), (0, (70, 100)));
+        budget.give(30);
+        budget.tell_limit();
+        assert_eq!(budget.used_and_told(), (40, 50));
     }
 }

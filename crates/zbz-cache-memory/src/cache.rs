@@ -52,8 +52,8 @@ impl MemoryCache {
     /// Start with [`Cursor::START`] and go on with [`Page::next`] until it is `None`. A key that is
     /// present throughout the listing is met exactly once, overwritten or not; one that is absent
     /// throughout is never met; others may be. `limit` is about how many keys a page should hold,
-    /// at least one. Writers are not held up: one part of the cache is locked at a time, and none
-    /// while `matches` runs.
+    /// at least one. Writers are not held up: one bucket is locked at a time, and none while
+    /// `matches` runs.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl MemoryCache {
     /// Removes every entry and answers how many live ones there were.
     ///
     /// Removes what was set before the call; an entry set after it returned stays; one set
-    /// meanwhile may do either. One part of the cache is locked at a time.
+    /// meanwhile may do either. One bucket is locked at a time. The memory goes back to the system.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl MemoryCache {
     /// How many entries there are; may include expired ones that were not swept yet. Zero after
     /// [`close`](MemoryCache::close).
     pub fn len(&self) -> u64 {
-        self.engine.counters.keys.get()
+        self.engine.counters.keys()
     }
 
     /// Whether there are no entries at all, not even expired ones.
@@ -134,7 +134,7 @@ impl MemoryCache {
 
     /// The budget in bytes.
     pub fn max_size(&self) -> u64 {
-        self.engine.budget.max()
+        self.engine.max_size()
     }
 
     /// The most bytes a new key may have: 32 KiB, or an eighth of the budget if that is less.
@@ -151,18 +151,33 @@ impl MemoryCache {
 
     /// Changes the budget of a cache in use.
     ///
-    /// A larger one holds at once, up to `u64::MAX`. A smaller one holds when the call returns;
-    /// until then the old one is told and kept to. An evicting cache evicts down to it; what stays
-    /// is served even if its key or value is larger than a new one might be. A rejecting cache
-    /// loses nothing that is live: it reclaims expired entries, and if that is not enough the
-    /// budget stays.
+    /// A larger one holds at once, up to [`max_resize`](MemoryCache::max_resize). A smaller one
+    /// holds when the call returns; until then the old one is told and kept to. An evicting cache
+    /// evicts down to it; what stays is served even if its key or value is larger than a new one
+    /// might be. A rejecting cache loses nothing that is live: it reclaims expired entries, and if
+    /// that is not enough the budget stays.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] below [`MIN_MAX_SIZE`](crate::MIN_MAX_SIZE); [`Error::Full`] if a
-    /// rejecting cache holds more than fits; [`Error::Closed`]. The budget is then as it was.
+    /// [`Error::Config`] below [`min_resize`](MemoryCache::min_resize) or beyond
+    /// [`max_resize`](MemoryCache::max_resize); [`Error::Full`] if a rejecting cache holds more
+    /// than fits, or if readers that do not end keep too much in use; [`Error::Closed`]. The
+    /// budget is then as it was.
     pub fn resize(&self, max_size: u64) -> Result<(), Error> {
         self.engine.resize(max_size)
+    }
+
+    /// The largest budget that [`resize`](MemoryCache::resize) takes: eight times the first, for
+    /// which addresses, but no memory, were reserved when the cache was built.
+    pub fn max_resize(&self) -> u64 {
+        self.engine.shape.ceiling
+    }
+
+    /// The smallest budget that [`resize`](MemoryCache::resize) takes:
+    /// [`MIN_MAX_SIZE`](crate::MIN_MAX_SIZE), or more in a cache that was built for more than 128 MiB,
+    /// whose index does not become smaller than it began.
+    pub fn min_resize(&self) -> u64 {
+        self.engine.floor
     }
 
     /// Sweeps expired entries now, as the background thread does from time to time.
@@ -189,7 +204,7 @@ impl MemoryCache {
 
 impl fmt::Debug for MemoryCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (memory_bytes, max_size) = self.engine.budget.used_and_max();
+        let (memory_bytes, max_size) = self.engine.budget.used_and_told();
         f.debug_struct("MemoryCache")
             .field("max_size", &max_size)
             .field("memory_bytes", &memory_bytes)

@@ -3,11 +3,19 @@
 //! Invariants:
 //! - Time is nanoseconds since the clock's own start, in a u64, and never goes backwards.
 //! - It never reaches `u64::MAX`, which stands for "no deadline".
+//! - *One order*: a reading that begins after another has ended, in whatever thread, is not less.
+//!   So an entry that was seen dead is not seen alive again.
+//!
+//! The system's clock is the processor's time stamp counter where the system trusts that, rated
+//! and ordered by the system, and read without a system call. Reading the counter past the system
+//! would keep neither *one order* nor its rate.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use monotonic::Start;
 
 /// The last moment a clock can show, about 584 years after its start.
 const LAST: u64 = u64::MAX - 1;
@@ -35,14 +43,14 @@ pub struct Clock {
 
 #[derive(Clone)]
 enum Source {
-    System(Instant),
+    System(Start),
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// The system's monotonic clock, started now.
     pub fn system() -> Clock {
-        Clock { source: Source::System(Instant::now()) }
+        Clock { source: Source::System(Start::now()) }
     }
 
     /// A clock that stands at zero until its [`ManualClock`] moves it.
@@ -60,9 +68,10 @@ impl Clock {
     }
 
     /// Nanoseconds since the clock's start.
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
         match &self.source {
-            Source::System(start) => saturating_nanos(start.elapsed()),
+            Source::System(start) => start.elapsed(),
             // SeqCst: whoever was told that the clock moved must find it moved.
             Source::Manual(now) => now.load(Ordering::SeqCst),
         }
@@ -107,6 +116,54 @@ impl ManualClock {
     }
 }
 
+/// The system's monotonic clock in nanoseconds, without the detour by `Instant` and `Duration`.
+#[cfg(all(target_os = "linux", not(zbz_cache_heap)))]
+mod monotonic {
+    use rustix::time::{ClockId, clock_gettime};
+
+    /// When the clock was started, by the system's time.
+    #[derive(Clone)]
+    pub(super) struct Start(u64);
+
+    impl Start {
+        pub(super) fn now() -> Start {
+            Start(now())
+        }
+
+        #[inline]
+        pub(super) fn elapsed(&self) -> u64 {
+            now().saturating_sub(self.0)
+        }
+    }
+
+    /// Time since the system started: positive, and centuries below what a u64 takes.
+    #[inline]
+    fn now() -> u64 {
+        let now = clock_gettime(ClockId::Monotonic);
+        (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
+    }
+}
+
+/// The system's monotonic clock as the standard library gives it.
+#[cfg(any(not(target_os = "linux"), zbz_cache_heap))]
+mod monotonic {
+    use std::time::Instant;
+
+    /// When the clock was started.
+    #[derive(Clone)]
+    pub(super) struct Start(Instant);
+
+    impl Start {
+        pub(super) fn now() -> Start {
+            Start(Instant::now())
+        }
+
+        pub(super) fn elapsed(&self) -> u64 {
+            super::saturating_nanos(self.0.elapsed())
+        }
+    }
+}
+
 fn saturating_nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(LAST).min(LAST)
 }
@@ -124,6 +181,10 @@ mod tests {
         hand.advance(Duration::MAX);
         hand.advance(Duration::MAX);
         assert_eq!(clock.now(), LAST);
+        assert_eq!(
+            (format!("{clock:?}").as_str().starts_with("Clock(manual"), clock.is_manual()),
+            (true, true)
+        );
     }
 
     #[test]
@@ -131,5 +192,31 @@ mod tests {
         let clock = Clock::system();
         let first = clock.now();
         assert!(clock.clone().now() >= first);
+    }
+
+    #[test]
+    fn the_system_clock_goes_as_fast_as_the_standard_librarys() {
+        let (clock, start) = (Clock::system(), std::time::Instant::now());
+        std::thread::sleep(Duration::from_millis(50));
+        let (low, now, high) = (start.elapsed(), clock.elapsed(), start.elapsed());
+        // What passed between the two starts and between the readings.
+        assert!(low <= now && now - low <= (high - low) + Duration::from_secs(1), "{low:?} {now:?} {high:?}");
+    }
+
+    #[test]
+    fn no_thread_reads_less_than_another_has_read_before() {
+        let (clock, seen) = (Clock::system(), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100_000 {
+                        let before = seen.load(Ordering::SeqCst);
+                        let now = clock.now();
+                        assert!(now >= before, "{now} after {before}");
+                        seen.fetch_max(now, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
     }
 }

@@ -86,11 +86,11 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if `max_size` is below [`MIN_MAX_SIZE`], or if the system gives no
-    /// background thread.
+    /// [`Error::Config`] if `max_size` is below [`MIN_MAX_SIZE`] or beyond what the system gives
+    /// addresses for, or if the system gives no background thread.
     pub fn build(self) -> Result<MemoryCache, Error> {
         check_max_size(self.max_size)?;
-        let engine = Arc::new(Engine::new(&self));
+        let engine = Arc::new(Engine::new(&self)?);
         if !self.cleanup_interval.is_zero() && !self.clock.is_manual() {
             maintenance::start(&engine, self.cleanup_interval)?;
         }
@@ -124,7 +124,7 @@ mod tests {
         let error = Builder::new().max_size(65_535).build().unwrap_err();
         assert_eq!(error.to_string(), "option `max_size` got 65535 bytes; it takes at least 65536 bytes");
         assert!(Builder::new().max_size(MIN_MAX_SIZE).build().is_ok());
-        assert!(Builder::new().max_size(u64::MAX).build().is_ok());
+        assert!(matches!(Builder::new().max_size(u64::MAX).build(), Err(Error::Config { .. })));
     }
 
     #[test]

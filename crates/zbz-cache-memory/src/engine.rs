@@ -1,314 +1,449 @@
-//! The inside that all handles share: shards behind locks, one budget, one clock.
+//! The inside that all handles share: the parts, how they are put together, and what every verb
+//! asks first.
 //!
-//! Invariants:
-//! - At most one shard is locked by a call at any moment, and a lock is held for no caller's code
-//!   but `Condition::If`.
-//! - Every way to a shard passes `lock` or `lock_any`, where a closed cache is refused: after close
-//!   has drained a shard, nothing enters it.
-//! - Time is read while the key's shard is locked, so no entry is judged by a moment long gone.
-//! - An entry leaves through `count_out`, once.
+//! - *One bit at a time*: a call holds at most one bucket's bit, and takes no lock and asks for no
+//!   room while it does.
+//! - *Closed under the bit*: who puts an item into a bucket looks whether the cache is closed while
+//!   it holds the bit; closing says so first and then takes each bit. So nothing comes in after.
+//! - *Counted once*: an entry leaves through [`Engine::count_out`], called by whoever unlinked it.
 
-use crate::budget::Budget;
-use crate::counters::Counters;
-use crate::shard::{Entry, Removed, Shard};
-use crate::ttl::{End, NEVER, end_of, remaining};
-use crate::{Builder, Clock, Error, Found, Stats, TtlState, Version, WhenFull};
-use foldhash::quality::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use foldhash::quality::RandomState;
+
+use crate::budget::Budget;
+use crate::counters::{Count, Counters, Stripe};
+use crate::evict::Evictor;
+use crate::ghosts::Ghosts;
+use crate::index::{Held, Index, Place};
+use crate::lanes::{self, Lanes};
+use crate::large::Head;
+use crate::log::Log;
+use crate::shape::{self, Shape};
+use crate::slot::{Location, Slot};
+use crate::tide::{Facts, Side, Tide};
+use crate::{Builder, Clock, Error, Stats, Version, WhenFull};
 
 /// No key is longer, whatever the budget.
 const LONGEST_KEY: u64 = 32 * 1024;
 
-/// There is one shard for this much of the budget, up to `MOST_SHARDS`.
-const SHARD_BYTES: u64 = 16 * 1024;
-const MOST_SHARDS: u64 = 64;
+/// Keys in a bucket, on average, beyond which the index grows, and below which it shrinks.
+const MOST_PER_BUCKET: u64 = shape::KEYS_PER_BUCKET;
+const LEAST_PER_BUCKET: u64 = 7;
 
+/// What a cache must have for entries.
+const LEAST_LOG_BYTES: u64 = 16 * 1024;
+
+/// Buckets whose ghosts' memory is given back together: pages of both of their tables.
+const GHOSTS_GIVEN_BACK: u64 = 2048;
+
+#[derive(Debug)]
 pub(crate) struct Engine {
-    shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
-    pub(crate) budget: Budget,
+    pub(crate) index: Index,
+    pub(crate) log: Log,
+    pub(crate) lanes: Lanes,
+    pub(crate) tide: Tide,
+    pub(crate) ghosts: Ghosts,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Counters,
     pub(crate) clock: Clock,
     pub(crate) when_full: WhenFull,
+    pub(crate) evictors: Box<[Mutex<Evictor>]>,
+    pub(crate) shape: Shape,
+    /// The bytes of segments that are provided from here on.
+    pub(crate) size: AtomicU64,
+    /// What the user gave; the budget's limit is lower while the cache shrinks.
+    pub(crate) max_size: AtomicU64,
+    /// The largest there has been: keys taken under it must stay reachable.
+    pub(crate) largest_max: AtomicU64,
     /// Held by the one resize under way.
     pub(crate) resizing: Mutex<()>,
+    /// The bytes of the parts that neither grow nor shrink, but for the index.
+    pub(crate) base: u64,
+    /// The smallest budget that the parts which cannot shrink leave room in.
+    pub(crate) floor: u64,
+    /// The most segments that one item takes, of those stored so far.
+    pub(crate) largest_item: AtomicU64,
     started: u64,
-    /// Random upper half of every version, so that no version of another cache matches.
+    /// Random upper part of every version, so that no version of another cache matches.
     epoch: u64,
-    last_version: AtomicU64,
     closed: AtomicBool,
     /// Dropping it ends the background thread.
     background: Mutex<Option<Sender<()>>>,
 }
 
-/// A live value that was found: shared, not copied.
-pub(crate) struct Hit {
-    pub(crate) value: Arc<[u8]>,
-    pub(crate) found: Found,
-}
-
 /// Why an entry leaves; one whose time has passed counts as expired whatever the reason.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Deleted,
     Evicted,
 }
 
+/// A key and its hash.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HashedKey<'a> {
+    pub(crate) hash: u64,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// The bucket of a key, held, and what it has of the key.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    pub(crate) held: Held<'a>,
+    pub(crate) place: Option<Place<'a>>,
+    pub(crate) old: Option<Old>,
+}
+
+/// An entry that the index names, as whoever holds its bucket finds it.
+#[derive(Debug)]
+pub(crate) struct Old {
+    pub(crate) slot: Slot,
+    /// The bytes of its item in the log.
+    pub(crate) len: usize,
+    /// The bytes of its key and its value.
+    pub(crate) payload: u64,
+    pub(crate) deadline: Option<u64>,
+    /// The pieces of an entry that was cut, and the bytes each takes.
+    pub(crate) pieces: Vec<(Location, usize)>,
+}
+
+impl Old {
+    pub(crate) fn is_live(&self, now: &Moment<'_>) -> bool {
+        self.deadline.is_none_or(|deadline| now.get() < deadline)
+    }
+}
+
+/// The time of a call, read when it is first asked for.
+#[derive(Debug)]
+pub(crate) struct Moment<'a> {
+    clock: &'a Clock,
+    read: std::cell::Cell<Option<u64>>,
+}
+
+impl Moment<'_> {
+    #[inline]
+    pub(crate) fn get(&self) -> u64 {
+        self.read.get().unwrap_or_else(|| {
+            let now = self.clock.now();
+            self.read.set(Some(now));
+            now
+        })
+    }
+}
+
+/// Tells the caches of the process apart.
+static LAST_CACHE: AtomicU64 = AtomicU64::new(0);
+
 impl Engine {
-    pub(crate) fn new(builder: &Builder) -> Engine {
-        let max_size = builder.max_size;
-        let hasher = RandomState::default();
-        let count = (max_size / SHARD_BYTES).clamp(1, MOST_SHARDS).next_power_of_two();
-        let shards: Box<[Mutex<Shard>]> =
-            (0..count).map(|_| Mutex::new(Shard::new(hasher.clone()))).collect();
-        let base = size_of::<Engine>() + size_of_val(&*shards);
+    /// # Errors
+    ///
+    /// [`Error::Config`]: the system gives too few addresses for the size.
+    pub(crate) fn new(builder: &Builder) -> Result<Engine, Error> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut shape = Shape::new(builder.max_size, threads)?;
+        if builder.when_full == WhenFull::Reject {
+            // What is left in open segments is room that writes are refused for.
+            shape.classes = 1;
+        }
+        Engine::with_shape(builder, shape)
+    }
+
+    pub(crate) fn with_shape(builder: &Builder, shape: Shape) -> Result<Engine, Error> {
+        let cache = LAST_CACHE.fetch_add(1, Ordering::Relaxed) + 1;
+        let budget = Arc::new(Budget::new(builder.max_size));
+        let index = Index::new(shape.group_bits, shape.most_buckets, Arc::clone(&budget))?;
+        let lanes = Lanes::new(lanes::Shape { classes: shape.classes, stripes: shape.stripes });
+        let flush_every = (builder.max_size >> 16).clamp(1, 32);
+        let counters = Counters::new(shape.counters, flush_every);
+        let evictors: Box<[_]> = (0..shape.evictors).map(|_| Mutex::default()).collect();
+        let base =
+            size_of::<Engine>() as u64 + lanes.bytes() + counters.bytes() + size_of_val(&*evictors) as u64;
+        let took = budget.take(base);
+        let floor = (budget.used() + LEAST_LOG_BYTES).max(crate::MIN_MAX_SIZE);
+        debug_assert!(took, "the smallest budget has room for the parts that do not grow");
         let clock = builder.clock.clone();
-        Engine {
-            shards,
-            hasher,
-            budget: Budget::new(base as u64, max_size),
-            counters: Counters::default(),
+        Ok(Engine {
+            hasher: RandomState::default(),
+            index,
+            log: Log::new(shape.segments, shape.segment_bits, cache)?,
+            lanes,
+            tide: Tide::new(builder.max_size - base),
+            ghosts: Ghosts::new(shape.most_buckets)?,
+            counters,
             started: clock.now(),
             clock,
             when_full: builder.when_full,
+            evictors,
+            shape,
+            size: AtomicU64::new(1 << shape.segment_bits),
+            max_size: builder.max_size.into(),
+            largest_max: builder.max_size.into(),
             resizing: Mutex::new(()),
+            base,
+            floor,
+            largest_item: AtomicU64::new(1),
             epoch: RandomState::default().hash_one("epoch"),
-            last_version: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             background: Mutex::new(None),
-        }
+            budget,
+        })
     }
 
     pub(crate) fn keep_background(&self, sender: Sender<()>) {
         *self.background.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
     }
 
+    #[inline]
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         // SeqCst: pairs with the store in `close`; a call made after close returned sees it.
         if self.closed.load(Ordering::SeqCst) { Err(Error::Closed) } else { Ok(()) }
     }
 
-    pub(crate) fn shard_count(&self) -> usize {
-        self.shards.len()
-    }
-
-    /// The shard of `key`, locked.
-    pub(crate) fn lock(&self, key: &[u8]) -> Result<MutexGuard<'_, Shard>, Error> {
-        self.lock_any(self.shard_of(key))
-    }
-
-    pub(crate) fn shard_of(&self, key: &[u8]) -> usize {
-        // Bits of the middle: the maps inside the shards use the lowest and the highest.
-        let hash = self.hasher.hash_one(key) >> 24;
-        hash as usize & (self.shards.len() - 1)
-    }
-
-    pub(crate) fn lock_any(&self, index: usize) -> Result<MutexGuard<'_, Shard>, Error> {
-        let shard = self.shards[index].lock().unwrap_or_else(PoisonError::into_inner);
-        self.check_open()?;
-        Ok(shard)
-    }
-
     /// Refuses a key that could not be in this cache.
+    #[inline]
     pub(crate) fn check_key(&self, key: &[u8]) -> Result<(), Error> {
         self.check_open()?;
-        check_key_len(key, longest_key(self.budget.largest_max()))
+        check_key_len(key, &self.largest_max)
     }
 
     /// Refuses a key that this cache does not take.
+    #[inline]
     pub(crate) fn check_new_key(&self, key: &[u8]) -> Result<(), Error> {
         self.check_open()?;
-        check_key_len(key, self.max_key_len())
+        check_key_len(key, &self.max_size)
+    }
+
+    pub(crate) fn max_size(&self) -> u64 {
+        self.max_size.load(Ordering::Relaxed)
     }
 
     pub(crate) fn max_key_len(&self) -> usize {
-        longest_key(self.budget.max())
+        longest_key(self.max_size())
     }
 
     pub(crate) fn max_value_len(&self) -> usize {
-        usize::try_from(self.budget.max() / 4).unwrap_or(usize::MAX)
+        usize::try_from(self.max_size() / 4).unwrap_or(usize::MAX)
     }
 
-    pub(crate) fn next_version(&self) -> u64 {
-        self.last_version.fetch_add(1, Ordering::Relaxed) + 1
+    #[inline(always)]
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
     }
 
-    pub(crate) fn version_of(&self, entry: &Entry) -> Version {
-        Version::from_u128(u128::from(self.epoch) << 64 | u128::from(entry.version))
+    #[inline(always)]
+    pub(crate) fn hashed<'a>(&self, key: &'a [u8]) -> HashedKey<'a> {
+        HashedKey { hash: self.hash(key), bytes: key }
     }
 
-    fn hit(&self, entry: &Entry, now: u64) -> Hit {
-        let found = Found::new(remaining(now, entry.deadline), self.version_of(entry));
-        Hit { value: entry.value.clone(), found }
+    pub(crate) fn moment(&self) -> Moment<'_> {
+        Moment { clock: &self.clock, read: std::cell::Cell::new(None) }
     }
 
-    /// The live value of a key. Counts nothing.
-    pub(crate) fn look_up(&self, key: &[u8]) -> Result<Option<Hit>, Error> {
-        self.check_key(key)?;
-        let mut shard = self.lock(key)?;
-        let Some(entry) = shard.read(key) else {
-            return Ok(None);
+    /// The version of the item at this place, which is held in place.
+    ///
+    /// The upper part is the cache's, then comes the turn of the segment, then the location: a
+    /// place in the log has another turn whenever it holds another item.
+    pub(crate) fn version_at(&self, location: Location) -> Version {
+        let turn = self.log.segment(self.log.segment_of(location)).turn();
+        let place = u128::from(turn) << 40 | u128::from(location.units());
+        Version::from_u128(u128::from(self.epoch) << 88 | place & ((1 << 88) - 1))
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        let capacity = self.budget.limit().saturating_sub(self.base + self.index.bytes());
+        Facts {
+            capacity,
+            taken: self.lanes.taken(),
+            tail_opened: self.lanes.tail_opened(),
+            keys: self.counters.keys_about(),
+        }
+    }
+
+    /// The queue that an item is in.
+    pub(crate) fn side_at(&self, location: Location) -> Side {
+        lanes::side_of(self.log.segment(self.log.segment_of(location)).place())
+    }
+
+    /// Holds the bucket of a key.
+    #[inline]
+    pub(crate) fn look(&self, key: HashedKey<'_>) -> Look<'_> {
+        let held = self.index.hold(key.hash);
+        let place = held.find(key.hash, |slot| self.names(&held, slot, key.bytes));
+        let old = place.map(|place| self.describe(&held, place.slot()));
+        Look { held, place, old }
+    }
+
+    /// Whether the slot of a held bucket names this key.
+    fn names(&self, held: &Held<'_>, slot: Slot, key: &[u8]) -> bool {
+        let item = self.log.read_held(held, slot);
+        if !item.is_head() {
+            return item.key() == key;
+        }
+        let Some(head) = Head::parse(item.value()) else { return false };
+        let Some(rest) = key.strip_prefix(item.key()) else { return false };
+        let pieces = head.pieces().map(|piece| self.log.read_piece_held(held, piece));
+        rest.len() == head.key_len && starts_with(pieces, rest)
+    }
+
+    /// What is known of the item that a slot of a held bucket names.
+    pub(crate) fn describe(&self, held: &Held<'_>, slot: Slot) -> Old {
+        let item = self.log.read_held(held, slot);
+        let (len, deadline) = (item.bytes().len(), item.deadline());
+        match Head::parse(item.value()).filter(|_| item.is_head()) {
+            None => {
+                let payload = (item.key().len() + item.value().len()) as u64;
+                Old { slot, len, payload, deadline, pieces: Vec::new() }
+            }
+            Some(head) => {
+                let payload = (item.key().len() + head.key_len + head.value_len) as u64;
+                let pieces = head.pieces().map(|piece| (piece, self.log.piece_len_held(held, piece)));
+                Old { slot, len, payload, deadline, pieces: pieces.collect() }
+            }
+        }
+    }
+
+    /// Frees what an entry took that was unlinked, and counts it out.
+    pub(crate) fn let_go(&self, old: &Old, exit: Exit, now: &Moment<'_>) {
+        self.count_out(&self.counters.stripe(), old, exit, now);
+        self.free(old);
+    }
+
+    /// Frees what an entry took that was unlinked.
+    #[inline]
+    pub(crate) fn free(&self, old: &Old) {
+        self.free_at(old.slot.location(), old.len);
+        old.pieces.iter().for_each(|&(piece, len)| self.free_at(piece, len));
+    }
+
+    /// Notes the deadline of what is at this place.
+    pub(crate) fn note_deadline(&self, location: Location, deadline: u64) {
+        self.log.segment(self.log.segment_of(location)).note_deadline(deadline);
+    }
+
+    /// Frees so many bytes that nothing names any more.
+    pub(crate) fn free_at(&self, location: Location, len: usize) {
+        self.log.segment(self.log.segment_of(location)).add_dead(len as u64);
+    }
+
+    fn count_out(&self, stripe: &Stripe<'_>, old: &Old, exit: Exit, now: &Moment<'_>) {
+        let what = match exit {
+            _ if !old.is_live(now) => Count::Expirations,
+            Exit::Deleted => Count::Deletes,
+            Exit::Evicted => Count::Evictions,
         };
-        let now = if entry.deadline == NEVER { 0 } else { self.clock.now() };
-        Ok(entry.is_live(now).then(|| self.hit(entry, now)))
+        stripe.add(what, 1);
+        stripe.key_out();
+        stripe.add(Count::PayloadOut, old.payload);
     }
 
-    pub(crate) fn ttl(&self, key: &[u8]) -> Result<TtlState, Error> {
-        self.check_key(key)?;
-        let shard = self.lock(key)?;
-        let now = self.clock.now();
-        Ok(match shard.get(key) {
-            Some(entry) if entry.is_live(now) => {
-                remaining(now, entry.deadline).map_or(TtlState::Never, TtlState::Remaining)
-            }
-            _ => TtlState::Missing,
-        })
-    }
-
-    /// Moves the deadline of a live entry. True if there was one.
-    pub(crate) fn expire(&self, key: &[u8], ttl: Option<Duration>) -> Result<bool, Error> {
-        self.check_key(key)?;
-        let mut shard = self.lock(key)?;
-        let now = self.clock.now();
-        self.drop_expired(&mut shard, key, now);
-        if shard.get(key).is_none() {
-            return Ok(false);
+    /// Unlinks what a key has, then counts and frees it.
+    pub(crate) fn remove(&self, look: Look<'_>, exit: Exit, now: &Moment<'_>) -> Option<Old> {
+        let Look { held, place, old } = look;
+        held.remove(place?);
+        drop(held);
+        if let Some(old) = &old {
+            self.let_go(old, exit, now);
         }
-        match end_of(now, ttl) {
-            End::At(deadline) => shard.set_deadline(key, deadline),
-            End::AtOnce => {
-                self.remove(&mut shard, key, now);
-            }
-        }
-        Ok(true)
+        old
     }
 
-    /// Removes a key and answers what it held, if it was live.
-    pub(crate) fn take(&self, key: &[u8]) -> Result<Option<Hit>, Error> {
-        self.check_key(key)?;
-        let mut shard = self.lock(key)?;
-        let now = self.clock.now();
-        let removed = self.remove(&mut shard, key, now);
-        drop(shard);
-        let live = removed.filter(|removed| removed.entry.is_live(now));
-        Ok(live.map(|removed| self.hit(&removed.entry, now)))
+    /// Whether the index is to grow.
+    pub(crate) fn index_wants_bytes(&self) -> bool {
+        self.counters.keys_about() > self.index.buckets() * MOST_PER_BUCKET
     }
 
-    /// Removes a key, live or not, with all that it counts for.
-    pub(crate) fn remove(&self, shard: &mut Shard, key: &[u8], now: u64) -> Option<Removed> {
-        let removed = shard.remove(key)?;
-        self.budget.release(self.count_out(&removed, now, Exit::Deleted));
-        Some(removed)
-    }
-
-    /// Removes a key whose time has passed, so that what is left is live.
-    pub(crate) fn drop_expired(&self, shard: &mut Shard, key: &[u8], now: u64) {
-        if shard.get(key).is_some_and(|entry| !entry.is_live(now)) {
-            self.remove(shard, key, now);
+    /// Fits the index to the number of keys, by a step at the most.
+    #[inline]
+    pub(crate) fn fit_index(&self) {
+        let (keys, buckets) = (self.counters.keys_about(), self.index.buckets());
+        if keys > buckets * MOST_PER_BUCKET {
+            self.step_index(true);
+        } else if keys < buckets * LEAST_PER_BUCKET {
+            self.step_index(false);
         }
     }
 
-    /// Counts an entry that left, and answers the bytes it was accounted for: the caller's now.
-    #[must_use]
-    pub(crate) fn count_out(&self, removed: &Removed, now: u64, exit: Exit) -> u64 {
-        let counters = &self.counters;
-        match exit {
-            _ if !removed.entry.is_live(now) => counters.expirations.add(1),
-            Exit::Deleted => counters.deletes.add(1),
-            Exit::Evicted => counters.evictions.add(1),
+    #[inline(never)]
+    fn step_index(&self, grow: bool) -> bool {
+        let lost = |held: &Held<'_>, slot: Slot| {
+            let old = self.describe(held, slot);
+            self.let_go(&old, Exit::Evicted, &self.moment());
+        };
+        let stepped = if grow { self.index.grow(lost) } else { self.index.shrink(lost) };
+        let buckets = self.index.buckets();
+        if stepped && !grow && buckets.is_multiple_of(GHOSTS_GIVEN_BACK) {
+            self.ghosts.give_back(buckets..buckets + GHOSTS_GIVEN_BACK);
         }
-        counters.keys.subtract(1);
-        counters.payload_bytes.subtract(removed.payload());
-        removed.cost()
+        stepped
     }
 
-    /// Removes what begins with `prefix`, shard by shard, and answers how many were live.
-    pub(crate) fn clear_prefix(&self, prefix: &[u8]) -> Result<u64, Error> {
-        self.check_open()?;
-        let mut live = 0;
-        for index in 0..self.shards.len() {
-            let mut shard = self.lock_any(index)?;
-            live += self.clear_shard(&mut shard, prefix);
-        }
-        Ok(live)
-    }
-
-    fn clear_shard(&self, shard: &mut Shard, prefix: &[u8]) -> u64 {
-        let now = self.clock.now();
-        let removed = shard.remove_prefix(prefix);
-        let freed: u64 = removed.iter().map(|gone| self.count_out(gone, now, Exit::Deleted)).sum();
-        self.budget.release(freed);
-        removed.iter().filter(|gone| gone.entry.is_live(now)).count() as u64
+    /// Shrinks the index as far as its keys allow.
+    pub(crate) fn shrink_index(&self) {
+        while self.counters.keys() < self.index.buckets() * LEAST_PER_BUCKET && self.step_index(false) {}
     }
 
     pub(crate) fn close(&self) {
+        // SeqCst: *Closed under the bit*.
         self.closed.store(true, Ordering::SeqCst);
         drop(self.background.lock().unwrap_or_else(PoisonError::into_inner).take());
-        for shard in &self.shards {
-            // Not through `lock_any`: this is the one visitor of a closed cache.
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            self.clear_shard(&mut shard, b"");
-        }
+        self.empty();
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        let counters = &self.counters;
-        let (memory_bytes, max_bytes) = self.budget.used_and_max();
+        let count = |what| self.counters.sum(what);
+        let (memory_bytes, max_bytes) = self.budget.used_and_told();
         Stats {
-            hits: counters.hits.get(),
-            misses: counters.misses.get(),
-            undecodable: counters.undecodable.get(),
-            sets: counters.sets.get(),
-            replaced: counters.replaced.get(),
-            deletes: counters.deletes.get(),
-            evictions: counters.evictions.get(),
-            expirations: counters.expirations.get(),
-            rejections: counters.rejections.get(),
-            keys: counters.keys.get(),
+            hits: count(Count::Hits),
+            misses: count(Count::Misses),
+            undecodable: count(Count::Undecodable),
+            sets: count(Count::Sets),
+            replaced: count(Count::Replaced),
+            deletes: count(Count::Deletes),
+            evictions: count(Count::Evictions),
+            expirations: count(Count::Expirations),
+            rejections: count(Count::Rejections),
+            keys: self.counters.keys(),
             memory_bytes,
-            payload_bytes: counters.payload_bytes.get(),
+            payload_bytes: self.counters.payload(),
             max_bytes,
             uptime: Duration::from_nanos(self.clock.now().saturating_sub(self.started)),
         }
     }
 }
 
+/// Whether the pieces, one after the other, begin with these bytes.
+fn starts_with<'a>(pieces: impl Iterator<Item = &'a [u8]>, mut bytes: &[u8]) -> bool {
+    for piece in pieces {
+        let len = piece.len().min(bytes.len());
+        if piece[..len] != bytes[..len] {
+            return false;
+        }
+        bytes = &bytes[len..];
+        if bytes.is_empty() {
+            return true;
+        }
+    }
+    bytes.is_empty()
+}
+
 fn longest_key(max_size: u64) -> usize {
     (max_size / 8).min(LONGEST_KEY) as usize
 }
 
-fn check_key_len(key: &[u8], max: usize) -> Result<(), Error> {
-    match key.len() {
-        0 => Err(Error::KeyEmpty),
-        len if len > max => Err(Error::KeyTooLong { len, max }),
+#[inline]
+fn check_key_len(key: &[u8], max_size: &AtomicU64) -> Result<(), Error> {
+    // The smallest budget takes keys of this length: no need to look.
+    if !key.is_empty() && key.len() <= longest_key(crate::MIN_MAX_SIZE) {
+        return Ok(());
+    }
+    match (key.len(), longest_key(max_size.load(Ordering::Relaxed))) {
+        (0, _) => Err(Error::KeyEmpty),
+        (len, max) if len > max => Err(Error::KeyTooLong { len, max }),
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_closed_engine_gives_out_no_shard() {
-        let engine = Engine::new(&Builder::new());
-        assert!(engine.lock(b"k").is_ok());
-        engine.close();
-        assert_eq!(engine.lock(b"k").err(), Some(Error::Closed));
-        assert!((0..engine.shard_count()).all(|index| engine.lock_any(index).is_err()));
-    }
-
-    #[test]
-    fn keys_are_spread_over_all_shards_and_the_base_leaves_room_in_the_smallest_cache() {
-        let engine = Engine::new(&Builder::new());
-        let used: std::collections::HashSet<_> =
-            (0..10_000u32).map(|n| engine.shard_of(&n.to_be_bytes())).collect();
-        assert_eq!(used.len(), engine.shard_count());
-        let largest_base = engine.stats().memory_bytes;
-        assert!(largest_base < crate::MIN_MAX_SIZE / 2, "{largest_base}");
     }
 }

@@ -9,14 +9,18 @@
 //! (`membarrier`); where it cannot, both are plain ones. Announcements are read again by whoever
 //! needs room, so no reader is waited for.
 //!
+//! A thread has [`PLACES`] places, for reads inside reads: each announces for itself. Whoever needs
+//! two segments at once reads the second inside the first, which costs no more than the first did;
+//! only beyond `PLACES` levels is a place borrowed, under a lock.
+//!
 //! After Michael, "Hazard Pointers" (2004), with the asymmetric fences of Folly's.
 
+#[cfg(not(loom))]
 use std::cell::Cell;
-use std::sync::Arc;
 
 use crate::sync::{AtomicU64, Mutex, Ordering, fence};
 #[cfg(not(loom))]
-use crate::system;
+use crate::{system, threads};
 
 /// How many segments one thread can read at once: one, and more for reads inside reads.
 const PLACES: usize = 4;
@@ -36,17 +40,51 @@ impl Announcement {
     }
 }
 
-/// One thread's announcements, on cache lines of their own. Only that thread writes them.
+/// Where one read announces, with all that the read needs to know. Never given up, since any
+/// recycler may look at it; used again by the next thread.
+#[derive(Debug)]
+struct Place {
+    /// Written only by the thread whose place it is.
+    announced: AtomicU64,
+    /// The same thread's place for a read inside this one.
+    next: Option<&'static Place>,
+    /// Lent for one read, to a thread without places.
+    lent: bool,
+    /// Whether a reader must pass a fence of its own.
+    plain_fence: bool,
+}
+
+impl Place {
+    fn new(lent: bool) -> Place {
+        let announced = AtomicU64::new(NOTHING);
+        Place { announced, next: None, lent, plain_fence: !has_process_barrier() }
+    }
+}
+
+/// One thread's places, on cache lines of their own.
 #[repr(align(128))]
 #[derive(Debug)]
-struct Record {
-    places: [AtomicU64; PLACES],
+struct Record([Place; PLACES]);
+
+impl Record {
+    /// The first of a new record's places, each of which names the one after it.
+    fn first() -> &'static Place {
+        let record = Box::leak(Box::new(Record(std::array::from_fn(|_| Place::new(false)))));
+        let [first, rest @ ..] = &mut record.0;
+        let mut next = None;
+        for place in rest.iter_mut().rev() {
+            place.next = next;
+            next = Some(&*place);
+        }
+        first.next = next;
+        first
+    }
 }
 
 /// A place of the calling thread, for one read. Withdraws when dropped.
 #[derive(Debug)]
 pub(crate) struct Reading<'a> {
-    place: &'a AtomicU64,
+    place: &'a Place,
 }
 
 impl Reading<'_> {
@@ -54,10 +92,10 @@ impl Reading<'_> {
     /// after this call stays readable until the next call or the drop.
     #[inline(always)]
     pub(crate) fn announce(&mut self, segment: Announcement) {
-        // Relaxed: the fence orders it before the caller's next look at the index. Announcing
-        // another segment gives up the one before, whose reads must come first.
-        self.place.store(segment.0, Ordering::Release);
-        light_fence();
+        // Release: announcing another segment gives up the one before, whose reads must come
+        // first. The fence orders it before the caller's next look at the index.
+        self.place.announced.store(segment.0, Ordering::Release);
+        light_fence(self.place.plain_fence);
     }
 }
 
@@ -65,55 +103,100 @@ impl Drop for Reading<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         // Pairs with the Acquire in `Domain::announced`: what was read was read before.
-        self.place.store(NOTHING, Ordering::Release);
+        self.place.announced.store(NOTHING, Ordering::Release);
     }
 }
 
 /// All threads' announcements. There is one for the process; models make their own.
 #[derive(Debug)]
 pub(crate) struct Domain {
-    records: Mutex<Vec<Arc<Record>>>,
+    places: Mutex<Places>,
+}
+
+#[derive(Debug)]
+struct Places {
+    /// Every record's first place, by its thread's number.
+    own: Vec<&'static Place>,
+    /// Every place for threads without, and those of them that nobody uses.
+    lent: Vec<&'static Place>,
+    idle: Vec<&'static Place>,
+}
+
+impl Places {
+    const NONE: Places = Places { own: Vec::new(), lent: Vec::new(), idle: Vec::new() };
 }
 
 impl Domain {
     #[cfg(not(loom))]
     const fn new() -> Domain {
-        Domain { records: Mutex::new(Vec::new()) }
+        Domain { places: Mutex::new(Places::NONE) }
     }
 
-    fn register(&self) -> Arc<Record> {
-        let record = Arc::new(Record { places: std::array::from_fn(|_| AtomicU64::new(NOTHING)) });
-        let mut records = self.records.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        // Whoever comes clears up after the threads that went.
-        records.retain(|record| Arc::strong_count(record) > 1);
-        records.push(Arc::clone(&record));
-        record
+    fn with<R>(&self, run: impl FnOnce(&mut Places) -> R) -> R {
+        run(&mut self.places.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
-    /// What all threads announce, in order. A segment that was unlinked from the index before
-    /// this call and is not among them will not be read any more, and what was read of it was
-    /// read before.
-    pub(crate) fn announced(&self) -> Vec<Announcement> {
+    /// The first place of the thread with this number, whose only user the caller is.
+    fn of_thread(&self, number: usize) -> &'static Place {
+        self.with(|places| {
+            while places.own.len() <= number {
+                places.own.push(Record::first());
+            }
+            places.own[number]
+        })
+    }
+
+    /// A place for one read; to be handed back.
+    #[cfg(not(loom))]
+    fn lend(&self) -> &'static Place {
+        self.with(|places| {
+            places.idle.pop().unwrap_or_else(|| {
+                let place: &'static Place = Box::leak(Box::new(Place::new(true)));
+                places.lent.push(place);
+                place
+            })
+        })
+    }
+
+    #[cfg(not(loom))]
+    fn hand_back(&self, place: &'static Place) {
+        self.with(|places| places.idle.push(place));
+    }
+
+    /// Replaces what is in `into` by what all threads announce, in order. A segment that was
+    /// unlinked from the index before this call and is not among them will not be read any more,
+    /// and what was read of it was read before.
+    pub(crate) fn announced(&self, into: &mut Vec<Announcement>) {
+        into.clear();
         heavy_fence();
-        let records = self.records.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let places = records.iter().flat_map(|record| &record.places);
-        // Pairs with the Release of a withdrawal.
-        let announced = places.map(|place| place.load(Ordering::Acquire));
-        let mut announced: Vec<_> = announced.filter(|&at| at != NOTHING).map(Announcement).collect();
-        announced.sort_unstable();
-        announced
+        self.with(|places| {
+            for &first in places.own.iter().chain(&places.lent) {
+                let thread = std::iter::successors(Some(first), |place| place.next);
+                // Acquire: pairs with the Release of a withdrawal.
+                let words = thread.map(|place| place.announced.load(Ordering::Acquire));
+                into.extend(words.filter(|&word| word != NOTHING).map(Announcement));
+            }
+        });
+        into.sort_unstable();
     }
+}
+
+/// Whether the recycler's fence is enough for all threads.
+fn has_process_barrier() -> bool {
+    #[cfg(not(loom))]
+    return system::has_process_barrier();
+    #[cfg(loom)]
+    false
 }
 
 /// A reader's side of the two fences.
 #[inline(always)]
-fn light_fence() {
-    #[cfg(not(loom))]
-    if system::has_process_barrier() {
+fn light_fence(plain: bool) {
+    if plain {
+        fence(Ordering::SeqCst);
+    } else {
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
-        return;
     }
-    fence(Ordering::SeqCst);
 }
 
 /// The recycler's side: afterwards every thread has passed a full fence since the call began.
@@ -125,67 +208,71 @@ fn heavy_fence() {
     }
 }
 
-/// A record and how many of its places are in use.
-#[derive(Debug)]
-struct Own {
-    record: Arc<Record>,
-    depth: Cell<usize>,
-}
-
-impl Own {
-    fn register(domain: &Domain) -> Own {
-        Own { record: domain.register(), depth: Cell::new(0) }
-    }
-
-    /// `None`, and `run` is not called, if this thread is inside too many reads.
-    #[inline(always)]
-    fn read<R>(&self, run: impl FnOnce(&mut Reading<'_>) -> R) -> Option<R> {
-        struct Leave<'a>(&'a Cell<usize>);
-        impl Drop for Leave<'_> {
-            fn drop(&mut self) {
-                self.0.set(self.0.get() - 1);
-            }
-        }
-
-        let place = self.record.places.get(self.depth.get())?;
-        self.depth.set(self.depth.get() + 1);
-        let _leave = Leave(&self.depth);
-        Some(run(&mut Reading { place }))
-    }
-}
-
 #[cfg(not(loom))]
 pub(crate) static PROCESS: Domain = Domain::new();
 
 #[cfg(not(loom))]
 thread_local! {
-    static OWN: Own = Own::register(&PROCESS);
+    /// The place for the calling thread's next read, if it has one. Constant and without a
+    /// destructor: read by one instruction, at any time.
+    static FREE: Cell<Option<&'static Place>> = const { Cell::new(None) };
+}
+
+/// Gives the calling thread its places. The number is the thread's own until `leave`.
+#[cfg(not(loom))]
+pub(crate) fn enter(number: usize) {
+    FREE.set(Some(PROCESS.of_thread(number)));
+}
+
+/// Takes them back, in a thread that is about to end.
+#[cfg(not(loom))]
+pub(crate) fn leave() {
+    FREE.set(None);
 }
 
 /// Calls `run` with a place of the calling thread in the process's domain. May be called inside
-/// itself, and while the thread's locals are being destroyed.
+/// itself, with what was announced outside still announced, and while the thread's locals are
+/// being destroyed.
 #[cfg(not(loom))]
 #[inline(always)]
 pub(crate) fn reading<R>(run: impl FnOnce(&mut Reading<'_>) -> R) -> R {
-    let mut run = Some(run);
-    let mut call = |reading: &mut Reading<'_>| run.take().map(|run| run(reading));
-    if let Ok(Some(Some(outcome))) = OWN.try_with(|own| own.read(&mut call)) {
-        return outcome;
-    }
-    elsewhere(call)
+    let place = FREE.get().unwrap_or_else(another_place);
+    FREE.set(place.next);
+    // Dropped after the reading: the place is free once it announces nothing.
+    let _turn = Turn(place);
+    run(&mut Reading { place })
 }
 
-/// The same with a record for this call alone.
+/// For a thread that has no place: its own, if it was never asked for, or else a lent one.
 #[cfg(not(loom))]
 #[cold]
-fn elsewhere<R>(mut call: impl FnMut(&mut Reading<'_>) -> Option<R>) -> R {
-    loop {
-        let own = Own::register(&PROCESS);
-        // A new record has places, and `call` was not called before.
-        if let Some(Some(outcome)) = own.read(&mut call) {
-            return outcome;
+#[inline(never)]
+fn another_place() -> &'static Place {
+    threads::number();
+    FREE.get().unwrap_or_else(|| PROCESS.lend())
+}
+
+/// One read's use of a place.
+#[cfg(not(loom))]
+struct Turn(&'static Place);
+
+#[cfg(not(loom))]
+impl Drop for Turn {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0.lent {
+            hand_back(self.0);
+        } else {
+            FREE.set(Some(self.0));
         }
     }
+}
+
+#[cfg(not(loom))]
+#[cold]
+#[inline(never)]
+fn hand_back(place: &'static Place) {
+    PROCESS.hand_back(place);
 }
 
 #[cfg(test)]

@@ -10,22 +10,40 @@
 //!   says that a key belongs to it, the key is there or nowhere.
 //! - *A miss is proven*: the geometry, then the bucket's version, must be the same after the scan
 //!   as before. `docs/engine.md`, section 5, has the argument.
+//! - *Versions never come back*: memory at the table's end is given back while all its buckets
+//!   are held for ever, so nobody's bit is lost with it. Their words become zero, which no writer
+//!   takes, and growth starts them anew above every version that was given back. So a reader
+//!   takes no bucket of a later life for the one it scanned.
 
+use std::sync::Arc;
+
+use crate::budget::Budget;
 use crate::error::Error;
-use crate::geometry::Geometry;
-use crate::slot::{Slot, Tag};
+use crate::geometry::{Geometry, MOST_DOUBLINGS, Mark};
+use crate::slot::{Location, Slot, Tag};
 use crate::sync::{AtomicU64, Mutex, Ordering};
-use crate::words::Words;
+use crate::words::{Words, prefetch};
 
 mod bucket;
 mod overflow;
+mod step;
+mod visit;
 
-pub(crate) use bucket::Held;
-use bucket::{Bucket, WORDS, candidates, chain, lines, version};
+use bucket::{Bucket, LINE, Part, WORDS, chain, has_chain, version};
+#[allow(unused_imports, reason = "named by those who call")]
+pub(crate) use bucket::{Crowded, Held, Place};
 use overflow::Overflow;
+use step::Regrouping;
+
+/// What a bucket costs: its two lines, and as much as the policy's ghosts need for its keys.
+pub(crate) const BYTES_PER_BUCKET: u64 = 146;
 
 /// How often a miss is looked for again before the bit is taken.
 const ROUNDS: usize = 8;
+
+/// How many buckets' memory is given back at once: 64 KiB, whole pages wherever a page is not
+/// larger. So much may stay behind what the budget was given back.
+const GIVEN_BACK: u64 = if cfg!(loom) { 1 } else { 512 };
 
 /// What a caller says of a slot that may be its key's.
 #[derive(Debug)]
@@ -38,41 +56,62 @@ pub(crate) enum Probe<R> {
     Changed,
 }
 
-/// A step of growing or shrinking that was done.
-#[derive(Debug, Default)]
-pub(crate) struct Step {
-    /// Items that are in no bucket any more, because no overflow bucket was left: as if evicted.
-    pub(crate) lost: Vec<Slot>,
-}
+/// A key could not be found or proven absent without its bucket's bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contended;
 
 /// See the module's words.
 #[derive(Debug)]
 pub(crate) struct Index {
     geometry: AtomicU64,
+    /// Bits of a group number that are a key's hash; further ones are its tag.
+    base_bits: u32,
     buckets: Words,
     overflow: Overflow,
-    /// Held by who grows or shrinks the table.
-    stepping: Mutex<()>,
-    least_group_bits: u32,
+    budget: Arc<Budget>,
+    stepping: Mutex<Stepping>,
+    /// The buckets that are always there.
+    least_buckets: u64,
+    most_buckets: u64,
+}
+
+/// Held by who grows or shrinks the table.
+#[derive(Debug, Default)]
+struct Stepping {
+    /// Above the versions of all buckets whose memory was given back.
+    floor: u64,
 }
 
 impl Index {
     /// A table that begins with 2^`group_bits` groups of four buckets, never has fewer, and grows
-    /// to `most_buckets` and as many overflow buckets at the most.
+    /// to `most_buckets` and as many overflow buckets at the most, and by 13 doublings.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`]: the system refuses the addresses.
-    pub(crate) fn new(group_bits: u32, most_buckets: usize) -> Result<Index, Error> {
-        let geometry = Geometry::new(group_bits);
+    /// [`Error::Config`]: the system refuses the addresses, or the budget the first buckets.
+    pub(crate) fn new(group_bits: u32, most_buckets: usize, budget: Arc<Budget>) -> Result<Index, Error> {
+        let base_bits = group_bits.min(Geometry::MOST_GROUP_BITS);
+        let geometry = Geometry::new(base_bits);
         let most = most_buckets.max(geometry.buckets() as usize);
-        let words = most.saturating_mul(WORDS);
+        let buckets = Words::reserve(most.saturating_mul(WORDS))?;
+        let overflow = Overflow::new(most)?;
+        let bytes = geometry.buckets() * BYTES_PER_BUCKET + overflow::PREPAID_BYTES;
+        if !budget.take(bytes) {
+            return Err(Error::Config {
+                option: "max_size",
+                got: format!("{} bytes", budget.limit()),
+                takes: format!("at least {bytes} bytes for the index, and more for entries"),
+            });
+        }
         Ok(Index {
             geometry: AtomicU64::new(geometry.word()),
-            buckets: Words::reserve(words)?,
-            overflow: Overflow::new(most)?,
-            stepping: Mutex::new(()),
-            least_group_bits: group_bits,
+            base_bits,
+            buckets,
+            overflow,
+            budget,
+            stepping: Mutex::new(Stepping::default()),
+            least_buckets: geometry.buckets(),
+            most_buckets: most as u64,
         })
     }
 
@@ -81,160 +120,257 @@ impl Index {
         self.geometry().buckets()
     }
 
+    /// How many overflow buckets are in use.
+    #[cfg(test)]
+    pub(crate) fn overflow_buckets(&self) -> u64 {
+        self.overflow.in_use()
+    }
+
+    /// What the index took from the budget.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.buckets() * BYTES_PER_BUCKET + self.overflow.bytes()
+    }
+
     fn geometry(&self) -> Geometry {
+        // SeqCst: that which decides a miss is one of all threads' order, with its version.
         Geometry::from_word(self.geometry.load(Ordering::SeqCst))
     }
 
     #[inline(always)]
+    fn mark(&self, hash: u64) -> Mark {
+        Mark::new(hash, self.base_bits)
+    }
+
+    #[inline(always)]
     fn bucket(&self, number: u64) -> &Bucket {
-        let start = number as usize * WORDS;
-        let words = &self.buckets.as_slice()[start..start + WORDS];
-        // The length is right by construction, and the check of it is folded away.
-        words.try_into().unwrap_or_else(|_| unreachable!())
+        self.buckets.run(number as usize)
+    }
+
+    /// The geometry at this moment, or shortly before.
+    #[inline(always)]
+    fn recent_geometry(&self) -> Geometry {
+        // Acquire: pairs with its publication, after the buckets it speaks of.
+        Geometry::from_word(self.geometry.load(Ordering::Acquire))
+    }
+
+    /// The bucket that a key belongs to at this moment, or did shortly before.
+    #[inline(always)]
+    fn number(&self, mark: Mark) -> u64 {
+        self.recent_geometry().bucket(mark)
+    }
+
+    /// The number of a key's bucket; a hint, for it may change at any time.
+    pub(crate) fn bucket_of(&self, hash: u64) -> u64 {
+        self.number(self.mark(hash))
+    }
+
+    /// A new slot for an item of this key, not hit yet.
+    pub(crate) fn slot(&self, hash: u64, location: Location) -> Slot {
+        Slot::new(self.mark(hash).tag(), location)
+    }
+
+    /// Asks for the line that a key prefers.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        let mark = self.mark(hash);
+        let bucket = self.bucket(self.number(mark));
+        prefetch((&raw const bucket[mark.line() * LINE]).cast());
+    }
+
+    /// Asks for both lines of a key's bucket: for writers.
+    #[inline(always)]
+    pub(crate) fn prefetch_bucket(&self, hash: u64) {
+        let bucket = self.bucket(self.number(self.mark(hash)));
+        prefetch((&raw const bucket[0]).cast());
+        prefetch((&raw const bucket[LINE]).cast());
+    }
+
+    /// A slot that may be the key's, without proof, and without a look at overflow buckets.
+    #[inline]
+    pub(crate) fn peek(&self, hash: u64) -> Option<Slot> {
+        let mark = self.mark(hash);
+        let bucket = self.bucket(self.number(mark));
+        [mark.line(), 1 - mark.line()].into_iter().find_map(|line| {
+            let part = Part::of(bucket, line);
+            let found = part.candidates(mark.tag());
+            let word = (found != 0).then(|| part.word(found.trailing_zeros()))?;
+            // Acquire: pairs with the store that published the item.
+            Some(Slot::from_word(word.load(Ordering::Acquire))).filter(|slot| slot.has(mark.tag()))
+        })
     }
 
     /// Looks for a key; `probe` is asked about each slot that may be its. Without a lock, and
     /// without a write. `None` means that at one moment of the call no slot was the key's.
+    ///
+    /// # Errors
+    ///
+    /// [`Contended`]: whenever it was looked for, the bucket changed. Hold it, then.
     #[inline(always)]
     pub(crate) fn find<R>(
         &self,
         hash: u64,
         mut probe: impl FnMut(&AtomicU64, Slot) -> Probe<R>,
-    ) -> Option<R> {
-        let tag = Tag::of(hash);
-        // Acquire: a geometry is published after the buckets it speaks of.
-        let geometry = Geometry::from_word(self.geometry.load(Ordering::Acquire));
-        let [preferred, _] = lines(self.bucket(geometry.bucket(hash)), hash);
-        match scan(preferred, tag, &mut probe) {
-            Probe::Answer(answer) => Some(answer),
-            Probe::Other | Probe::Changed => self.find_with_proof(hash, probe),
+    ) -> Result<Option<R>, Contended> {
+        let mark = self.mark(hash);
+        let geometry = self.recent_geometry();
+        let number = geometry.bucket(mark);
+        match scan(Part::of(self.bucket(number), mark.line()), mark.tag(), &mut probe) {
+            Probe::Answer(answer) => Ok(Some(answer)),
+            Probe::Other | Probe::Changed => self.find_with_proof(mark, geometry, number, probe),
         }
     }
 
-    #[cold]
     #[inline(never)]
     fn find_with_proof<R>(
         &self,
-        hash: u64,
+        mark: Mark,
+        mut geometry: Geometry,
+        mut number: u64,
         mut probe: impl FnMut(&AtomicU64, Slot) -> Probe<R>,
-    ) -> Option<R> {
-        let tag = Tag::of(hash);
+    ) -> Result<Option<R>, Contended> {
         for _ in 0..ROUNDS {
-            let number = self.geometry().bucket(hash);
             let bucket = self.bucket(number);
-            let Some(before) = version(bucket) else {
-                pause();
-                continue;
-            };
-            let parts = lines(bucket, hash).into_iter().chain(chain(bucket, &self.overflow));
+            let before = version(bucket);
             let mut changed = false;
-            for part in parts {
-                match scan(part, tag, &mut probe) {
-                    Probe::Answer(answer) => return Some(answer),
+            // The line that was not looked at yet comes first.
+            for line in [1 - mark.line(), mark.line()] {
+                match scan(Part::of(bucket, line), mark.tag(), &mut probe) {
+                    Probe::Answer(answer) => return Ok(Some(answer)),
                     Probe::Other => {}
                     Probe::Changed => changed = true,
                 }
             }
-            // The geometry first: see the argument.
-            let proven =
-                !changed && self.geometry().bucket(hash) == number && version(bucket) == Some(before);
-            if proven {
-                return None;
+            if has_chain(bucket) {
+                for part in chain(bucket, &self.overflow) {
+                    match scan(part, mark.tag(), &mut probe) {
+                        Probe::Answer(answer) => return Ok(Some(answer)),
+                        Probe::Other => {}
+                        Probe::Changed => changed = true,
+                    }
+                }
             }
+            // The geometry first: see the argument.
+            let now = self.geometry();
+            let is_same = now == geometry || now.bucket(mark) == number;
+            if is_same && before.is_some() && version(bucket) == before && !changed {
+                return Ok(None);
+            }
+            if before.is_none() {
+                pause();
+            }
+            (geometry, number) = (now, now.bucket(mark));
         }
-        let held = self.hold(hash);
-        let mut words = held.words();
-        words.find_map(|word| match scan(std::slice::from_ref(word), tag, &mut probe) {
-            Probe::Answer(answer) => Some(answer),
-            Probe::Other | Probe::Changed => None,
-        })
+        Err(Contended)
     }
 
     /// Takes the bit of the bucket that a key belongs to; waits for others that have it.
+    #[inline]
     pub(crate) fn hold(&self, hash: u64) -> Held<'_> {
-        let mut waited = 0_u32;
+        self.hold_mark(self.mark(hash))
+    }
+
+    #[inline(always)]
+    fn hold_mark(&self, mark: Mark) -> Held<'_> {
+        let mut waited = 0;
         loop {
-            let number = self.geometry().bucket(hash);
-            if let Some(held) = Held::try_take(self.bucket(number), &self.overflow)
-                && self.geometry().bucket(hash) == number
-            {
-                return held;
+            let geometry = self.recent_geometry();
+            let number = geometry.bucket(mark);
+            if let Some(held) = Held::try_take(self, number) {
+                let now = self.geometry();
+                if now == geometry || now.bucket(mark) == number {
+                    return held;
+                }
             }
             wait(&mut waited);
         }
     }
 
-    /// Adds one bucket, moving what belongs there; `hash_of` hashes the key of an item again.
-    /// `None` if the table has its largest size, or another thread is at it.
-    pub(crate) fn grow(&self, hash_of: impl Fn(Slot) -> u64) -> Option<Step> {
-        let _stepping = self.stepping.try_lock().ok()?;
+    /// Adds one bucket, moving what belongs there. False if the table has its largest size, the
+    /// budget has no bytes for it, or another thread is at it. Not for who holds a bucket.
+    ///
+    /// `lost` is told of items that are in no bucket any more, because there was no overflow bucket
+    /// to be had, while their bucket is held still: as if they were evicted.
+    pub(crate) fn grow(&self, lost: impl FnMut(&Held<'_>, Slot)) -> bool {
+        let Ok(stepping) = self.stepping.try_lock() else { return false };
         let before = self.geometry();
-        let (group, after) = before.grown()?;
-        if after.buckets() as usize * WORDS > self.buckets.as_slice().len() {
-            return None;
+        let most_group_bits = (self.base_bits + MOST_DOUBLINGS).min(Geometry::MOST_GROUP_BITS);
+        let Some((group, after)) = before.grown(most_group_bits) else { return false };
+        let too_many = after.buckets() > self.most_buckets;
+        if too_many || !self.overflow.prepay(&self.budget) || !self.budget.take(BYTES_PER_BUCKET) {
+            return false;
         }
-        let numbers: Vec<u64> = before.step_to(after, group).buckets().collect();
-        Some(self.redistribute(&numbers, after, hash_of))
-    }
-
-    /// Takes the last bucket away again. `None` if the table has its smallest size, or another
-    /// thread is at it.
-    pub(crate) fn shrink(&self, hash_of: impl Fn(Slot) -> u64) -> Option<Step> {
-        let _stepping = self.stepping.try_lock().ok()?;
-        let before = self.geometry();
-        let (group, after) = before.shrunk(self.least_group_bits)?;
-        let numbers: Vec<u64> = after.step_to(before, group).buckets().collect();
-        Some(self.redistribute(&numbers, after, hash_of))
-    }
-
-    /// Holds the buckets of one group, ascending, moves every item to where `after` wants it, and
-    /// publishes `after`.
-    fn redistribute(&self, numbers: &[u64], after: Geometry, hash_of: impl Fn(Slot) -> u64) -> Step {
-        let mut step = Step::default();
+        let new = before.buckets();
+        let group = before.step_to(after, group);
         // Others hold one bucket and never wait for a second, so the order harms nobody.
-        let held: Vec<Held<'_>> = numbers.iter().map(|&number| self.hold_number(number)).collect();
-        // The last ones first: items of a growing group move towards the end.
-        for from in (0..held.len()).rev() {
-            let moving: Vec<(Slot, u64)> =
-                held[from].items().map(|(_, slot)| (slot, hash_of(slot))).collect();
-            for (slot, hash) in moving {
-                let number = after.bucket(hash);
-                let Some(to) = numbers.iter().position(|&other| other == number) else { continue };
-                if to == from {
-                    continue;
-                }
-                // To its new place first. A chain may get longer here than an insert makes it.
-                if held[to].insert_within(hash, slot, usize::MAX).is_err() {
-                    step.lost.push(slot);
-                }
-                if let Some(place) = held[from].find(Tag::of(hash), |other| other.is_same_item(slot)) {
-                    held[from].remove(place);
-                }
-            }
-        }
+        let mut regrouping = Regrouping::new(group, |number| match number == new {
+            true => taken(|| Held::try_take_new(self, number, stepping.floor)),
+            false => taken(|| Held::try_take(self, number)),
+        });
+        regrouping.spread();
+        // SeqCst, and so Release: a geometry is published after the buckets it speaks of.
         self.geometry.store(after.word(), Ordering::SeqCst);
-        step
+        regrouping.finish(lost);
+        true
     }
 
-    fn hold_number(&self, number: u64) -> Held<'_> {
-        let mut waited = 0_u32;
-        loop {
-            match Held::try_take(self.bucket(number), &self.overflow) {
-                Some(held) => return held,
-                None => wait(&mut waited),
+    /// Takes the last bucket away again. False if the table has its smallest size, or another
+    /// thread is at it. Not for who holds a bucket. `lost` as in `grow`.
+    pub(crate) fn shrink(&self, lost: impl FnMut(&Held<'_>, Slot)) -> bool {
+        let Ok(mut stepping) = self.stepping.try_lock() else { return false };
+        let before = self.geometry();
+        let Some((group, after)) = before.shrunk(self.base_bits) else { return false };
+        if !self.overflow.prepay(&self.budget) {
+            return false;
+        }
+        let group = after.step_to(before, group);
+        let mut regrouping = Regrouping::new(group, |number| taken(|| Held::try_take(self, number)));
+        regrouping.gather();
+        // SeqCst: as in `grow`.
+        self.geometry.store(after.word(), Ordering::SeqCst);
+        regrouping.finish(lost);
+        if after.buckets() % GIVEN_BACK == 0 {
+            self.give_back(after.buckets(), &mut stepping);
+        }
+        self.budget.give(self.overflow.prepay_from(BYTES_PER_BUCKET));
+        true
+    }
+
+    /// Gives back the memory of buckets that are not in the table any more, from this one on:
+    /// *versions never come back*.
+    fn give_back(&self, from: u64, stepping: &mut Stepping) {
+        let end = (from + GIVEN_BACK).min(self.most_buckets);
+        for number in from..end {
+            // Relaxed: *zero is out of use*, and stays so while the table does not grow.
+            if self.bucket(number)[0].load(Ordering::Relaxed) != 0 {
+                let above = taken(|| Held::try_take(self, number)).retire();
+                stepping.floor = stepping.floor.max(above);
             }
+        }
+        self.buckets.give_back(from as usize * WORDS..end as usize * WORDS);
+    }
+}
+
+/// What `take` gives, once it does.
+#[inline(always)]
+fn taken<'a>(take: impl Fn() -> Option<Held<'a>>) -> Held<'a> {
+    let mut waited = 0;
+    loop {
+        match take() {
+            Some(held) => return held,
+            None => wait(&mut waited),
         }
     }
 }
 
 /// Asks about every slot with the tag; says `Changed` if one could not be looked at.
 #[inline(always)]
-fn scan<R>(words: &[AtomicU64], tag: Tag, probe: &mut impl FnMut(&AtomicU64, Slot) -> Probe<R>) -> Probe<R> {
-    let mut found = candidates(words, tag);
+fn scan<R>(part: Part<'_>, tag: Tag, probe: &mut impl FnMut(&AtomicU64, Slot) -> Probe<R>) -> Probe<R> {
+    let mut found = part.candidates(tag);
     let mut outcome = Probe::Other;
     while found != 0 {
-        let word = &words[found.trailing_zeros() as usize];
+        let word = part.word(found.trailing_zeros());
         found &= found - 1;
+        // Acquire: pairs with the store that published the item, before it is looked at.
         let slot = Slot::from_word(word.load(Ordering::Acquire));
         if !slot.has(tag) {
             outcome = Probe::Changed;
@@ -268,5 +404,7 @@ fn wait(waited: &mut u32) {
     pause();
 }
 
+#[cfg(test)]
+mod check;
 #[cfg(test)]
 mod tests;

@@ -3,17 +3,21 @@
 //! ```text
 //!   | header: 4 bytes | key length: 2, if long | deadline: 0, 7 or 8 | key | value |
 //!
-//!   header   31 30        29 28                21 20                              0
-//!            | deadline's | key length, or      | value length                    |
-//!            |  form      | 0 for a long one    |                                 |
+//!   header   31 30        29 28                21 20      19                     0
+//!            | deadline's | key length, or      | whole,  | value length          |
+//!            |  form      | 0 for a long one    | or head |                       |
 //! ```
 //!
 //! All numbers are little endian. Nothing is aligned. An item is immutable once it is published.
 //! Deadlines are nanoseconds since the cache was made; those of the first two years take 7 bytes.
-//! Room that was reserved and not used holds a filler: a header that says so, and its length.
+//!
+//! What stands in a segment is one of four [`Kind`]s. An entry that does not fit where it is
+//! appended is cut (`large.rs`): a *head* has what the index names, *pieces* the rest. Room that
+//! was reserved and not used holds a *filler*. Those two have the fourth form of a deadline, and
+//! only a length; a piece begins with the hash of its entry's key.
 
-/// The longest value of one item.
-pub(crate) const MOST_VALUE_BYTES: usize = (1 << 21) - 1;
+/// The longest value of one item; a segment holds no more.
+pub(crate) const MOST_VALUE_BYTES: usize = (1 << 20) - 1;
 
 /// The longest key.
 pub(crate) const MOST_KEY_BYTES: usize = 32 * 1024;
@@ -23,14 +27,34 @@ pub(crate) const HEADER_BYTES: usize = 4;
 pub(crate) const LONG_HEADER_BYTES: usize = 6;
 
 const VALUE_BITS: u32 = 21;
+const HEAD: u32 = 1 << 20;
 const KEY_BITS: u32 = 8;
 const FORM_SHIFT: u32 = VALUE_BITS + KEY_BITS;
 
-/// What the header says of the deadline; the last is a filler's.
+/// What the header says of the deadline; the last is for what is no item.
 const NONE: u32 = 0;
 const SHORT: u32 = 1;
 const LONG: u32 = 2;
-const FILLER: u32 = 3;
+const OTHER: u32 = 3;
+
+/// The key length of a piece; that of a filler is zero.
+const PIECE: u32 = 1;
+
+/// What stands before the bytes of a piece.
+pub(crate) const PIECE_HEADER_BYTES: usize = HEADER_BYTES + 8;
+
+/// What stands in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An entry in one.
+    Whole,
+    /// The part of a cut entry that the index names.
+    Head,
+    /// Another part.
+    Piece,
+    /// Nothing.
+    Filler,
+}
 
 /// Deadlines below this take 7 bytes.
 const LONG_DEADLINE: u64 = 1 << 56;
@@ -42,6 +66,8 @@ pub(crate) struct Content<'a> {
     pub(crate) value: &'a [u8],
     /// In nanoseconds since the cache was made; `None` for none.
     pub(crate) deadline: Option<u64>,
+    /// Whether key and value are those of a head.
+    pub(crate) head: bool,
 }
 
 /// How an item is laid out, as its header tells.
@@ -51,6 +77,7 @@ pub(crate) struct Layout {
     key_len: usize,
     value_len: usize,
     deadline_len: usize,
+    kind: Kind,
 }
 
 impl Layout {
@@ -63,12 +90,10 @@ impl Layout {
             Some(at) if at < LONG_DEADLINE => 7,
             Some(_) => 8,
         };
-        fits.then(|| Layout::new(key_len, value_len, deadline_len))
-    }
-
-    fn new(key_len: usize, value_len: usize, deadline_len: usize) -> Layout {
         let header = if key_len < 1 << KEY_BITS { HEADER_BYTES } else { LONG_HEADER_BYTES };
-        Layout { key_at: header + deadline_len, key_len, value_len, deadline_len }
+        let key_at = header + deadline_len;
+        let kind = if content.head { Kind::Head } else { Kind::Whole };
+        fits.then_some(Layout { key_at, key_len, value_len, deadline_len, kind })
     }
 
     /// From the first bytes of an item; `long` is called for the two that follow them, if the key
@@ -77,19 +102,22 @@ impl Layout {
     pub(crate) fn read(header: [u8; HEADER_BYTES], long: impl FnOnce() -> [u8; 2]) -> Layout {
         let header = u32::from_le_bytes(header);
         let value_len = header as usize & MOST_VALUE_BYTES;
+        let key_field = (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1);
         let deadline_len = match header >> FORM_SHIFT & 3 {
             NONE => 0,
             SHORT => 7,
             LONG => 8,
-            _ => return Layout { key_at: HEADER_BYTES, key_len: 0, value_len, deadline_len: 0 },
-        };
-        match (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1) {
-            0 => {
-                let key_len = usize::from(u16::from_le_bytes(long()));
-                Layout { key_at: LONG_HEADER_BYTES + deadline_len, key_len, value_len, deadline_len }
+            _ => {
+                let kind = if key_field == 0 { Kind::Filler } else { Kind::Piece };
+                return Layout { key_at: HEADER_BYTES, key_len: 0, value_len, deadline_len: 0, kind };
             }
-            key_len => Layout { key_at: HEADER_BYTES + deadline_len, key_len, value_len, deadline_len },
-        }
+        };
+        let kind = if header & HEAD == 0 { Kind::Whole } else { Kind::Head };
+        let (key_at, key_len) = match key_field {
+            0 => (LONG_HEADER_BYTES, usize::from(u16::from_le_bytes(long()))),
+            key_len => (HEADER_BYTES, key_len),
+        };
+        Layout { key_at: key_at + deadline_len, key_len, value_len, deadline_len, kind }
     }
 
     /// The bytes of the whole item.
@@ -107,15 +135,16 @@ impl Layout {
             7 => SHORT,
             _ => LONG,
         };
-        let header = form << FORM_SHIFT | key_field << VALUE_BITS | self.value_len as u32;
-        let (head, rest) = bytes.split_at_mut(self.key_at);
-        head[..HEADER_BYTES].copy_from_slice(&header.to_le_bytes());
+        let head = if self.kind == Kind::Head { HEAD } else { 0 };
+        let header = form << FORM_SHIFT | key_field << VALUE_BITS | head | self.value_len as u32;
+        let (front, rest) = bytes.split_at_mut(self.key_at);
+        front[..HEADER_BYTES].copy_from_slice(&header.to_le_bytes());
         if long {
-            head[HEADER_BYTES..LONG_HEADER_BYTES].copy_from_slice(&(self.key_len as u16).to_le_bytes());
+            front[HEADER_BYTES..LONG_HEADER_BYTES].copy_from_slice(&(self.key_len as u16).to_le_bytes());
         }
         let deadline = content.deadline.unwrap_or(0).to_le_bytes();
         let at = self.key_at - self.deadline_len;
-        head[at..].copy_from_slice(&deadline[..self.deadline_len]);
+        front[at..].copy_from_slice(&deadline[..self.deadline_len]);
         let (key, value) = rest.split_at_mut(self.key_len);
         key.copy_from_slice(content.key);
         value.copy_from_slice(content.value);
@@ -125,8 +154,19 @@ impl Layout {
 /// Makes a filler of room for an item that was not written.
 pub(crate) fn fill(bytes: &mut [u8]) {
     if let Some((header, rest)) = bytes.split_first_chunk_mut() {
-        *header = (FILLER << FORM_SHIFT | rest.len() as u32).to_le_bytes();
+        *header = (OTHER << FORM_SHIFT | rest.len() as u32).to_le_bytes();
     }
+}
+
+/// Writes the header of a piece into `bytes`, which are as long as it, and answers the room for
+/// what the piece holds.
+pub(crate) fn begin_piece(bytes: &mut [u8], hash: u64) -> &mut [u8] {
+    let len = bytes.len() - HEADER_BYTES;
+    let (head, rest) = bytes.split_at_mut(PIECE_HEADER_BYTES);
+    let header = OTHER << FORM_SHIFT | PIECE << VALUE_BITS | len as u32;
+    head[..HEADER_BYTES].copy_from_slice(&header.to_le_bytes());
+    head[HEADER_BYTES..].copy_from_slice(&hash.to_le_bytes());
+    rest
 }
 
 /// A published item, in place.
@@ -148,9 +188,24 @@ impl<'a> Item<'a> {
         self.bytes
     }
 
-    /// Whether it is room that was not used.
-    pub(crate) fn is_filler(&self) -> bool {
-        self.layout.key_len == 0
+    #[inline(always)]
+    pub(crate) fn kind(&self) -> Kind {
+        self.layout.kind
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_head(&self) -> bool {
+        self.layout.kind == Kind::Head
+    }
+
+    /// The hash of the key of the entry that a piece belongs to.
+    pub(crate) fn piece_hash(&self) -> u64 {
+        self.value().first_chunk().map_or(0, |&hash| u64::from_le_bytes(hash))
+    }
+
+    /// What a piece holds.
+    pub(crate) fn piece(&self) -> &'a [u8] {
+        self.bytes.get(PIECE_HEADER_BYTES..).unwrap_or_default()
     }
 
     #[inline(always)]
@@ -190,8 +245,8 @@ mod tests {
         assert_eq!(read, layout);
         let item = Item::new(&bytes, read);
         assert_eq!(
-            (item.key(), item.value(), item.deadline()),
-            (content.key, content.value, content.deadline)
+            (item.key(), item.value(), item.deadline(), item.is_head()),
+            (content.key, content.value, content.deadline, content.head)
         );
         bytes.len() - content.key.len() - content.value.len()
     }
@@ -204,9 +259,11 @@ mod tests {
                 for (deadline, cost) in
                     [(None, 0), (Some(0), 7), (Some(LONG_DEADLINE - 1), 7), (Some(u64::MAX), 8)]
                 {
-                    let content = Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline };
+                    let content =
+                        Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline, head: false };
                     let header = if key_len < 256 { 4 } else { 6 };
                     assert_eq!(round_trip(&content), header + cost);
+                    assert_eq!(round_trip(&Content { head: true, ..content }), header + cost);
                 }
             }
         }
@@ -216,7 +273,8 @@ mod tests {
     fn what_does_not_fit_an_item_has_no_layout() {
         let bytes = vec![0; MOST_VALUE_BYTES + 1];
         for (key_len, value_len) in [(0, 0), (MOST_KEY_BYTES + 1, 0), (1, MOST_VALUE_BYTES + 1)] {
-            let content = Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline: None };
+            let content =
+                Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline: None, head: true };
             assert_eq!(Layout::of(&content), None);
         }
     }
@@ -228,8 +286,18 @@ mod tests {
             fill(&mut bytes);
             let layout = Layout::read(bytes[..4].try_into().unwrap(), || unreachable!());
             assert_eq!(layout.len(), len);
-            assert!(Item::new(&bytes, layout).is_filler());
+            assert_eq!(Item::new(&bytes, layout).kind(), Kind::Filler);
         }
+    }
+
+    #[test]
+    fn a_piece_tells_whose_it_is() {
+        let mut bytes = vec![0xee; 40];
+        begin_piece(&mut bytes, 77).fill(5);
+        let layout = Layout::read(bytes[..4].try_into().unwrap(), || unreachable!());
+        let item = Item::new(&bytes, layout);
+        assert_eq!((layout.len(), item.kind(), item.piece_hash()), (40, Kind::Piece, 77));
+        assert_eq!(item.piece(), [5; 28]);
     }
 
     #[test]

@@ -37,50 +37,69 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(not(loom))]
+mod append;
 mod budget;
+#[cfg(not(loom))]
 mod cache;
 mod clock;
+#[cfg(not(loom))]
 mod config;
 mod counters;
+#[cfg(not(loom))]
 mod engine;
 mod error;
+#[cfg(not(loom))]
+mod evict;
 mod found;
-#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
 mod geometry;
-#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+mod ghosts;
 mod hazard;
-#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
 mod index;
-#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
 mod item;
 #[cfg(not(loom))]
-#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+mod lanes;
+mod large;
+#[cfg(not(loom))]
 mod log;
+#[cfg(not(loom))]
+mod lookup;
+#[cfg(not(loom))]
 mod maintenance;
 mod options;
-mod room;
+#[cfg(not(loom))]
+mod resize;
+#[cfg(not(loom))]
 mod scan;
-#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
 mod segment;
-mod shard;
-#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+mod shape;
 mod slot;
 mod stats;
+#[cfg(not(loom))]
 mod store;
+#[cfg(not(loom))]
+mod sweep;
 mod sync;
 mod system;
+mod threads;
+mod tide;
 mod ttl;
-#[cfg_attr(not(test), expect(dead_code, reason = "a part of the engine that is being built"))]
+#[cfg(not(loom))]
+mod update;
 mod words;
 
+#[cfg(not(loom))]
 pub use cache::MemoryCache;
 pub use clock::{Clock, ManualClock};
+#[cfg(not(loom))]
 pub use config::{Builder, DEFAULT_MAX_SIZE, MIN_MAX_SIZE, WhenFull};
 pub use counters::Lookups;
 pub use error::{BatchError, Error};
 pub use found::{Found, Version};
+#[cfg(not(loom))]
 pub use maintenance::Maintenance;
 pub use options::{Condition, SetOptions, SetOutcome, SetTtl};
+#[cfg(not(loom))]
 pub use scan::{Cursor, Page};
 pub use stats::Stats;
 pub use ttl::{TTL_HORIZON, TtlState};

@@ -4,11 +4,12 @@
 //!
 //! - *Reserved bytes are one writer's.* A reservation gives out each byte of an open segment once,
 //!   and nobody reads what no slot names.
-//! - *Named bytes are immutable.* A slot names an item from its publication on, and its bytes are
-//!   not written again before the segment was drained, so that no slot names them, and released,
-//!   so that no reader announces it.
-//! - *A view is held in place.* Who looks at an item does so by announcing its segment and finding
-//!   the slot unchanged, by holding the bucket whose slot names it, or by draining the segment.
+//! - *Named bytes are immutable.* A slot names an item, and a head its pieces, from publication on,
+//!   and their bytes are not written again before the segment was drained, so that no slot names
+//!   them, and released, so that no reader announces it.
+//! - *A view is held in place.* Who looks at an item or a piece does so by announcing its segment
+//!   and finding the slot unchanged, by holding the bucket whose slot names it, or by draining the
+//!   segment.
 //!
 //! Callers prove which by what they pass in; the slots they pass are those of this cache's index,
 //! which only ever holds what [`Reservation::location`] gave.
@@ -20,22 +21,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::Error;
 use crate::hazard::{Announcement, Reading};
 use crate::index::Held;
-use crate::item::{self, Content, HEADER_BYTES, Item, Layout};
-use crate::segment::{NoRoom, Segment};
+use crate::item::{self, Content, HEADER_BYTES, Item, Layout, PIECE_HEADER_BYTES};
+use crate::segment::{self, NoRoom, Segment};
 use crate::slot::{Location, Slot};
 use crate::system::Mapping;
+use crate::words::{self, Words};
 
 /// See the module's words.
 #[derive(Debug)]
 pub(crate) struct Log {
     memory: Mapping,
-    segments: Box<[Segment]>,
-    segment_bytes: usize,
+    /// The words of the segments.
+    table: Words,
+    /// A segment's addresses are two to this many bytes.
+    segment_bits: u32,
     /// The number of the cache, for announcements.
     cache: u64,
 }
 
-/// Room for one item in an open segment; the segment is not drained before it is dropped.
+/// Room in an open segment; the segment is not drained before it is dropped. What is not
+/// published is dead when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation<'a> {
     log: &'a Log,
@@ -43,37 +48,53 @@ pub(crate) struct Reservation<'a> {
     offset: usize,
     len: usize,
     written: bool,
+    published: bool,
 }
 
-/// A segment whose items one thread unlinks; given to it by [`Log::begin_drain`].
+/// Leave to unlink the items of one segment; [`Log::begin_drain`] gives it to one thread.
 #[derive(Debug)]
-pub(crate) struct Draining<'a> {
-    log: &'a Log,
+pub(crate) struct Draining {
     segment: usize,
     fill: usize,
+    cache: u64,
 }
 
 impl Log {
-    /// Addresses for so many segments of so many bytes, none with memory yet. `cache` tells caches
-    /// of one process apart.
+    /// Addresses for so many segments of two to `segment_bits` bytes, none with memory yet.
+    /// `cache` tells caches of one process apart.
     ///
     /// # Errors
     ///
     /// [`Error::Config`]: the system refuses the addresses, or they are more than slots can name.
-    pub(crate) fn new(count: usize, segment_bytes: usize, cache: u64) -> Result<Log, Error> {
-        let bytes = count.checked_mul(segment_bytes).filter(|&bytes| (bytes as u64) < Location::COUNT);
+    pub(crate) fn new(count: usize, segment_bits: u32, cache: u64) -> Result<Log, Error> {
+        let most = Location::COUNT as usize;
+        let bytes = count.checked_mul(1 << segment_bits).filter(|&bytes| bytes < most);
         let too_large = || Error::Config {
             option: "max_size",
-            got: format!("{count} segments of {segment_bytes} bytes"),
-            takes: format!("less than {} bytes", Location::COUNT),
+            got: format!("{count} segments of {} bytes", 1_u64 << segment_bits),
+            takes: format!("less than {most} bytes"),
         };
         let memory = Mapping::reserve(bytes.ok_or_else(too_large)?)?;
-        let segments = (0..count).map(|_| Segment::absent()).collect();
-        Ok(Log { memory, segments, segment_bytes, cache })
+        let table = Words::reserve(count * segment::WORDS)?;
+        Ok(Log { memory, table, segment_bits, cache })
     }
 
-    pub(crate) fn segments(&self) -> &[Segment] {
-        &self.segments
+    /// How many segments there are addresses for.
+    pub(crate) fn segments(&self) -> usize {
+        self.memory.len() >> self.segment_bits
+    }
+
+    /// The bytes that a segment has addresses for.
+    pub(crate) fn segment_bytes(&self) -> usize {
+        1 << self.segment_bits
+    }
+
+    #[inline(always)]
+    pub(crate) fn segment(&self, segment: usize) -> Segment<'_> {
+        let start = segment * segment::WORDS;
+        let words = &self.table.as_slice()[start..start + segment::WORDS];
+        // The length is right by construction, and the check of it is folded away.
+        Segment::new(words.try_into().unwrap_or_else(|_| unreachable!()))
     }
 
     /// What a reader of this segment announces.
@@ -82,27 +103,55 @@ impl Log {
         Announcement::new(self.cache, segment as u64)
     }
 
-    /// The segment and the offset in the log of an item.
+    /// The segment of an item.
+    #[inline(always)]
+    pub(crate) fn segment_of(&self, location: Location) -> usize {
+        self.place(location).0
+    }
+
+    /// The segment of an item and its offset in the log.
     #[inline(always)]
     fn place(&self, location: Location) -> (usize, usize) {
         let at = location.units() as usize - 1;
-        (at / self.segment_bytes, at)
+        (at >> self.segment_bits, at)
     }
 
-    /// Room for an item of this length in an open segment.
+    /// Room for so many bytes in an open segment.
     ///
     /// # Errors
     ///
     /// [`NoRoom`]: it has too little room left, or is not open.
+    #[cfg(test)]
     pub(crate) fn reserve(&self, segment: usize, len: usize) -> Result<Reservation<'_>, NoRoom> {
-        let offset = self.segments[segment].reserve(len as u64, self.segment_bytes as u64)?;
+        self.reserve_part(segment, (len, len))
+    }
+
+    /// The same for as many of the second number of bytes as there are, but not less than the
+    /// first.
+    #[inline(always)]
+    pub(crate) fn reserve_part(
+        &self,
+        segment: usize,
+        (least, most): (usize, usize),
+    ) -> Result<Reservation<'_>, NoRoom> {
+        let (offset, len) = self.segment(segment).reserve_part(least as u64, most as u64)?;
         Ok(Reservation {
             log: self,
             segment,
-            offset: segment * self.segment_bytes + offset as usize,
-            len,
+            offset: (segment << self.segment_bits) + offset as usize,
+            len: len as usize,
             written: false,
+            published: false,
         })
+    }
+
+    /// Asks for the first lines of an item, to be there when they are read.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, slot: Slot) {
+        let (_, at) = self.place(slot.location());
+        let start = self.memory.start().as_ptr().wrapping_add(at);
+        words::prefetch(start);
+        words::prefetch(start.wrapping_add(64));
     }
 
     /// The item that `slot`, loaded from `word`, names; held in place by the announcement for as
@@ -115,22 +164,52 @@ impl Log {
         slot: Slot,
     ) -> Option<Item<'a>> {
         let (segment, at) = self.place(slot.location());
+        self.announce(reading, segment, word, slot).then(|| self.item(segment, at))
+    }
+
+    /// A piece of the head that `slot`, loaded from `word`, names; held in place by the
+    /// announcement. `None` if the slot names another item by now.
+    pub(crate) fn read_piece<'a>(
+        &'a self,
+        reading: &'a mut Reading<'_>,
+        word: &AtomicU64,
+        slot: Slot,
+        piece: Location,
+    ) -> Option<&'a [u8]> {
+        let (segment, at) = self.place(piece);
+        self.announce(reading, segment, word, slot).then(|| self.item(segment, at).piece())
+    }
+
+    /// Whether the slot still names the item after the segment was announced.
+    #[inline(always)]
+    fn announce(&self, reading: &mut Reading<'_>, segment: usize, word: &AtomicU64, slot: Slot) -> bool {
         reading.announce(self.announcement(segment));
         // SeqCst: the moment at which the key has this value, in one order with all writes.
-        let unchanged = Slot::from_word(word.load(Ordering::SeqCst)).is_same_item(slot);
-        unchanged.then(|| self.item(segment, at))
+        Slot::from_word(word.load(Ordering::SeqCst)).is_same_item(slot)
     }
 
     /// The item that a slot of this bucket names; held in place by the bucket's bit.
+    #[inline]
     pub(crate) fn read_held<'a>(&'a self, _held: &'a Held<'_>, slot: Slot) -> Item<'a> {
         let (segment, at) = self.place(slot.location());
         self.item(segment, at)
     }
 
+    /// A piece of a head that a slot of this bucket names; held in place by the bucket's bit.
+    pub(crate) fn read_piece_held<'a>(&'a self, _held: &'a Held<'_>, piece: Location) -> &'a [u8] {
+        let (segment, at) = self.place(piece);
+        self.item(segment, at).piece()
+    }
+
+    /// The bytes that a piece of such a head takes.
+    pub(crate) fn piece_len_held(&self, held: &Held<'_>, piece: Location) -> usize {
+        self.read_piece_held(held, piece).len() + PIECE_HEADER_BYTES
+    }
+
     /// *A view is held in place* by the caller.
     #[inline(always)]
     fn item(&self, segment: usize, at: usize) -> Item<'_> {
-        let end = (segment + 1) * self.segment_bytes;
+        let end = (segment + 1) << self.segment_bits;
         let layout = Layout::read(self.head(at), || self.head(at + HEADER_BYTES));
         // What a header says is believed only as far as the segment goes.
         let len = layout.len().min(end.saturating_sub(at));
@@ -149,28 +228,65 @@ impl Log {
         assert!(at <= self.memory.len() && len <= self.memory.len() - at, "an item beyond the log");
         let start = self.memory.start().as_ptr().wrapping_add(at);
         // SAFETY: *Mapped* (`system.rs`): the range was checked to lie inside. *Named bytes are
-        // immutable* and *A view is held in place*: nobody writes them while the answer lives,
-        // which whoever asked for an item proved by what it passed in; and it has acquired their
-        // writing, by the load of the slot or the bit, or by the drain's begin.
+        // immutable* and *A view is held in place*: nobody writes them while the answer lives, and
+        // what was written was seen, by the load of the slot or the bit, or by the drain's begin.
         unsafe { std::slice::from_raw_parts(start, len) }
     }
 
     /// Begins to drain a sealed segment; `None` if it has writers, or is not sealed.
-    pub(crate) fn begin_drain(&self, segment: usize) -> Option<Draining<'_>> {
-        let begun = self.segments[segment].begin_drain();
-        begun.then(|| Draining { log: self, segment, fill: self.segments[segment].fill() as usize })
+    pub(crate) fn begin_drain(&self, segment: usize) -> Option<Draining> {
+        let begun = self.segment(segment).begin_drain();
+        let fill = self.segment(segment).fill() as usize;
+        begun.then_some(Draining { segment, fill, cache: self.cache })
+    }
+
+    /// The item that begins at `offset` in a segment that is drained, where it is, and where the
+    /// next one begins. `None` at the end.
+    #[inline]
+    pub(crate) fn item_at<'a>(
+        &'a self,
+        draining: &'a Draining,
+        offset: usize,
+    ) -> Option<(Item<'a>, Location, usize)> {
+        assert_eq!(draining.cache, self.cache, "a segment of another cache");
+        if offset + HEADER_BYTES > draining.fill {
+            return None;
+        }
+        let at = (draining.segment << self.segment_bits) + offset;
+        let item = self.item(draining.segment, at);
+        Some((item, Location::new(at as u64 + 1)?, offset + item.bytes().len()))
+    }
+
+    /// Ends a drain; no slot names an item of the segment any more.
+    pub(crate) fn end_drain(&self, draining: Draining) -> usize {
+        let ended = self.segment(draining.segment).end_drain();
+        debug_assert!(ended && draining.cache == self.cache);
+        draining.segment
+    }
+
+    /// Ends a drain before its end: the segment is sealed as before.
+    pub(crate) fn leave_drain(&self, draining: Draining) -> usize {
+        let left = self.segment(draining.segment).leave_drain();
+        debug_assert!(left && draining.cache == self.cache);
+        draining.segment
     }
 
     /// Gives the memory of a free segment back to the system. False if it is not free.
     pub(crate) fn give_back(&self, segment: usize) -> bool {
-        let withdrawn = self.segments[segment].withdraw();
+        let withdrawn = self.segment(segment).withdraw();
         if withdrawn {
-            let start = segment * self.segment_bytes;
+            let start = segment << self.segment_bits;
             // SAFETY: the segment was free, so no slot named its items and no reader announced it;
             // and it is absent, so nobody opens it: there is no reference to its bytes.
-            unsafe { self.memory.give_back(start..start + self.segment_bytes) };
+            unsafe { self.memory.give_back(start..start + self.segment_bytes()) };
         }
         withdrawn
+    }
+}
+
+impl Draining {
+    pub(crate) fn segment(&self) -> usize {
+        self.segment
     }
 }
 
@@ -180,21 +296,59 @@ impl Reservation<'_> {
         Location::new(self.offset as u64 + 1)
     }
 
+    pub(crate) fn segment(&self) -> usize {
+        self.segment
+    }
+
+    /// Where in its segment it begins.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset - (self.segment << self.log.segment_bits)
+    }
+
     /// Writes the item; `layout` is the content's, and has the length that was reserved.
     ///
     /// # Panics
     ///
     /// If it has another length.
+    #[inline]
     pub(crate) fn write(&mut self, layout: &Layout, content: &Content<'_>) {
         assert_eq!(layout.len(), self.len, "an item of another length than its reservation");
         layout.write(content, self.bytes());
         self.written = true;
     }
 
-    /// Writes a copy of an item that was published elsewhere, of the same length.
-    pub(crate) fn copy(&mut self, item: &Item<'_>) {
-        self.bytes().copy_from_slice(item.bytes());
+    /// Writes bytes of the length that was reserved: a copy of an item.
+    ///
+    /// # Panics
+    ///
+    /// If they have another length.
+    pub(crate) fn copy(&mut self, bytes: &[u8]) {
+        self.bytes().copy_from_slice(bytes);
         self.written = true;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Writes a piece of an entry: what of the two parts begins at `from`, as far as there is room.
+    ///
+    /// # Panics
+    ///
+    /// If they are shorter than the room.
+    pub(crate) fn write_piece(&mut self, hash: u64, [first, second]: [&[u8]; 2], from: usize) {
+        let room = item::begin_piece(self.bytes(), hash);
+        let skipped = from.saturating_sub(first.len());
+        let first = &first[from.min(first.len())..(from + room.len()).min(first.len())];
+        let (front, back) = room.split_at_mut(first.len());
+        front.copy_from_slice(first);
+        back.copy_from_slice(&second[skipped..skipped + back.len()]);
+        self.written = true;
+    }
+
+    /// Ends the reservation: a slot names the item, or did.
+    pub(crate) fn publish(mut self) {
+        self.published = true;
     }
 
     fn bytes(&mut self) -> &mut [u8] {
@@ -209,31 +363,17 @@ impl Reservation<'_> {
 }
 
 impl Drop for Reservation<'_> {
+    #[inline]
     fn drop(&mut self) {
+        let segment = self.log.segment(self.segment);
         // Whoever drains the segment walks from item to item.
         if !self.written {
             item::fill(self.bytes());
         }
-        self.log.segments[self.segment].published();
-    }
-}
-
-impl<'a> Draining<'a> {
-    /// The item that begins at `offset` in the segment, where it is, and where the next one begins.
-    /// `None` at the end.
-    pub(crate) fn item_at(&self, offset: usize) -> Option<(Item<'_>, Location, usize)> {
-        if offset + HEADER_BYTES > self.fill {
-            return None;
+        if !self.published {
+            segment.add_dead(self.len as u64);
         }
-        let at = self.segment * self.log.segment_bytes + offset;
-        let item = self.log.item(self.segment, at);
-        Some((item, Location::new(at as u64 + 1)?, offset + item.bytes().len()))
-    }
-
-    /// Ends the drain; no slot names an item of the segment any more.
-    pub(crate) fn finish(self) -> usize {
-        self.log.segments[self.segment].end_drain();
-        self.segment
+        segment.published();
     }
 }
 

@@ -51,7 +51,7 @@ mod tests {
     /// A cache and its sweeper, started here so that its end can be waited for.
     fn swept_every(interval: Duration) -> (MemoryCache, JoinHandle<()>) {
         let builder = Builder::new().cleanup_interval(Duration::ZERO);
-        let engine = Arc::new(Engine::new(&builder));
+        let engine = Arc::new(Engine::new(&builder).unwrap());
         let (sender, receiver) = channel();
         engine.keep_background(sender);
         let weak = Arc::downgrade(&engine);

@@ -1,15 +1,13 @@
 //! Listing keys page by page without stopping writers.
 //!
-//! A cursor names a shard and a place in it. A key keeps its place while it is present, and a
-//! listing visits every place once, so such a key is met exactly once.
+//! A cursor is a point of the index's order of visiting (`index.rs`). A key's point never changes,
+//! and a listing passes every point once, so a key that is present throughout is met exactly once.
 
 use crate::Error;
 use crate::engine::Engine;
-
-/// Keys looked at under one lock.
-const STRETCH: usize = 256;
-
-const PLACE_BITS: u32 = 48;
+use crate::index::Held;
+use crate::large::Head;
+use crate::slot::Slot;
 
 /// Where a listing goes on. Good for the cache that gave it, as long as that lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,14 +26,6 @@ impl Cursor {
     /// A number to carry the cursor in.
     pub const fn as_u64(self) -> u64 {
         self.0
-    }
-
-    fn at(shard: usize, place: usize) -> Cursor {
-        Cursor((shard as u64) << PLACE_BITS | place as u64)
-    }
-
-    fn shard_and_place(self) -> (usize, usize) {
-        ((self.0 >> PLACE_BITS) as usize, (self.0 & ((1 << PLACE_BITS) - 1)) as usize)
     }
 }
 
@@ -59,24 +49,64 @@ impl Engine {
         self.check_open()?;
         let limit = limit.max(1);
         let mut page = Page::default();
-        let (mut index, mut place) = cursor.shard_and_place();
-        while index < self.shard_count() {
-            let room = limit - page.keys.len();
-            if room == 0 {
-                page.next = Some(Cursor::at(index, place));
+        let mut next = Some(cursor.0);
+        let mut met = Vec::new();
+        while let Some(from) = next {
+            next = self.index.visit_group(from, || (), |held| self.meet(held, prefix, from, &mut met));
+            self.check_open()?;
+            met.sort_unstable();
+            met.dedup();
+            // Points are met in order, so a page can end at any.
+            let mut last = None;
+            for (point, key) in met.drain(..) {
+                if page.keys.len() >= limit && last != Some(point) {
+                    page.next = Some(Cursor(point));
+                    return Ok(page);
+                }
+                last = Some(point);
+                if matches(&key) {
+                    page.keys.push(key);
+                }
+            }
+            if page.keys.len() >= limit {
                 break;
             }
-            let stretch = {
-                let shard = self.lock_any(index)?;
-                shard.stretch(place, room.min(STRETCH), prefix, self.clock.now())
-            };
-            let met = stretch.keys.iter().filter(|key| matches(key));
-            page.keys.extend(met.map(|key| key.to_vec()));
-            (index, place) = match stretch.next {
-                Some(place) => (index, place),
-                None => (index + 1, 0),
-            };
         }
+        page.next = next.map(Cursor);
         Ok(page)
+    }
+
+    /// Collects the live keys of a held bucket whose points are not behind.
+    fn meet(&self, held: &Held<'_>, prefix: &[u8], from: u64, met: &mut Vec<(u64, Vec<u8>)>) {
+        let now = self.moment();
+        for (_, slot) in held.items() {
+            let item = self.log.read_held(held, slot);
+            let is_live = item.deadline().is_none_or(|deadline| now.get() < deadline);
+            let point = held.point_of(slot);
+            if is_live && point >= from && self.begins_with(held, slot, prefix) {
+                met.push((point, self.key_of(held, slot)));
+            }
+        }
+    }
+
+    /// Whether the key that a slot of a held bucket names begins so.
+    pub(crate) fn begins_with(&self, held: &Held<'_>, slot: Slot, prefix: &[u8]) -> bool {
+        let item = self.log.read_held(held, slot);
+        item.key().starts_with(prefix) || (item.is_head() && self.key_of(held, slot).starts_with(prefix))
+    }
+
+    fn key_of(&self, held: &Held<'_>, slot: Slot) -> Vec<u8> {
+        let item = self.log.read_held(held, slot);
+        let mut key = item.key().to_vec();
+        if let Some(head) = Head::parse(item.value()).filter(|_| item.is_head()) {
+            let mut missing = head.key_len;
+            let pieces = head.pieces().map(|piece| self.log.read_piece_held(held, piece));
+            for piece in pieces {
+                let part = &piece[..piece.len().min(missing)];
+                key.extend_from_slice(part);
+                missing -= part.len();
+            }
+        }
+        key
     }
 }

@@ -1,17 +1,29 @@
-//! [`Segment`]: who may do what with one segment of the log, in one word.
+//! [`Segment`]: who may do what with one segment of the log, and what is known of it without
+//! looking at its items: one line of words.
 //!
 //! ```text
-//!   63   61 60        56 55               32 31                              0
-//!   | phase | (unused)  | writers: 24 bits  | fill: bytes that were reserved  |
+//!   0 state     | phase: 3 | (unused): 5 | writers: 24 bits | fill: 32 bits, bytes reserved |
+//!   1 dead      bytes that no slot names: items that went, room not used
+//!   2 info      | place: queue and class of deadlines, 32 bits | size: 32 bits, bytes |
+//!   3 start     how many segments its queue had opened before it
+//!   4 opened    the eviction clock when it was opened
+//!   5 turn      which opening of a segment of this cache this is, counted from 1
+//!   6 last      no item expires later; NEVER if one never does
+//!   7 first     no item expires earlier
 //!
 //!   absent -> free -> open -> sealed -> draining -> limbo -> free
-//!              ^                                      |
+//!              ^                ^          |          |
+//!              |                +----------+          |
 //!              +-- absent (given back to the system) <-+
 //! ```
 //!
 //! - *Exact writers*: a reservation and the seal change the same word, so a sealed segment takes
 //!   no further writer, and when its writers are none, all of them have published.
 //! - *One drainer*: draining begins with a compare-exchange that one thread wins.
+//! - *Dead is counted once*: each reserved byte is added to `dead` after no slot names it any
+//!   more, and what was not reserved when it is sealed. A sealed segment without writers whose
+//!   dead bytes are its size is named by no slot.
+//! - *Words 2 to 5* change only while it is free or absent, before it is opened.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -19,6 +31,21 @@ const FILL_MASK: u64 = (1 << 32) - 1;
 const WRITER: u64 = 1 << 32;
 const WRITERS_MASK: u64 = ((1 << 24) - 1) << 32;
 const PHASE_SHIFT: u32 = 61;
+
+/// Words of a segment.
+pub(crate) const WORDS: usize = 8;
+
+const STATE: usize = 0;
+const DEAD: usize = 1;
+const INFO: usize = 2;
+const START: usize = 3;
+const OPENED: usize = 4;
+const TURN: usize = 5;
+const LAST: usize = 6;
+const FIRST: usize = 7;
+
+/// Deadlines of items that have none.
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// What a segment is at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +77,19 @@ pub(crate) enum NoRoom {
 }
 
 /// See the module's words.
-#[derive(Debug)]
-pub(crate) struct Segment {
-    word: AtomicU64,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment<'a> {
+    words: &'a [AtomicU64; WORDS],
+}
+
+/// What a segment is opened with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opening {
+    /// Queue and class of deadlines; what the numbers mean is not known here.
+    pub(crate) place: u32,
+    pub(crate) start: u64,
+    pub(crate) opened: u64,
+    pub(crate) turn: u64,
 }
 
 /// The state of a segment, as it was loaded.
@@ -78,74 +115,174 @@ impl State {
     }
 }
 
-impl Segment {
-    /// One without memory.
-    pub(crate) fn absent() -> Segment {
-        Segment { word: AtomicU64::new(0) }
+impl<'a> Segment<'a> {
+    /// A view of its words. Zero is an absent segment.
+    #[inline(always)]
+    pub(crate) fn new(words: &'a [AtomicU64; WORDS]) -> Segment<'a> {
+        Segment { words }
     }
 
-    fn state(&self) -> State {
-        State(self.word.load(Ordering::Acquire))
+    fn state(self) -> State {
+        State(self.words[STATE].load(Ordering::Acquire))
     }
 
-    pub(crate) fn phase(&self) -> Phase {
+    pub(crate) fn phase(self) -> Phase {
         self.state().phase()
     }
 
     /// The bytes that were reserved since it was opened.
-    pub(crate) fn fill(&self) -> u64 {
+    pub(crate) fn fill(self) -> u64 {
         self.state().fill()
     }
 
-    /// Reserves `len` bytes of `size` and answers where they begin. The segment cannot be drained
-    /// until [`published`](Segment::published) is called as often.
-    pub(crate) fn reserve(&self, len: u64, size: u64) -> Result<u64, NoRoom> {
-        let mut state = State(self.word.load(Ordering::Relaxed));
+    /// Reserves `len` bytes and answers where they begin. The segment cannot be drained until
+    /// [`published`](Segment::published) is called as often.
+    #[cfg(test)]
+    pub(crate) fn reserve(self, len: u64) -> Result<u64, NoRoom> {
+        self.reserve_part(len, len).map(|(offset, _)| offset)
+    }
+
+    /// The same for as many of `most` bytes as there are, but not less than `least`; answers where
+    /// they begin and how many they are.
+    #[inline(always)]
+    pub(crate) fn reserve_part(self, least: u64, most: u64) -> Result<(u64, u64), NoRoom> {
+        let mut state = State(self.words[STATE].load(Ordering::Relaxed));
         loop {
             if state.phase() != Phase::Open {
                 return Err(NoRoom::Shut);
             }
-            if state.fill() + len > size || state.writers() == WRITERS_MASK / WRITER {
+            // The size may be that of an earlier opening, if another came between whose state is
+            // the same; no size passes what an address has room for.
+            let len = self.size().saturating_sub(state.fill()).min(most);
+            if len < least || state.writers() == WRITERS_MASK / WRITER {
                 return Err(NoRoom::Short);
             }
             // Acquire: pairs with the Release that opened it, so that these bytes are written
             // after all that was done with the segment before.
             let next = state.0 + WRITER + len;
-            match self.word.compare_exchange_weak(state.0, next, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return Ok(state.fill()),
+            let word = &self.words[STATE];
+            match word.compare_exchange_weak(state.0, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok((state.fill(), len)),
                 Err(now) => state = State(now),
             }
         }
     }
 
     /// Ends a reservation: its item is published, or will never be.
-    pub(crate) fn published(&self) {
+    #[inline]
+    pub(crate) fn published(self) {
         // Release: pairs with the Acquire of `begin_drain`, which then sees item and slot.
-        self.word.fetch_sub(WRITER, Ordering::Release);
+        self.words[STATE].fetch_sub(WRITER, Ordering::Release);
     }
 
-    /// Gives an absent segment its memory.
-    pub(crate) fn provide(&self) -> bool {
+    /// Adds bytes that no slot names any more.
+    #[inline]
+    pub(crate) fn add_dead(self, bytes: u64) {
+        // AcqRel: pairs with the Acquire of `is_dead`; what unlinked the bytes comes before.
+        self.words[DEAD].fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(crate) fn dead(self) -> u64 {
+        self.words[DEAD].load(Ordering::Acquire)
+    }
+
+    /// The bytes that are not dead; of an open one those not reserved yet are not dead either.
+    pub(crate) fn alive(self) -> u64 {
+        self.size().max(self.fill()).saturating_sub(self.dead())
+    }
+
+    /// Whether no slot names any of it, if it is sealed and has no writers.
+    pub(crate) fn is_dead(self) -> bool {
+        self.dead() == self.size().max(self.fill())
+    }
+
+    #[inline(always)]
+    pub(crate) fn size(self) -> u64 {
+        self.words[INFO].load(Ordering::Relaxed) & u64::from(u32::MAX)
+    }
+
+    /// What it was opened as.
+    #[inline(always)]
+    pub(crate) fn place(self) -> u32 {
+        (self.words[INFO].load(Ordering::Relaxed) >> 32) as u32
+    }
+
+    pub(crate) fn start(self) -> u64 {
+        self.words[START].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn opened(self) -> u64 {
+        self.words[OPENED].load(Ordering::Relaxed)
+    }
+
+    #[inline(always)]
+    pub(crate) fn turn(self) -> u64 {
+        self.words[TURN].load(Ordering::Relaxed)
+    }
+
+    /// The last deadline of its items, and the first.
+    pub(crate) fn deadlines(self) -> (u64, u64) {
+        (self.words[LAST].load(Ordering::Relaxed), self.words[FIRST].load(Ordering::Relaxed))
+    }
+
+    /// Notes the deadline of an item, before it is published.
+    #[inline]
+    pub(crate) fn note_deadline(self, deadline: u64) {
+        // Relaxed: who judges by them sees the writer's `published` first.
+        if self.words[LAST].load(Ordering::Relaxed) < deadline {
+            self.words[LAST].fetch_max(deadline, Ordering::Relaxed);
+        }
+        if self.words[FIRST].load(Ordering::Relaxed) > deadline {
+            self.words[FIRST].fetch_min(deadline, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets the first deadline of a segment that is being drained.
+    pub(crate) fn set_first_deadline(self, deadline: u64) {
+        self.words[FIRST].store(deadline, Ordering::Relaxed);
+    }
+
+    /// Gives an absent segment its memory, of so many bytes. Only one thread may be about to.
+    pub(crate) fn provide(self, size: u32) -> bool {
+        if self.phase() != Phase::Absent {
+            return false;
+        }
+        self.words[INFO].store(u64::from(size), Ordering::Relaxed);
         self.advance(Phase::Absent, Phase::Free)
     }
 
     /// Takes a free segment's memory away.
-    pub(crate) fn withdraw(&self) -> bool {
+    pub(crate) fn withdraw(self) -> bool {
         self.advance(Phase::Free, Phase::Absent)
     }
 
-    /// Opens a free segment, empty.
-    pub(crate) fn open(&self) -> bool {
+    /// Opens a free segment, empty. Only one thread may be about to open it.
+    pub(crate) fn open(self, opening: Opening) -> bool {
+        if self.phase() != Phase::Free {
+            return false;
+        }
+        // Relaxed: the state's Release publishes them.
+        self.words[DEAD].store(0, Ordering::Relaxed);
+        self.words[INFO].store(u64::from(opening.place) << 32 | self.size(), Ordering::Relaxed);
+        self.words[START].store(opening.start, Ordering::Relaxed);
+        self.words[OPENED].store(opening.opened, Ordering::Relaxed);
+        self.words[TURN].store(opening.turn, Ordering::Relaxed);
+        self.words[LAST].store(0, Ordering::Relaxed);
+        self.words[FIRST].store(NEVER, Ordering::Relaxed);
         self.advance(Phase::Free, Phase::Open)
     }
 
-    /// Ends reservations. False if it was not open.
-    pub(crate) fn seal(&self) -> bool {
+    /// Ends reservations; what is left of it is dead. False if it was not open.
+    pub(crate) fn seal(self) -> bool {
         let mut state = self.state();
         while state.phase() == Phase::Open {
             let next = state.in_phase(Phase::Sealed);
-            match self.word.compare_exchange_weak(state.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return true,
+            let word = &self.words[STATE];
+            match word.compare_exchange_weak(state.0, next.0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => {
+                    self.add_dead(self.size().saturating_sub(state.fill()));
+                    return true;
+                }
                 Err(now) => state = State(now),
             }
         }
@@ -154,32 +291,38 @@ impl Segment {
 
     /// Begins to drain a sealed segment; false if it has writers still, is in another phase, or
     /// another thread was first.
-    pub(crate) fn begin_drain(&self) -> bool {
+    pub(crate) fn begin_drain(self) -> bool {
         let state = self.state();
         state.writers() == 0
             && state.phase() == Phase::Sealed
             && self.change(state, state.in_phase(Phase::Draining))
     }
 
+    /// Leaves a segment that was being drained as it is, for another to begin again.
+    pub(crate) fn leave_drain(self) -> bool {
+        self.advance(Phase::Draining, Phase::Sealed)
+    }
+
     /// Ends the drain: no slot names an item of it any more.
-    pub(crate) fn end_drain(&self) -> bool {
+    pub(crate) fn end_drain(self) -> bool {
         self.advance(Phase::Draining, Phase::Limbo)
     }
 
     /// Frees a segment of which no reader announced that it reads it.
-    pub(crate) fn release(&self) -> bool {
+    pub(crate) fn release(self) -> bool {
         self.advance(Phase::Limbo, Phase::Free)
     }
 
-    /// From one phase without writers to another; a segment that is not drained forgets its fill.
-    fn advance(&self, from: Phase, to: Phase) -> bool {
+    /// From one phase without writers to another; what is not drained forgets its fill.
+    fn advance(self, from: Phase, to: Phase) -> bool {
         let state = self.state();
-        let next = if to == Phase::Limbo { state } else { State(0) };
+        let keeps_fill = matches!(to, Phase::Limbo | Phase::Sealed);
+        let next = if keeps_fill { state } else { State(0) };
         state.phase() == from && self.change(state, next.in_phase(to))
     }
 
-    fn change(&self, from: State, to: State) -> bool {
-        self.word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    fn change(self, from: State, to: State) -> bool {
+        self.words[STATE].compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 

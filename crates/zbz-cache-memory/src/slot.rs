@@ -1,20 +1,22 @@
 //! [`Slot`]: one word of the index: where an item is, and what is known of it without looking.
 //!
 //! ```text
-//!   63            40 39    37 36                                    0
-//!   | tag: 24 bits  | hits: 3 | location: 37 bits                    |
+//!   63            40 39    38 37                                    0
+//!   | tag: 24 bits  | hits: 2 | location: 38 bits                    |
 //! ```
 //!
 //! Zero is the empty slot. The tag is never zero, so a word with tag zero that is not empty is
 //! something else (a link) and matches no key.
 
-const LOCATION_BITS: u32 = 37;
-const HITS_BITS: u32 = 3;
+/// Bits of a tag.
+pub(crate) const TAG_BITS: u32 = 24;
+const LOCATION_BITS: u32 = 38;
+const HITS_BITS: u32 = 2;
 const TAG_SHIFT: u32 = LOCATION_BITS + HITS_BITS;
 const LOCATION_MASK: u64 = (1 << LOCATION_BITS) - 1;
 const HITS_MASK: u64 = ((1 << HITS_BITS) - 1) << LOCATION_BITS;
 
-const _: () = assert!(TAG_SHIFT + 24 == 64);
+const _: () = assert!(TAG_SHIFT + TAG_BITS == 64);
 
 /// The most hits a slot counts; a slot that has them is not written by reads.
 pub(crate) const MAX_HITS: u64 = (1 << HITS_BITS) - 1;
@@ -42,9 +44,16 @@ impl Location {
 pub(crate) struct Tag(u64);
 
 impl Tag {
+    /// Of the lowest bits; zero becomes one.
     #[inline(always)]
-    pub(crate) fn of(hash: u64) -> Tag {
-        Tag((hash >> TAG_SHIFT).max(1))
+    pub(crate) fn new(bits: u64) -> Tag {
+        Tag((bits & ((1 << TAG_BITS) - 1)).max(1))
+    }
+
+    /// What the highest bits of a slot of a key with this tag are.
+    #[inline(always)]
+    pub(crate) fn bits(self) -> u64 {
+        self.0
     }
 }
 
@@ -85,6 +94,13 @@ impl Slot {
         self.0 >> TAG_SHIFT != 0
     }
 
+    /// The tag of its key; of an item only.
+    #[inline(always)]
+    pub(crate) fn tag(self) -> Tag {
+        Tag(self.0 >> TAG_SHIFT)
+    }
+
+    #[inline(always)]
     pub(crate) fn location(self) -> Location {
         Location(self.0 & LOCATION_MASK)
     }
@@ -93,9 +109,20 @@ impl Slot {
         (self.0 & HITS_MASK) >> LOCATION_BITS
     }
 
-    /// The same item with one hit more; `None` if it has all that are counted.
-    pub(crate) fn hit(self) -> Option<Slot> {
-        (self.0 & HITS_MASK != HITS_MASK).then(|| Slot(self.0 + (1 << LOCATION_BITS)))
+    /// Whether it has all hits that are counted.
+    #[inline(always)]
+    pub(crate) fn is_hot(self) -> bool {
+        self.0 & HITS_MASK == HITS_MASK
+    }
+
+    /// The same item with one hit more, as far as they are counted.
+    pub(crate) fn hotter(self) -> Slot {
+        if self.is_hot() { self } else { Slot(self.0 + (1 << LOCATION_BITS)) }
+    }
+
+    /// The same item with all hits that are counted.
+    pub(crate) fn hottest(self) -> Slot {
+        Slot(self.0 | HITS_MASK)
     }
 
     /// The same item at another place, with so many hits.
@@ -117,15 +144,17 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_slot_do_not_touch() {
-        for hash in [0, 1 << 40, u64::MAX, 0x1234_5678_9abc_def0] {
+        for bits in [0, 1, u64::MAX, 0x1234_5678_9abc_def0] {
             for units in [1, Location::COUNT - 1] {
-                let (tag, location) = (Tag::of(hash), Location::new(units).unwrap());
+                let (tag, location) = (Tag::new(bits), Location::new(units).unwrap());
                 let mut slot = Slot::new(tag, location);
+                assert_eq!(slot.tag(), tag);
                 for hits in 0..MAX_HITS {
                     assert_eq!((slot.hits(), slot.location(), slot.has(tag)), (hits, location, true));
-                    slot = slot.hit().unwrap();
+                    assert!(!slot.is_hot() && slot.hottest().is_hot());
+                    slot = slot.hotter();
                 }
-                assert_eq!((slot.hit(), slot.hits()), (None, MAX_HITS));
+                assert_eq!((slot.hotter(), slot.hits(), slot.is_hot()), (slot, MAX_HITS, true));
                 assert!(slot.is_item() && slot.is_same_item(Slot::new(tag, location)));
                 let moved = slot.moved_to(Location::new(7).unwrap(), 9);
                 assert_eq!((moved.hits(), moved.location().units(), moved.has(tag)), (MAX_HITS, 7, true));
@@ -136,9 +165,9 @@ mod tests {
 
     #[test]
     fn no_tag_matches_an_empty_slot_or_a_link() {
-        for hash in [0, 1, (1 << 40) - 1] {
-            assert!(!Slot::EMPTY.has(Tag::of(hash)));
-            assert!(!Slot::from_word(LOCATION_MASK).has(Tag::of(hash)));
+        for bits in [0, 1, 1 << TAG_BITS, u64::MAX] {
+            assert!(!Slot::EMPTY.has(Tag::new(bits)));
+            assert!(!Slot::from_word(LOCATION_MASK).has(Tag::new(bits)));
         }
         assert!(Slot::EMPTY.is_empty() && !Slot::EMPTY.is_item() && !Slot::from_word(5).is_item());
         assert_eq!(Location::new(0), None);

@@ -1,54 +1,49 @@
-//! How a write is done: judged, given room, and put in place.
+//! How a write is done: its item is appended, then the slot is swapped under the bucket's bit.
 //!
-//! A write judges its key under the lock and takes the bytes it lacks from the budget. When there
-//! are too few it lets go of the key, makes room, and starts again with the bytes it gained in
-//! hand, so every round brings it closer: nobody else can take them.
+//! - *Append first*: room is taken and bytes are copied before the bit is taken, so nobody waits
+//!   for a copy. What turns out not to be wanted is dead in the log, and nothing else.
+//! - *Judged under the bit*: conditions and the old entry's time, in one step with the swap.
 
-use crate::budget::Held;
-use crate::engine::{Engine, Exit};
-use crate::shard::{Entry, Shard, cost};
-use crate::ttl::{End, NEVER, end_of};
-use crate::{Condition, Error, SetOptions, SetOutcome, SetTtl, WhenFull};
-use std::sync::Arc;
 use std::time::Duration;
 
-/// What a write wants done, judged from the live entry it met.
-enum Draft {
-    /// Nothing: the condition did not hold.
-    Leave,
-    /// The value is larger than can ever be held.
-    TooLarge { len: usize, max: usize },
-    /// Stored and ended at once.
-    Absent,
-    /// This value until this deadline.
-    Put { value: Arc<[u8]>, deadline: u64 },
+use crate::append::{Appended, Need};
+use crate::counters::Count;
+use crate::engine::{Engine, Exit, HashedKey, Look, Moment, Old};
+use crate::lookup::BATCH;
+use crate::slot::Location;
+use crate::ttl::{End, NEVER, end_of};
+use crate::{Condition, Error, SetOptions, SetOutcome, SetTtl, WhenFull};
+
+/// What a write brings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) key: HashedKey<'a>,
+    pub(crate) value: &'a [u8],
+    /// `NEVER` for none.
+    pub(crate) deadline: u64,
 }
 
-/// How far a write that found no room has come.
-#[derive(Clone, Copy, PartialEq)]
-enum Round {
-    First,
-    /// Expired entries were swept and there was no room still.
-    Swept,
-    /// Nothing could be evicted.
-    NothingEvictable,
+impl Entry<'_> {
+    fn payload(&self) -> u64 {
+        (self.key.bytes.len() + self.value.len()) as u64
+    }
 }
 
-/// How one look at the key ended.
-enum Look {
-    Done(SetOutcome),
-    /// This many bytes must be in hand.
-    NoRoom {
-        target: u64,
-    },
+/// How a swap ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Swap {
+    Done,
+    ConditionFailed,
+    /// The entry is not the one that the write was made for.
+    Changed,
 }
 
-/// One write under way.
-struct Write<'a> {
-    engine: &'a Engine,
-    key: &'a [u8],
-    held: Held<'a>,
-    round: Round,
+/// What must hold for a swap.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Guard<'a> {
+    Condition(&'a Condition<'a>),
+    /// The key's live entry is still the one at this place, or there is still none.
+    Unchanged(Option<Location>),
 }
 
 impl Engine {
@@ -59,180 +54,303 @@ impl Engine {
         options: &SetOptions<'_>,
     ) -> Result<SetOutcome, Error> {
         self.check_new_key(key)?;
-        let (len, max) = (value.len(), self.max_value_len());
-        let bytes: Option<Arc<[u8]>> = (len <= max).then(|| value.into());
-        self.store(key, |old, now| {
-            if !self.holds(&options.condition, old) {
-                return Ok(Draft::Leave);
+        self.set_hashed(self.hashed(key), value, options)
+    }
+
+    /// Stores many values, asking for the buckets of some before the first of them is written.
+    pub(crate) fn set_multi<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        entries: &[(K, V)],
+        options: &SetOptions<'_>,
+        mut failed: impl FnMut(usize, Error),
+    ) {
+        let mut hashes = [0; BATCH];
+        let mut at = 0;
+        for stretch in entries.chunks(BATCH) {
+            for ((key, _), hash) in stretch.iter().zip(&mut hashes) {
+                *hash = self.hash(key.as_ref());
+                self.index.prefetch_bucket(*hash);
             }
-            let Some(value) = bytes.clone() else {
-                return Ok(Draft::TooLarge { len, max });
-            };
-            let end = match (options.ttl, old) {
-                (SetTtl::Keep { .. }, Some(old)) => End::At(old.deadline),
-                (SetTtl::Keep { otherwise }, None) => end_of(now, otherwise),
-                (SetTtl::After(ttl), _) => end_of(now, Some(ttl)),
-                (SetTtl::Never, _) => End::At(NEVER),
-            };
-            Ok(draft(value, end))
-        })
+            for ((key, value), &hash) in stretch.iter().zip(&hashes) {
+                let key = HashedKey { hash, bytes: key.as_ref() };
+                let checked = self.check_new_key(key.bytes);
+                if let Err(error) = checked.and_then(|()| self.set_hashed(key, value.as_ref(), options)) {
+                    failed(at, error);
+                }
+                at += 1;
+            }
+        }
     }
 
-    pub(crate) fn add(&self, key: &[u8], delta: i64, ttl_if_new: Option<Duration>) -> Result<i64, Error> {
-        self.check_new_key(key)?;
-        let mut sum = 0;
-        self.store(key, |old, now| {
-            let before = old.map_or(Some(0), |old| parse_decimal(&old.value));
-            sum = before.ok_or(Error::NotANumber)?.checked_add(delta).ok_or(Error::Overflow)?;
-            let end = old.map_or_else(|| end_of(now, ttl_if_new), |old| End::At(old.deadline));
-            Ok(draft(sum.to_string().into_bytes().into(), end))
-        })?;
-        Ok(sum)
+    /// Stores a value under a key that was checked.
+    fn set_hashed(
+        &self,
+        key: HashedKey<'_>,
+        value: &[u8],
+        options: &SetOptions<'_>,
+    ) -> Result<SetOutcome, Error> {
+        let now = self.moment();
+        let guard = Guard::Condition(&options.condition);
+        if value.len() > self.max_value_len() {
+            return self.refuse_too_large(key, value.len(), guard, &now);
+        }
+        let end = match options.ttl {
+            SetTtl::Never => End::At(NEVER),
+            SetTtl::After(ttl) => end_of(now.get(), Some(ttl)),
+            SetTtl::Keep { otherwise } => {
+                return self.set_keeping(key, value, otherwise, &options.condition);
+            }
+        };
+        let always = matches!(options.condition, Condition::Always);
+        if !always && !self.holds_now(key, &options.condition, &now) {
+            return self.check_open().map(|()| SetOutcome::ConditionFailed);
+        }
+        let swap = match end {
+            End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
+            End::At(deadline) => self.put(&Entry { key, value, deadline }, &mut None, guard, &now)?,
+        };
+        Ok(if swap == Swap::Done { SetOutcome::Stored } else { SetOutcome::ConditionFailed })
     }
 
-    fn holds(&self, condition: &Condition<'_>, old: Option<&Entry>) -> bool {
+    /// Stores an entry, making room for it. What was appended for it stays in `kept` if the entry
+    /// was to take the place of another that changed meanwhile: making room may move that very one,
+    /// and would again.
+    pub(crate) fn put<'a>(
+        &'a self,
+        entry: &Entry<'_>,
+        kept: &mut Option<Appended<'a>>,
+        guard: Guard<'_>,
+        now: &Moment<'_>,
+    ) -> Result<Swap, Error> {
+        if kept.is_none() {
+            let need = self.need_of(entry, now);
+            *kept = self.append(entry, need, now);
+            if kept.is_none() && self.when_full == WhenFull::Reject {
+                self.sweep()?;
+                *kept = self.append(entry, need, now);
+            }
+        }
+        if kept.is_some() {
+            return self.swap(entry, kept, guard, now);
+        }
+        if self.when_full == WhenFull::Evict {
+            // As if it was evicted as soon as it was stored.
+            return self.put_nothing(entry.key, guard, Exit::Evicted, now);
+        }
+        self.counters.add(Count::Rejections, 1);
+        Err(Error::Full)
+    }
+
+    /// How much right to the last of the room a write has.
+    fn need_of(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Need {
+        if self.when_full == WhenFull::Evict {
+            return Need::New;
+        }
+        match self.look(entry.key).old {
+            Some(old) if old.is_live(now) && self.fits_in_place_of(old.payload, entry.payload()) => {
+                Need::Overwrite
+            }
+            _ => Need::New,
+        }
+    }
+
+    /// Puts what was appended in the place of what the key names.
+    fn swap(
+        &self,
+        entry: &Entry<'_>,
+        kept: &mut Option<Appended<'_>>,
+        guard: Guard<'_>,
+        now: &Moment<'_>,
+    ) -> Result<Swap, Error> {
+        let look = self.look(entry.key);
+        // *Closed under the bit* (`engine.rs`).
+        if let Err(closed) = self.check_open() {
+            drop(look);
+            *kept = None;
+            // What was opened for this write after the close.
+            self.reclaim_all();
+            return Err(closed);
+        }
+        let swap = self.judge(guard, look.old.as_ref(), now);
+        if swap != Swap::Done {
+            return Ok(swap);
+        }
+        let Look { held, place, old } = look;
+        let Some(appended) = kept.take() else { return Ok(Swap::Changed) };
+        let new = self.index.slot(entry.key.hash, appended.location());
+        let mut victim = None;
+        match (place, &old) {
+            (Some(place), Some(old)) => {
+                // An overwrite keeps what is known of the key's use.
+                let hits = if old.is_live(now) { place.slot().hits() } else { 0 };
+                held.replace(&place, new.moved_to(appended.location(), hits));
+            }
+            _ if held.insert(entry.key.hash, new).is_ok() => {}
+            // The bucket has all the slots it can get: one of its entries goes.
+            _ if self.when_full == WhenFull::Reject => {
+                self.counters.add(Count::Rejections, 1);
+                return Err(Error::Full);
+            }
+            _ => {
+                victim = held.crowded_victim().map(|place| {
+                    let victim = self.describe(&held, place.slot());
+                    held.remove(place);
+                    victim
+                });
+                if held.insert(entry.key.hash, new).is_err() {
+                    drop((held, appended));
+                    self.count_unkept(Exit::Evicted);
+                    victim.iter().for_each(|victim| self.let_go(victim, Exit::Evicted, now));
+                    return Ok(Swap::Done);
+                }
+            }
+        }
+        drop(held);
+        appended.publish();
+        self.count_stored(entry, old, now);
+        if let Some(victim) = victim {
+            self.let_go(&victim, Exit::Evicted, now);
+        }
+        Ok(Swap::Done)
+    }
+
+    fn count_stored(&self, entry: &Entry<'_>, old: Option<Old>, now: &Moment<'_>) {
+        let stripe = self.counters.stripe();
+        stripe.add(Count::Sets, 1);
+        stripe.add(Count::PayloadIn, entry.payload());
+        match old {
+            Some(old) if old.is_live(now) => {
+                stripe.add(Count::Replaced, 1);
+                stripe.add(Count::PayloadOut, old.payload);
+                self.free(&old);
+            }
+            other => {
+                stripe.key_in();
+                if let Some(expired) = other {
+                    self.let_go(&expired, Exit::Deleted, now);
+                }
+                self.fit_index();
+            }
+        }
+    }
+
+    pub(crate) fn judge(&self, guard: Guard<'_>, old: Option<&Old>, now: &Moment<'_>) -> Swap {
+        let live = old.filter(|old| old.is_live(now));
+        let location = live.map(|old| old.slot.location());
+        match guard {
+            Guard::Condition(condition) if self.holds(condition, location) => Swap::Done,
+            Guard::Condition(_) => Swap::ConditionFailed,
+            Guard::Unchanged(expected) if location == expected => Swap::Done,
+            Guard::Unchanged(_) => Swap::Changed,
+        }
+    }
+
+    fn holds(&self, condition: &Condition<'_>, live: Option<Location>) -> bool {
         match condition {
             Condition::Always => true,
-            Condition::Absent => old.is_none(),
-            Condition::Present => old.is_some(),
-            Condition::Version(version) => old.is_some_and(|old| self.version_of(old) == *version),
+            Condition::Absent => live.is_none(),
+            Condition::Present => live.is_some(),
+            Condition::Version(version) => live.is_some_and(|live| self.version_at(live) == *version),
             Condition::If(holds) => holds(),
         }
     }
 
-    /// Does what `plan` drafts from the live entry and the time. It may be asked once a round.
-    fn store(
+    /// Whether a condition holds at this moment: what does not needs no room.
+    fn holds_now(&self, key: HashedKey<'_>, condition: &Condition<'_>, now: &Moment<'_>) -> bool {
+        let look = self.look(key);
+        let holds = self.judge(Guard::Condition(condition), look.old.as_ref(), now) == Swap::Done;
+        if look.old.as_ref().is_some_and(|old| !old.is_live(now)) {
+            self.remove(look, Exit::Deleted, now);
+        }
+        holds
+    }
+
+    /// Does a write whose entry is gone as soon as it is stored, and the old one with it.
+    pub(crate) fn put_nothing(
         &self,
-        key: &[u8],
-        mut plan: impl FnMut(Option<&Entry>, u64) -> Result<Draft, Error>,
-    ) -> Result<SetOutcome, Error> {
-        let held = Held::nothing(&self.budget);
-        let mut write = Write { engine: self, key, held, round: Round::First };
-        loop {
-            let look = {
-                let mut shard = self.lock(key)?;
-                let now = self.clock.now();
-                self.drop_expired(&mut shard, key, now);
-                let draft = plan(shard.get(key), now)?;
-                write.carry_out(&mut shard, draft, now)?
-            };
-            match look {
-                Look::Done(outcome) => return Ok(outcome),
-                Look::NoRoom { target } => write.make_room(target)?,
-            }
+        key: HashedKey<'_>,
+        guard: Guard<'_>,
+        exit: Exit,
+        now: &Moment<'_>,
+    ) -> Result<Swap, Error> {
+        let look = self.look(key);
+        self.check_open()?;
+        let swap = self.judge(guard, look.old.as_ref(), now);
+        if swap != Swap::Done {
+            return Ok(swap);
         }
-    }
-}
-
-impl Write<'_> {
-    /// Does what was drafted, if there is room. The shard holds no expired entry of the key.
-    fn carry_out(&mut self, shard: &mut Shard, draft: Draft, now: u64) -> Result<Look, Error> {
-        let (value, deadline) = match draft {
-            Draft::Leave => return Ok(Look::Done(SetOutcome::ConditionFailed)),
-            Draft::TooLarge { len, max } => {
-                self.engine.counters.rejections.add(1);
-                self.engine.remove(shard, self.key, now);
-                return Err(Error::TooLarge { len, max });
-            }
-            Draft::Absent => return Ok(self.count_unkept(shard, now, Exit::Deleted)),
-            Draft::Put { value, deadline } => (value, deadline),
-        };
-        let old_cost = shard.get(self.key).map_or(0, |old| cost(self.key.len(), old.value.len()));
-        let target = cost(self.key.len(), value.len()).saturating_sub(old_cost);
-        let room = match self.engine.when_full {
-            WhenFull::Evict => self.held.fill(target),
-            WhenFull::Reject => self.held.fill_or_leave(target),
-        };
-        match self.round {
-            _ if room => {
-                let version = self.engine.next_version();
-                Ok(self.put(shard, Entry { value, deadline, version }))
-            }
-            Round::First => Ok(Look::NoRoom { target }),
-            Round::Swept => {
-                self.engine.counters.rejections.add(1);
-                Err(Error::Full)
-            }
-            Round::NothingEvictable => Ok(self.count_unkept(shard, now, Exit::Evicted)),
-        }
-    }
-
-    /// Gains bytes towards `target`, or finds that there are none to be had.
-    fn make_room(&mut self, target: u64) -> Result<(), Error> {
-        match self.engine.when_full {
-            WhenFull::Evict => {
-                if !self.engine.evict_into(&mut self.held, target, Some(self.key))? {
-                    self.round = Round::NothingEvictable;
-                }
-            }
-            WhenFull::Reject => {
-                self.engine.sweep()?;
-                self.round = Round::Swept;
-            }
-        }
-        Ok(())
-    }
-
-    /// Puts an entry for which the difference to the old one is in hand.
-    fn put(&mut self, shard: &mut Shard, entry: Entry) -> Look {
-        let counters = &self.engine.counters;
-        let new_cost = cost(self.key.len(), entry.value.len());
-        counters.sets.add(1);
-        counters.payload_bytes.add((self.key.len() + entry.value.len()) as u64);
-        match shard.put(self.key, entry) {
-            None => counters.keys.add(1),
-            Some(old) => {
-                counters.replaced.add(1);
-                counters.payload_bytes.subtract(old.payload());
-                self.held.receive(old.cost());
-            }
-        }
-        self.held.hand_over(new_cost);
-        Look::Done(SetOutcome::Stored)
-    }
-
-    /// Counts a write whose entry is gone as soon as it is stored, and the old one with it.
-    fn count_unkept(&self, shard: &mut Shard, now: u64, exit: Exit) -> Look {
-        let counters = &self.engine.counters;
-        counters.sets.add(1);
-        if let Some(old) = shard.remove(self.key) {
-            counters.replaced.add(1);
-            self.engine.budget.release(self.engine.count_out(&old, now, exit));
+        if self.remove(look, exit, now).is_some_and(|old| old.is_live(now)) {
+            self.counters.add(Count::Sets, 1);
+            self.counters.add(Count::Replaced, 1);
         } else {
-            match exit {
-                Exit::Deleted => counters.deletes.add(1),
-                Exit::Evicted => counters.evictions.add(1),
+            self.count_unkept(exit);
+        }
+        Ok(Swap::Done)
+    }
+
+    /// Counts an entry that came and went in one step.
+    fn count_unkept(&self, exit: Exit) {
+        let stripe = self.counters.stripe();
+        stripe.add(Count::Sets, 1);
+        stripe.add(if exit == Exit::Deleted { Count::Deletes } else { Count::Evictions }, 1);
+    }
+
+    /// Removes what the caller meant to replace with something that can never be held.
+    fn refuse_too_large(
+        &self,
+        key: HashedKey<'_>,
+        len: usize,
+        guard: Guard<'_>,
+        now: &Moment<'_>,
+    ) -> Result<SetOutcome, Error> {
+        let look = self.look(key);
+        self.check_open()?;
+        if self.judge(guard, look.old.as_ref(), now) != Swap::Done {
+            return Ok(SetOutcome::ConditionFailed);
+        }
+        self.remove(look, Exit::Deleted, now);
+        self.counters.add(Count::Rejections, 1);
+        Err(Error::TooLarge { len, max: self.max_value_len() })
+    }
+
+    /// Stores a value until the deadline of the live entry that it replaces.
+    fn set_keeping(
+        &self,
+        key: HashedKey<'_>,
+        value: &[u8],
+        otherwise: Option<Duration>,
+        condition: &Condition<'_>,
+    ) -> Result<SetOutcome, Error> {
+        let mut kept = None;
+        let mut kept_until = None;
+        loop {
+            let now = self.moment();
+            if !self.holds_now(key, condition, &now) {
+                return self.check_open().map(|()| SetOutcome::ConditionFailed);
+            }
+            let live = self.look(key).old.filter(|old| old.is_live(&now));
+            let location = live.as_ref().map(|old| old.slot.location());
+            let end = match live {
+                Some(old) => End::At(old.deadline.unwrap_or(NEVER)),
+                None => end_of(now.get(), otherwise),
+            };
+            // The entry may be another than the one that the condition was judged by.
+            if !self.holds(condition, location) {
+                return self.check_open().map(|()| SetOutcome::ConditionFailed);
+            }
+            let guard = Guard::Unchanged(location);
+            let swap = match end {
+                End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
+                End::At(deadline) => {
+                    if kept_until.replace(deadline) != Some(deadline) {
+                        kept = None;
+                    }
+                    self.put(&Entry { key, value, deadline }, &mut kept, guard, &now)?
+                }
+            };
+            if swap == Swap::Done {
+                return Ok(SetOutcome::Stored);
             }
         }
-        Look::Done(SetOutcome::Stored)
-    }
-}
-
-fn draft(value: Arc<[u8]>, end: End) -> Draft {
-    match end {
-        End::AtOnce => Draft::Absent,
-        End::At(deadline) => Draft::Put { value, deadline },
-    }
-}
-
-/// A decimal as `i64` prints it: no sign but a minus, no leading zero, nothing around it.
-fn parse_decimal(bytes: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let number: i64 = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_decimal;
-
-    #[test]
-    fn only_decimals_as_they_are_printed_are_numbers() {
-        assert_eq!(parse_decimal(b"0"), Some(0));
-        assert_eq!(parse_decimal(b"-9223372036854775808"), Some(i64::MIN));
-        for bad in ["", "-", "+1", "01", "-0", " 1", "1 ", "1.0", "0x1", "9223372036854775808"] {
-            assert_eq!(parse_decimal(bad.as_bytes()), None, "{bad:?}");
-        }
-        assert_eq!(parse_decimal(&[0xff]), None);
     }
 }

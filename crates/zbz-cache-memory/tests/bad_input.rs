@@ -7,7 +7,7 @@ use zbz_cache_memory::{Clock, Cursor, Error, Lookups, MIN_MAX_SIZE, MemoryCache,
 
 #[test]
 fn keys_have_one_byte_to_an_eighth_of_the_budget_or_32_kib() {
-    for (max_size, max) in [(MIN_MAX_SIZE, 8192), (1 << 20, 32_768), (u64::MAX, 32_768)] {
+    for (max_size, max) in [(MIN_MAX_SIZE, 8192), (1 << 20, 32_768), (1 << 35, 32_768)] {
         let cache = MemoryCache::builder().max_size(max_size).build().unwrap();
         assert_eq!(cache.max_key_len(), max);
         cache.set(&vec![1; max], b"v", None).unwrap();
@@ -46,7 +46,7 @@ fn refuses(cache: &MemoryCache, key: &[u8], error: &Error) {
 fn the_ends_of_every_range_are_survived() {
     let (clock, hand) = Clock::manual();
     hand.advance(Duration::MAX);
-    let builder = MemoryCache::builder().max_size(u64::MAX).cleanup_interval(Duration::MAX);
+    let builder = MemoryCache::builder().max_size(1 << 37).cleanup_interval(Duration::MAX);
     let cache = builder.clock(clock).build().unwrap();
     let ttls = [Duration::ZERO, Duration::from_nanos(1), Duration::from_secs(1), Duration::MAX];
     for ttl in ttls {
@@ -58,8 +58,12 @@ fn the_ends_of_every_range_are_survived() {
     }
     hand.advance(Duration::MAX);
     cache.run_maintenance().unwrap();
-    cache.resize(MIN_MAX_SIZE).unwrap();
-    cache.resize(u64::MAX).unwrap();
+    for beyond in [0, 1, cache.min_resize() - 1, cache.max_resize() + 1, u64::MAX] {
+        assert!(matches!(cache.resize(beyond), Err(Error::Config { option: "max_size", .. })), "{beyond}");
+    }
+    cache.resize(cache.min_resize()).unwrap();
+    cache.resize(cache.max_resize()).unwrap();
+    assert_eq!(MemoryCache::builder().build().unwrap().min_resize(), MIN_MAX_SIZE);
     cache.record_lookups(Lookups { hits: u64::MAX, misses: u64::MAX, undecodable: u64::MAX });
     cache.get(b"k").unwrap();
     assert_eq!(cache.stats().hits, u64::MAX);

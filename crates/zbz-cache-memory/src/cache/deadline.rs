@@ -15,11 +15,13 @@ impl MemoryCache {
     }
 
     /// Gives a live entry a new deadline, `ttl` from now, rounded as in [`set`](MemoryCache::set);
-    /// zero deletes it. True if it was there and live.
+    /// zero deletes it. True if it was there and live. An evicting cache that finds no room for the
+    /// entry as it is then evicts it.
     ///
     /// # Errors
     ///
-    /// As [`ttl`](MemoryCache::ttl).
+    /// [`Error::Full`] (rejecting caches only), and as [`ttl`](MemoryCache::ttl): nothing was
+    /// changed.
     ///
     /// ```
     /// use std::time::Duration;
@@ -41,7 +43,7 @@ impl MemoryCache {
     ///
     /// # Errors
     ///
-    /// As [`ttl`](MemoryCache::ttl).
+    /// As [`expire`](MemoryCache::expire).
     pub fn persist(&self, key: &[u8]) -> Result<bool, Error> {
         self.engine.expire(key, None)
     }

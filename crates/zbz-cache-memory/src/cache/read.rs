@@ -1,11 +1,10 @@
-//! Verbs that read values. Callers' closures run on a shared copy, under no lock.
+//! Verbs that read values. Callers' closures run on the bytes in place, under no lock.
 
 use super::MemoryCache;
-use crate::engine::Hit;
-use crate::{Error, Found, Lookups};
-
-const ONE_HIT: Lookups = Lookups { hits: 1, misses: 0, undecodable: 0 };
-const ONE_MISS: Lookups = Lookups { hits: 0, misses: 1, undecodable: 0 };
+use crate::counters::Count;
+use crate::engine::HashedKey;
+use crate::lookup::{BATCH, Bytes, Glance};
+use crate::{Error, Found};
 
 impl MemoryCache {
     /// The value of a key, copied, or `None` if it is absent or its time has passed.
@@ -16,7 +15,9 @@ impl MemoryCache {
     ///
     /// [`Error::KeyEmpty`], [`Error::KeyTooLong`], [`Error::Closed`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        self.get_with(key, |value, _| value.to_vec())
+        let found = self.engine.look_up(key, |bytes, _| bytes.into_vec())?;
+        self.count_lookup(found.is_some());
+        Ok(found)
     }
 
     /// Reads a value into a buffer whose memory is reused: its contents are replaced by the value
@@ -40,22 +41,23 @@ impl MemoryCache {
     /// ```
     pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
         let found = self.lookup_into(key, value)?;
-        self.record_lookups(if found.is_some() { ONE_HIT } else { ONE_MISS });
+        self.count_lookup(found.is_some());
         Ok(found)
     }
 
     /// Reads a value where it is: on a hit, answers what `read` makes of the bytes.
     ///
     /// `read` runs under no lock and may call the cache; it sees the bytes as they were when they
-    /// were found, whatever is written meanwhile. Counts a hit or a miss.
+    /// were found, whatever is written meanwhile. While it runs, one segment of the cache's memory,
+    /// at most a sixty-fourth of it, is not used for anything else. Counts a hit or a miss.
     ///
     /// # Errors
     ///
     /// As [`get`](MemoryCache::get).
     pub fn get_with<R>(&self, key: &[u8], read: impl FnOnce(&[u8], Found) -> R) -> Result<Option<R>, Error> {
-        let looked_up = self.engine.look_up(key)?;
-        self.record_lookups(if looked_up.is_some() { ONE_HIT } else { ONE_MISS });
-        Ok(looked_up.map(|hit| read(&hit.value, hit.found)))
+        let found = self.engine.look_up(key, |bytes, glance| read(bytes.as_slice(), glance.found()))?;
+        self.count_lookup(found.is_some());
+        Ok(found)
     }
 
     /// Reads many keys: calls `visit` for every hit, in input order, with the key's index, the
@@ -81,13 +83,7 @@ impl MemoryCache {
         keys: &[K],
         mut visit: impl FnMut(usize, &[u8], Found),
     ) -> Result<(), Error> {
-        self.visit_each(keys, |index, looked_up| match looked_up {
-            Some(hit) => {
-                self.record_lookups(ONE_HIT);
-                visit(index, &hit.value, hit.found);
-            }
-            None => self.record_lookups(ONE_MISS),
-        })
+        self.visit_each(keys, |found| self.count_lookup(found), &mut visit)
     }
 
     /// As [`get_into`](MemoryCache::get_into), but counts neither a hit nor a miss: for layers that
@@ -97,8 +93,14 @@ impl MemoryCache {
     ///
     /// As [`get`](MemoryCache::get).
     pub fn lookup_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
-        let looked_up = self.engine.look_up(key)?;
-        Ok(copy_out(looked_up, value))
+        let found = self.engine.look_up(key, |bytes, glance| {
+            copy_out(bytes, value);
+            glance.found()
+        })?;
+        if found.is_none() {
+            value.clear();
+        }
+        Ok(found)
     }
 
     /// As [`get_multi`](MemoryCache::get_multi), but counts neither hits nor misses.
@@ -111,11 +113,7 @@ impl MemoryCache {
         keys: &[K],
         mut visit: impl FnMut(usize, &[u8], Found),
     ) -> Result<(), Error> {
-        self.visit_each(keys, |index, looked_up| {
-            if let Some(hit) = looked_up {
-                visit(index, &hit.value, hit.found);
-            }
-        })
+        self.visit_each(keys, |_| (), &mut visit)
     }
 
     /// Whether a key is there and live. Counts nothing.
@@ -124,17 +122,41 @@ impl MemoryCache {
     ///
     /// As [`get`](MemoryCache::get).
     pub fn exists(&self, key: &[u8]) -> Result<bool, Error> {
-        Ok(self.engine.look_up(key)?.is_some())
+        Ok(self.engine.look_up(key, |_, _| ())?.is_some())
     }
 
+    #[inline]
+    fn count_lookup(&self, hit: bool) {
+        self.engine.counters.add(if hit { Count::Hits } else { Count::Misses }, 1);
+    }
+
+    /// Reads the keys in stretches whose memory is asked for beforehand.
     fn visit_each<K: AsRef<[u8]>>(
         &self,
         keys: &[K],
-        mut each: impl FnMut(usize, Option<Hit>),
+        count: impl Fn(bool),
+        visit: &mut impl FnMut(usize, &[u8], Found),
     ) -> Result<(), Error> {
         self.check_keys(keys)?;
-        for (index, key) in keys.iter().enumerate() {
-            each(index, self.engine.look_up(key.as_ref())?);
+        let engine = &*self.engine;
+        let mut hashes = [0; BATCH];
+        let now = engine.moment();
+        let mut at = 0;
+        for stretch in keys.chunks(BATCH) {
+            engine.prefetch(stretch, &mut hashes);
+            for (key, &hash) in stretch.iter().zip(&hashes) {
+                engine.check_open()?;
+                let key = HashedKey { hash, bytes: key.as_ref() };
+                let found = engine.look_up_hashed(key, &now, |bytes: Bytes<'_>, glance: Glance<'_>| {
+                    count(true);
+                    visit(at, bytes.as_slice(), glance.found());
+                });
+                if found.is_none() {
+                    engine.check_open()?;
+                    count(false);
+                }
+                at += 1;
+            }
         }
         Ok(())
     }
@@ -145,10 +167,14 @@ impl MemoryCache {
     }
 }
 
-/// Copies a value that was found into `value`, or clears it.
-pub(super) fn copy_out(hit: Option<Hit>, value: &mut Vec<u8>) -> Option<Found> {
-    value.clear();
-    let hit = hit?;
-    value.extend_from_slice(&hit.value);
-    Some(hit.found)
+/// Puts a value that was found into `value`.
+#[inline]
+fn copy_out(bytes: Bytes<'_>, value: &mut Vec<u8>) {
+    match bytes {
+        Bytes::InPlace(bytes) => {
+            value.clear();
+            value.extend_from_slice(bytes);
+        }
+        Bytes::Gathered(bytes) => *value = bytes,
+    }
 }

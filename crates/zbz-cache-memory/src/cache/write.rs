@@ -1,7 +1,6 @@
 //! Verbs that write and remove values.
 
 use super::MemoryCache;
-use super::read::copy_out;
 use crate::{BatchError, Error, Found, SetOptions, SetOutcome};
 use std::time::Duration;
 
@@ -60,11 +59,7 @@ impl MemoryCache {
         ttl: Option<Duration>,
     ) -> Result<(), BatchError> {
         let mut failed = Vec::new();
-        for (index, (key, value)) in entries.iter().enumerate() {
-            if let Err(error) = self.set(key.as_ref(), value.as_ref(), ttl) {
-                failed.push((index, error));
-            }
-        }
+        self.engine.set_multi(entries, &SetOptions::new(ttl), |index, error| failed.push((index, error)));
         let first = match failed.first() {
             Some((_, error)) => error.clone(),
             None if entries.is_empty() => match self.engine.check_open() {
@@ -82,7 +77,7 @@ impl MemoryCache {
     ///
     /// [`Error::KeyEmpty`], [`Error::KeyTooLong`], [`Error::Closed`].
     pub fn delete(&self, key: &[u8]) -> Result<bool, Error> {
-        Ok(self.engine.take(key)?.is_some())
+        self.engine.delete(key)
     }
 
     /// Removes many keys, one after another, and answers how many were there and live.
@@ -108,8 +103,17 @@ impl MemoryCache {
     ///
     /// As [`delete`](MemoryCache::delete).
     pub fn take_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
-        let taken = self.engine.take(key)?;
-        Ok(copy_out(taken, value))
+        let mut taken = Vec::new();
+        let found = self.engine.take(key, |bytes, found| {
+            taken.clear();
+            taken.extend_from_slice(bytes);
+            found
+        })?;
+        value.clear();
+        if found.is_some() {
+            value.extend_from_slice(&taken);
+        }
+        Ok(found)
     }
 
     /// Adds to a number and answers the sum, in one step. An absent key counts as zero.

@@ -1,4 +1,4 @@
-//! [`Bucket`]: two lines of words: a meta word, slots, and perhaps a link to overflow buckets.
+//! [`Held`]: a bucket whose bit is held; and what a bucket is: two lines of words.
 //!
 //! ```text
 //!   line A   | meta | s1 | s2 | s3 | s4 | s5 | s6 | s7  |
@@ -7,20 +7,27 @@
 //!   meta     | version: 63 bits | locked |
 //! ```
 //!
-//! *Under the bit*: slots and links change only while the bucket is locked, but for bumps of a
-//! slot's hits, and every locking moves the version.
+//! - *Under the bit*: slots and links change only while the bucket is locked, but for bumps of a
+//!   slot's hits, and every locking moves the version.
+//! - *Zero is out of use*: no writer takes a bucket whose meta word is zero, unless it is one of
+//!   those that are always there. Growth alone puts such a bucket in use.
 
-use crate::slot::{Slot, Tag};
+use crate::geometry::Mark;
+use crate::slot::{Location, Slot, Tag};
 use crate::sync::{AtomicU64, Ordering};
+use crate::words::{with_bottom, with_top};
 
-use super::overflow::{Line, Overflow};
+use super::Index;
+use super::overflow::Overflow;
 
 /// Words of a line; two under loom, whose models would not end otherwise.
 pub(super) const LINE: usize = if cfg!(loom) { 2 } else { 8 };
 pub(super) const WORDS: usize = 2 * LINE;
 
 /// The longest chain of overflow buckets that an insert makes.
-pub(super) const LONGEST_CHAIN: usize = if cfg!(loom) { 1 } else { 4 };
+const LONGEST_CHAIN: usize = if cfg!(loom) { 1 } else { 4 };
+/// The longest that there is: growing and shrinking may bring the items of two together.
+pub(super) const LONGEST_MERGED: usize = 3 * LONGEST_CHAIN;
 
 const LOCKED: u64 = 1;
 const VERSION: u64 = 2;
@@ -28,28 +35,68 @@ const VERSION: u64 = 2;
 /// The word that may be a link.
 const LAST: usize = WORDS - 1;
 
+pub(super) type Line = [AtomicU64; LINE];
 pub(super) type Bucket = [AtomicU64; WORDS];
 
-/// The two lines of a bucket, that which a key prefers first.
-#[inline(always)]
-pub(super) fn lines(bucket: &Bucket, hash: u64) -> [&[AtomicU64]; 2] {
-    // A bit that neither tag, group nor place in the group depends on.
-    if hash >> 36 & 1 == 0 {
-        [&bucket[1..LINE], &bucket[LINE..]]
-    } else {
-        [&bucket[LINE..], &bucket[1..LINE]]
+/// The words of a line but the first, a bit each.
+const ALL_BUT_FIRST: u32 = (1 << LINE) - 2;
+
+/// A line, and which of its words may be slots, a bit each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    line: &'a Line,
+    slots: u32,
+}
+
+impl<'a> Part<'a> {
+    /// One of the two lines of a bucket, 0 or 1.
+    #[inline(always)]
+    pub(super) fn of(bucket: &'a Bucket, line: usize) -> Part<'a> {
+        // Only the first one begins with another word.
+        Part { line: &bucket.as_chunks().0[line], slots: ALL_BUT_FIRST | line as u32 }
+    }
+
+    /// An overflow bucket, which begins with a link.
+    fn of_chain(line: &'a Line) -> Part<'a> {
+        Part { line, slots: ALL_BUT_FIRST }
+    }
+
+    /// Which words may be slots with this tag: a hint.
+    #[inline(always)]
+    pub(super) fn candidates(self, tag: Tag) -> u32 {
+        with_top(self.line, tag.bits()) & self.slots
+    }
+
+    #[inline(always)]
+    pub(super) fn word(self, at: u32) -> &'a AtomicU64 {
+        &self.line[at as usize % LINE]
+    }
+
+    /// The words of a mask, the lowest first.
+    #[inline(always)]
+    fn words(self, mask: u32) -> impl Iterator<Item = &'a AtomicU64> {
+        bits(mask).map(move |at| self.word(at))
+    }
+
+    fn empty_word(self) -> Option<&'a AtomicU64> {
+        // A link has tag zero, too.
+        self.words(with_top(self.line, 0) & self.slots).find(|word| is_empty(word))
     }
 }
 
-/// Which of these words may be slots of a key with this tag, a bit each.
+/// The places of the bits that are set, the lowest first.
 #[inline(always)]
-pub(super) fn candidates(words: &[AtomicU64], tag: Tag) -> u32 {
-    let mut found = 0;
-    for (at, word) in words.iter().enumerate() {
-        // Acquire: pairs with the store that published the item, before it is looked at.
-        found |= u32::from(Slot::from_word(word.load(Ordering::Acquire)).has(tag)) << at;
-    }
-    found
+pub(super) fn bits(mut mask: u32) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let at = mask.trailing_zeros();
+        mask &= mask.wrapping_sub(1);
+        (at < u32::BITS).then_some(at)
+    })
+}
+
+/// Under the bit.
+fn is_empty(word: &AtomicU64) -> bool {
+    word.load(Ordering::Relaxed) == Slot::EMPTY.word()
 }
 
 /// What a bucket's meta word said: not locked, this version.
@@ -57,33 +104,45 @@ pub(super) fn candidates(words: &[AtomicU64], tag: Tag) -> u32 {
 pub(super) struct Version(u64);
 
 /// `None` while it is locked.
+#[inline(always)]
 pub(super) fn version(bucket: &Bucket) -> Option<Version> {
+    // SeqCst: that which decides a miss is one of all threads' order.
     let meta = bucket[0].load(Ordering::SeqCst);
     (meta & LOCKED == 0).then_some(Version(meta))
 }
 
 /// The number of the overflow bucket that the words of `bucket` continue in; zero for none.
+#[inline(always)]
 fn link_of(bucket: &Bucket) -> u64 {
+    // Acquire: pairs with the store of the link.
     let last = bucket[LAST].load(Ordering::Acquire);
     if Slot::from_word(last).is_item() { 0 } else { last }
 }
 
+#[inline(always)]
+pub(super) fn has_chain(bucket: &Bucket) -> bool {
+    link_of(bucket) != 0
+}
+
 /// The overflow buckets of a bucket, as they are linked at this moment.
-pub(super) fn chain<'a>(bucket: &'a Bucket, overflow: &'a Overflow) -> impl Iterator<Item = &'a [AtomicU64]> {
+#[inline(always)]
+pub(super) fn chain<'a>(bucket: &Bucket, overflow: &'a Overflow) -> impl Iterator<Item = Part<'a>> + use<'a> {
     let mut next = link_of(bucket);
     // A chain that others change while it is walked may lead anywhere, but not on for ever.
-    (0..4 * LONGEST_CHAIN + 32).map_while(move |_| {
+    (0..LONGEST_MERGED).map_while(move |_| {
         let line = overflow.line(next)?;
+        // Acquire: pairs with the store of the link.
         next = line[0].load(Ordering::Acquire);
-        Some(&line[1..])
+        Some(Part::of_chain(line))
     })
 }
 
 /// A bucket whose bit the caller holds; let go when dropped.
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
+    index: &'a Index,
     bucket: &'a Bucket,
-    overflow: &'a Overflow,
+    number: u64,
     /// What the meta word was before.
     before: u64,
 }
@@ -93,70 +152,156 @@ pub(crate) struct Held<'a> {
 pub(crate) struct Crowded;
 
 impl<'a> Held<'a> {
-    /// Takes the bit, if nobody has it.
-    pub(super) fn try_take(bucket: &'a Bucket, overflow: &'a Overflow) -> Option<Held<'a>> {
+    /// Takes the bit, if nobody has it and the bucket is in use.
+    #[inline(always)]
+    pub(super) fn try_take(index: &'a Index, number: u64) -> Option<Held<'a>> {
+        let bucket = index.bucket(number);
         let before = bucket[0].load(Ordering::Relaxed);
-        let free = before & LOCKED == 0;
+        let in_use = before != 0 || number < index.least_buckets;
         // SeqCst, and so Acquire: sees all that the holder before did.
-        let taken = free
+        let taken = in_use
+            && before & LOCKED == 0
             && bucket[0]
                 .compare_exchange(before, before | LOCKED, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok();
         // Made only when taken: dropping one lets go.
-        taken.then(|| Held { bucket, overflow, before })
+        taken.then(|| Held { index, bucket, number, before })
     }
 
-    /// All words that may be slots, those of the chain last.
-    pub(super) fn words(&self) -> impl Iterator<Item = &'a AtomicU64> + use<'a> {
-        self.bucket[1..].iter().chain(chain(self.bucket, self.overflow).flatten())
+    /// Takes the bit of the bucket that growth adds next; `None` while another has it. Its version
+    /// is above `floor` when it is let go. For who holds `stepping` only.
+    pub(super) fn try_take_new(index: &'a Index, number: u64, floor: u64) -> Option<Held<'a>> {
+        let bucket = index.bucket(number);
+        if bucket[0].load(Ordering::Relaxed) == 0 {
+            // *Zero is out of use*: nobody else stores here. SeqCst as every taking of a bit.
+            bucket[0].store(floor | LOCKED, Ordering::SeqCst);
+            return Some(Held { index, bucket, number, before: floor });
+        }
+        Held::try_take(index, number)
     }
 
-    /// The item with this tag that `is_it` says is meant.
-    pub(crate) fn find(&self, tag: Tag, mut is_it: impl FnMut(Slot) -> bool) -> Option<Place<'a>> {
-        self.words().find_map(|word| {
-            let slot = Slot::from_word(word.load(Ordering::Relaxed));
-            (slot.has(tag) && is_it(slot)).then_some(Place { word })
+    /// Keeps the bit for ever, until the word is zero. A version above all that the bucket had.
+    pub(super) fn retire(self) -> u64 {
+        let above = self.before + VERSION;
+        std::mem::forget(self);
+        above
+    }
+
+    pub(super) fn bucket(&self) -> &'a Bucket {
+        self.bucket
+    }
+
+    /// Whether it is the bucket of this key; it stays so while it is held.
+    #[cfg(test)]
+    pub(crate) fn is_of(&self, hash: u64) -> bool {
+        self.index.geometry().bucket(self.index.mark(hash)) == self.number
+    }
+
+    /// What the table knows of the key of one of its slots.
+    pub(super) fn mark_of(&self, slot: Slot) -> Mark {
+        Mark::of_slot(slot.tag(), self.number, self.index.base_bits)
+    }
+
+    /// [`Index::point_of`] the key of one of its slots.
+    pub(crate) fn point_of(&self, slot: Slot) -> u64 {
+        self.mark_of(slot).point(self.index.base_bits)
+    }
+
+    /// What `look` finds, in one line, the other, or the chain.
+    #[inline(always)]
+    pub(super) fn seek<R>(
+        &self,
+        first_line: usize,
+        mut look: impl FnMut(Part<'a>) -> Option<R>,
+    ) -> Option<R> {
+        for line in [first_line, 1 - first_line] {
+            if let Some(found) = look(Part::of(self.bucket, line)) {
+                return Some(found);
+            }
+        }
+        if self.has_chain() { self.chain().find_map(look) } else { None }
+    }
+
+    #[inline(always)]
+    fn chain(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
+        chain(self.bucket, &self.index.overflow)
+    }
+
+    #[inline(always)]
+    pub(super) fn has_chain(&self) -> bool {
+        has_chain(self.bucket)
+    }
+
+    /// The words of the chain that may be slots.
+    pub(super) fn chain_words(&self) -> impl Iterator<Item = &'a AtomicU64> + use<'a> {
+        self.chain().flat_map(|part| part.words(part.slots))
+    }
+
+    /// The item of this key, if `is_it` says so of one with its tag.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(Slot) -> bool) -> Option<Place<'a>> {
+        let mark = self.index.mark(hash);
+        self.seek(mark.line(), |part| {
+            let words = part.words(part.candidates(mark.tag()));
+            words.map(|word| Place { word }).find(|place| is_it(place.slot()))
         })
     }
 
-    /// Every item.
+    /// The item at this location.
+    #[inline]
+    pub(crate) fn find_location(&self, location: Location) -> Option<Place<'a>> {
+        self.seek(0, |part| {
+            let words = part.words(with_bottom(part.line, location.units() as u32) & part.slots);
+            // A link may be the same number.
+            let is_it = |slot: Slot| slot.is_item() && slot.location() == location;
+            words.map(|word| Place { word }).find(|place| is_it(place.slot()))
+        })
+    }
+
+    /// Every item. Not to be gone on with after an insert or a removal, which move others.
     pub(crate) fn items(&self) -> impl Iterator<Item = (Place<'a>, Slot)> + use<'a> {
-        self.words().filter_map(|word| {
-            let slot = Slot::from_word(word.load(Ordering::Relaxed));
-            slot.is_item().then_some((Place { word }, slot))
+        let lines = [Part::of(self.bucket, 0), Part::of(self.bucket, 1)];
+        let parts = lines.into_iter().chain(self.chain());
+        parts.flat_map(|part| part.words(part.slots)).filter_map(|word| {
+            let place = Place { word };
+            let slot = place.slot();
+            slot.is_item().then_some((place, slot))
         })
     }
 
-    /// Puts an item where there is room: in the line it prefers, the other, or the chain.
+    /// Puts an item of this key where there is room: in the line it prefers, the other, or the
+    /// chain.
     ///
     /// # Errors
     ///
-    /// [`Crowded`]: the chain is as long as it gets, or there is no overflow bucket left.
+    /// [`Crowded`]: the chain is as long as it gets, or there is no overflow bucket or no budget
+    /// for one.
     pub(crate) fn insert(&self, hash: u64, slot: Slot) -> Result<Place<'a>, Crowded> {
-        self.insert_within(hash, slot, LONGEST_CHAIN)
+        debug_assert!(slot.has(self.index.mark(hash).tag()), "a slot of another key");
+        self.insert_within(slot, LONGEST_CHAIN)
     }
 
-    pub(super) fn insert_within(&self, hash: u64, slot: Slot, longest: usize) -> Result<Place<'a>, Crowded> {
-        let lines = lines(self.bucket, hash).into_iter().flatten();
-        let words =
-            lines.filter(|word| !std::ptr::eq(*word, &self.bucket[LAST]) || link_of(self.bucket) == 0);
-        let words = words.chain(chain(self.bucket, self.overflow).flatten());
-        let empty = words.into_iter().find(|word| word.load(Ordering::Relaxed) == Slot::EMPTY.word());
-        let word = match empty {
+    pub(super) fn insert_within(&self, slot: Slot, longest: usize) -> Result<Place<'a>, Crowded> {
+        let line = self.mark_of(slot).line();
+        let word = match self.seek(line, Part::empty_word) {
             Some(word) => word,
             None => self.lengthen(longest)?,
         };
+        // SeqCst: the moment at which the key has this value, in one order with all reads.
         word.store(slot.word(), Ordering::SeqCst);
         Ok(Place { word })
     }
 
     /// An empty word of a new overflow bucket at the head of the chain.
+    #[cold]
     fn lengthen(&self, longest: usize) -> Result<&'a AtomicU64, Crowded> {
-        if chain(self.bucket, self.overflow).count() >= longest {
+        if self.chain().count() >= longest {
             return Err(Crowded);
         }
-        let number = self.overflow.take().ok_or(Crowded)?;
-        let line: &Line = self.overflow.line(number).ok_or(Crowded)?;
+        let Index { overflow, budget, .. } = self.index;
+        let taken =
+            if longest > LONGEST_CHAIN { overflow.take_for_step(budget) } else { overflow.take(budget) };
+        let (number, line) = taken.ok_or(Crowded)?;
         let last = self.bucket[LAST].load(Ordering::Relaxed);
         // Into the new bucket first: who does not find the item in its old place finds it here.
         if Slot::from_word(last).is_item() {
@@ -165,43 +310,85 @@ impl<'a> Held<'a> {
             line[0].store(last, Ordering::SeqCst);
         }
         self.bucket[LAST].store(number, Ordering::SeqCst);
-        line[1..].iter().find(|word| word.load(Ordering::Relaxed) == Slot::EMPTY.word()).ok_or(Crowded)
+        Part::of_chain(line).empty_word().ok_or(Crowded)
     }
 
     /// Puts another item in the place of one.
     pub(crate) fn replace(&self, place: &Place<'a>, slot: Slot) {
+        // SeqCst: as in `insert_within`.
         place.word.store(slot.word(), Ordering::SeqCst);
     }
 
     /// Takes an item out. What the chain holds moves up, and its empty buckets go.
     pub(crate) fn remove(&self, place: Place<'a>) {
+        // SeqCst: as in `insert_within`.
         place.word.store(Slot::EMPTY.word(), Ordering::SeqCst);
-        let head = link_of(self.bucket);
-        let Some(line) = self.overflow.line(head) else { return };
-        let is_here = line[1..].iter().any(|word| std::ptr::eq(word, place.word));
-        let item = line[1..].iter().find(|word| word.load(Ordering::Relaxed) != Slot::EMPTY.word());
-        if let Some(item) = item
-            && !is_here
+        if self.has_chain() {
+            self.settle();
+        }
+    }
+
+    /// Takes out all items that `keep` does not want.
+    pub(crate) fn retain(&self, mut keep: impl FnMut(Slot) -> bool) {
+        for (place, _) in self.items().filter(|&(_, slot)| !keep(slot)) {
+            // SeqCst: as in `insert_within`.
+            place.word.store(Slot::EMPTY.word(), Ordering::SeqCst);
+        }
+        if self.has_chain() {
+            self.settle();
+        }
+    }
+
+    /// Moves items of the chain into empty words of the lines, and gives back overflow buckets
+    /// that are empty then. The chain is exhausted, or no word of the lines is empty.
+    #[cold]
+    pub(super) fn settle(&self) {
+        let lines = [0, 1].into_iter().map(|line| Part::of(self.bucket, line));
+        let mut empty = lines.flat_map(|part| part.words(part.slots)).filter(|word| is_empty(word));
+        let overflow = &self.index.overflow;
+        let mut link = &self.bucket[LAST];
+        while let number = link.load(Ordering::Relaxed)
+            && let Some(line) = overflow.line(number)
         {
-            // To its new place first.
-            place.word.store(item.load(Ordering::Relaxed), Ordering::SeqCst);
-            item.store(Slot::EMPTY.word(), Ordering::SeqCst);
+            let part = Part::of_chain(line);
+            let mut left = false;
+            for word in part.words(part.slots).filter(|word| !is_empty(word)) {
+                let Some(to) = empty.next() else {
+                    left = true;
+                    break;
+                };
+                // To its new place first.
+                to.store(word.load(Ordering::Relaxed), Ordering::SeqCst);
+                word.store(Slot::EMPTY.word(), Ordering::SeqCst);
+            }
+            if left {
+                link = &line[0];
+            } else {
+                link.store(line[0].load(Ordering::Relaxed), Ordering::SeqCst);
+                overflow.give(number, &self.index.budget);
+            }
         }
-        if line[1..].iter().all(|word| word.load(Ordering::Relaxed) == Slot::EMPTY.word()) {
-            self.bucket[LAST].store(line[0].load(Ordering::Relaxed), Ordering::SeqCst);
-            self.overflow.give(head);
-        }
+    }
+
+    /// An item that can go to make room: another one each time the bucket is held, in turn, so
+    /// that among those that came in that way the newest goes last.
+    pub(crate) fn crowded_victim(&self) -> Option<Place<'a>> {
+        let turn = (self.before / VERSION) as usize;
+        let slots = if self.has_chain() { LAST - 1 } else { LAST };
+        let words = (0..slots).map(|step| &self.bucket[1 + (turn + step) % slots]);
+        words.map(|word| Place { word }).find(|place| place.slot().is_item())
     }
 }
 
 impl Drop for Held<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         // Release: the next holder, and who reads the version, sees all that was done.
-        self.bucket[0].store(self.before.wrapping_add(VERSION), Ordering::Release);
+        self.bucket[0].store(self.before + VERSION, Ordering::Release);
     }
 }
 
-/// Where an item's slot is, for as long as the bucket is held.
+/// Where an item's slot is, while the bucket is held and no other of its items comes or goes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     word: &'a AtomicU64,
@@ -209,6 +396,7 @@ pub(crate) struct Place<'a> {
 
 impl Place<'_> {
     /// What the slot says; its hits may grow meanwhile.
+    #[inline(always)]
     pub(crate) fn slot(&self) -> Slot {
         Slot::from_word(self.word.load(Ordering::Relaxed))
     }

@@ -2,17 +2,20 @@
 //! everything is recycled all the time.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::budget::Budget;
 use crate::hazard;
 use crate::index::{Index, Probe};
-use crate::segment::Phase;
-use crate::slot::Tag;
+use crate::item::Kind;
+use crate::segment::{Opening, Phase};
 
 const SEGMENTS: usize = 6;
-const SEGMENT_BYTES: usize = 512;
+const SEGMENT_BITS: u32 = 9;
+const SEGMENT_BYTES: u32 = 1 << SEGMENT_BITS;
+const OPENING: Opening = Opening { place: 0, start: 0, opened: 0, turn: 1 };
 
 struct Fifo {
     index: Index,
@@ -44,10 +47,11 @@ fn check(key: u64, bytes: &[u8]) -> u64 {
 
 impl Fifo {
     fn new(cache: u64) -> Fifo {
-        let log = Log::new(SEGMENTS, SEGMENT_BYTES, cache).unwrap();
-        assert!(log.segments().iter().all(Segment::provide) && log.segments()[0].open());
+        let log = Log::new(SEGMENTS, SEGMENT_BITS, cache).unwrap();
+        assert!((0..SEGMENTS).all(|segment| log.segment(segment).provide(SEGMENT_BYTES)));
+        assert!(log.segment(0).open(OPENING));
         Fifo {
-            index: Index::new(0, 64).unwrap(),
+            index: Index::new(0, 64, Arc::new(Budget::new(1 << 30))).unwrap(),
             log,
             open: AtomicUsize::new(0),
             sealed: Mutex::default(),
@@ -56,7 +60,7 @@ impl Fifo {
     }
 
     fn get(&self, key: u64) -> Option<u64> {
-        self.index.find(hash(key), |word, slot| {
+        let found = self.index.find(hash(key), |word, slot| {
             hazard::reading(|reading| match self.log.read(reading, word, slot) {
                 None => Probe::Changed,
                 Some(item) if item.key() != key.to_le_bytes() => Probe::Other,
@@ -67,23 +71,35 @@ impl Fifo {
                     Probe::Answer(check(key, item.value()))
                 }
             })
+        });
+        found.unwrap_or_else(|_| {
+            let held = self.index.hold(hash(key));
+            let is_key = |slot| self.log.read_held(&held, slot).key() == key.to_le_bytes();
+            let slot = held.find(hash(key), is_key)?.slot();
+            Some(check(key, self.log.read_held(&held, slot).value()))
         })
     }
 
     fn set(&self, key: u64, round: u64) {
         let (key_bytes, value) = (key.to_le_bytes(), value(key, round));
-        let content =
-            Content { key: &key_bytes, value: &value, deadline: round.is_multiple_of(3).then_some(round) };
+        let content = Content {
+            key: &key_bytes,
+            value: &value,
+            deadline: round.is_multiple_of(3).then_some(round),
+            head: false,
+        };
         let layout = Layout::of(&content).unwrap();
         let mut room = self.reserve(layout.len());
         room.write(&layout, &content);
-        let new = Slot::new(Tag::of(hash(key)), room.location().unwrap());
+        let new = self.index.slot(hash(key), room.location().unwrap());
         let held = self.index.hold(hash(key));
         let is_key = |slot| self.log.read_held(&held, slot).key() == key_bytes;
-        match held.find(Tag::of(hash(key)), is_key) {
+        match held.find(hash(key), is_key) {
             Some(place) => held.replace(&place, new),
-            None => drop(held.insert(hash(key), new)),
+            None => assert!(held.insert(hash(key), new).is_ok()),
         }
+        drop(held);
+        room.publish();
     }
 
     fn reserve(&self, len: usize) -> Reservation<'_> {
@@ -103,14 +119,14 @@ impl Fifo {
             drop(unused);
             return;
         }
-        let segments = self.log.segments();
-        if segments[now].seal() {
+        let segment = |segment| self.log.segment(segment);
+        if segment(now).seal() {
             sealed.push_back(now);
         }
-        let free = segments.iter().position(|segment| segment.phase() == Phase::Free);
+        let free = (0..SEGMENTS).position(|at| segment(at).phase() == Phase::Free);
         match free {
             Some(free) => {
-                assert!(segments[free].open());
+                assert!(segment(free).open(OPENING));
                 self.open.store(free, Ordering::Release);
             }
             None => self.recycle(&mut sealed),
@@ -125,33 +141,34 @@ impl Fifo {
             }
         }
         let mut limbo = self.limbo.lock().unwrap();
-        let announced = hazard::PROCESS.announced();
+        let mut announced = Vec::new();
+        hazard::PROCESS.announced(&mut announced);
         limbo.retain(|&segment| {
             let is_read = announced.binary_search(&self.log.announcement(segment)).is_ok();
             if !is_read {
-                assert!(self.log.segments()[segment].release());
+                assert!(self.log.segment(segment).release());
                 if segment % 2 == 0 {
-                    assert!(self.log.give_back(segment) && self.log.segments()[segment].provide());
+                    assert!(self.log.give_back(segment) && self.log.segment(segment).provide(SEGMENT_BYTES));
                 }
             }
             is_read
         });
     }
 
-    fn drain(&self, draining: Draining<'_>) {
+    fn drain(&self, draining: Draining) {
         let mut offset = 0;
-        while let Some((item, location, next)) = draining.item_at(offset) {
+        while let Some((item, location, next)) = self.log.item_at(&draining, offset) {
             offset = next;
-            if item.is_filler() {
+            if item.kind() == Kind::Filler {
                 continue;
             }
             let key = u64::from_le_bytes(item.key().try_into().unwrap());
             let held = self.index.hold(hash(key));
-            if let Some(place) = held.find(Tag::of(hash(key)), |slot| slot.location() == location) {
+            if let Some(place) = held.find_location(location) {
                 held.remove(place);
             }
         }
-        self.limbo.lock().unwrap().push(draining.finish());
+        self.limbo.lock().unwrap().push(self.log.end_drain(draining));
     }
 }
 
@@ -174,15 +191,15 @@ fn items_are_read_in_place_until_their_segment_is_recycled() {
 #[test]
 fn a_copy_in_another_segment_is_the_same_item() {
     let fifo = Fifo::new((1 << 33) + 4);
-    assert!(fifo.log.segments()[1].open());
+    assert!(fifo.log.segment(1).open(OPENING));
     fifo.set(3, 3);
     let held = fifo.index.hold(hash(3));
-    let place = held.find(Tag::of(hash(3)), |_| true).unwrap();
+    let place = held.find(hash(3), |_| true).unwrap();
     let item = fifo.log.read_held(&held, place.slot());
     let mut room = fifo.log.reserve(1, item.bytes().len()).unwrap();
-    room.copy(&item);
+    room.copy(item.bytes());
     held.replace(&place, place.slot().moved_to(room.location().unwrap(), 0));
-    drop(room);
+    room.publish();
     let copy = fifo.log.read_held(&held, place.slot());
     assert_eq!((copy.key(), copy.value(), copy.deadline()), (item.key(), item.value(), item.deadline()));
     assert!(copy.bytes().as_ptr() != item.bytes().as_ptr());
@@ -196,13 +213,13 @@ fn room_that_was_not_used_is_walked_over() {
     drop(fifo.log.reserve(0, 33).unwrap());
     fifo.set(3, 3);
     drop(fifo.log.reserve(0, 5).unwrap());
-    assert!(fifo.log.segments()[0].seal());
+    assert!(fifo.log.segment(0).seal());
     let draining = fifo.log.begin_drain(0).unwrap();
     assert!(fifo.log.begin_drain(0).is_none());
     let mut walked = Vec::new();
     let mut offset = 0;
-    while let Some((item, _, next)) = draining.item_at(offset) {
-        walked.push((item.is_filler(), item.bytes().len()));
+    while let Some((item, _, next)) = fifo.log.item_at(&draining, offset) {
+        walked.push((item.kind() == Kind::Filler, item.bytes().len()));
         offset = next;
     }
     let len = 4 + 7 + 8 + value(3, 3).len();
@@ -221,7 +238,7 @@ fn what_was_recycled_before_it_was_announced_is_not_read() {
             Some(item) => Probe::Answer(item.bytes().to_vec()),
         })
     });
-    assert_eq!(found, None);
+    assert_eq!(found, Ok(None));
 }
 
 #[test]
@@ -236,7 +253,7 @@ fn what_is_announced_is_not_recycled() {
             Probe::Answer(item.bytes() == before)
         })
     });
-    assert_eq!(found, Some(true));
+    assert_eq!(found, Ok(Some(true)));
     assert_eq!(fifo.get(1), None, "it was evicted meanwhile");
 }
 

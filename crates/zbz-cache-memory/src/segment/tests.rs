@@ -1,8 +1,15 @@
 use super::*;
 
-fn open() -> Segment {
-    let segment = Segment::absent();
-    assert!(segment.provide() && segment.open());
+/// The words of an absent segment.
+fn absent() -> [AtomicU64; WORDS] {
+    std::array::from_fn(|_| AtomicU64::new(0))
+}
+
+const OPENING: Opening = Opening { place: 7, start: 1, opened: 2, turn: 3 };
+
+fn open(words: &[AtomicU64; WORDS], size: u32) -> Segment<'_> {
+    let segment = Segment::new(words);
+    assert!(segment.provide(size) && segment.open(OPENING));
     segment
 }
 
@@ -12,46 +19,54 @@ mod plain {
 
     #[test]
     fn a_segment_goes_round_and_only_that_way() {
-        type Change = (fn(&Segment) -> bool, Phase, Phase);
-        const CHANGES: [Change; 7] = [
-            (Segment::provide, Phase::Absent, Phase::Free),
-            (Segment::open, Phase::Free, Phase::Open),
-            (Segment::seal, Phase::Open, Phase::Sealed),
-            (Segment::begin_drain, Phase::Sealed, Phase::Draining),
-            (Segment::end_drain, Phase::Draining, Phase::Limbo),
-            (Segment::release, Phase::Limbo, Phase::Free),
-            (Segment::withdraw, Phase::Free, Phase::Absent),
+        type Change = (fn(Segment<'_>) -> bool, Phase, Phase);
+        const CHANGES: [Change; 9] = [
+            (|segment| segment.provide(64), Phase::Absent, Phase::Free),
+            (|segment| segment.open(OPENING), Phase::Free, Phase::Open),
+            (|segment| segment.seal(), Phase::Open, Phase::Sealed),
+            (|segment| segment.begin_drain(), Phase::Sealed, Phase::Draining),
+            (|segment| segment.leave_drain(), Phase::Draining, Phase::Sealed),
+            (|segment| segment.begin_drain(), Phase::Sealed, Phase::Draining),
+            (|segment| segment.end_drain(), Phase::Draining, Phase::Limbo),
+            (|segment| segment.release(), Phase::Limbo, Phase::Free),
+            (|segment| segment.withdraw(), Phase::Free, Phase::Absent),
         ];
-        let segment = Segment::absent();
+        let words = absent();
+        let segment = Segment::new(&words);
         for (change, from, to) in CHANGES {
             assert_eq!(segment.phase(), from);
             for (other, other_from, _) in CHANGES {
-                assert!(other_from == from || !other(&segment), "{other_from:?} from {from:?}");
+                assert!(other_from == from || !other(segment), "{other_from:?} from {from:?}");
             }
-            assert!(change(&segment));
+            assert!(change(segment));
             assert_eq!(segment.phase(), to);
         }
     }
 
     #[test]
     fn reservations_do_not_overlap_and_end_at_the_size() {
-        let segment = open();
-        assert_eq!(segment.reserve(10, 25), Ok(0));
-        assert_eq!(segment.reserve(10, 25), Ok(10));
-        assert_eq!(segment.reserve(6, 25), Err(NoRoom::Short));
-        assert_eq!(segment.reserve(5, 25), Ok(20));
-        assert_eq!(segment.reserve(0, 25), Ok(25));
-        assert_eq!(segment.reserve(u64::from(u32::MAX), 25), Err(NoRoom::Short));
-        assert_eq!(segment.fill(), 25);
+        let words = absent();
+        let segment = open(&words, 25);
+        assert_eq!(segment.reserve(10), Ok(0));
+        assert_eq!(segment.reserve(10), Ok(10));
+        assert_eq!(segment.reserve(6), Err(NoRoom::Short));
+        assert_eq!(segment.reserve_part(1, 4), Ok((20, 4)));
+        assert_eq!(segment.reserve(u64::from(u32::MAX)), Err(NoRoom::Short));
+        assert_eq!(segment.reserve_part(2, 9), Err(NoRoom::Short));
+        assert_eq!((segment.fill(), segment.dead()), (24, 0));
         assert!(segment.seal() && !segment.seal());
-        assert_eq!(segment.reserve(0, 25), Err(NoRoom::Shut));
+        assert_eq!((segment.dead(), segment.alive()), (1, 24));
+        assert_eq!(segment.reserve(0), Err(NoRoom::Shut));
+        segment.add_dead(24);
+        assert!(segment.is_dead());
     }
 
     #[test]
     fn a_segment_with_a_writer_is_not_drained() {
-        let segment = open();
-        segment.reserve(1, 8).unwrap();
-        segment.reserve(1, 8).unwrap();
+        let words = absent();
+        let segment = open(&words, 8);
+        segment.reserve(1).unwrap();
+        segment.reserve(1).unwrap();
         assert!(segment.seal() && !segment.begin_drain());
         segment.published();
         assert!(!segment.begin_drain());
@@ -60,6 +75,21 @@ mod plain {
         assert_eq!(segment.fill(), 2, "the drainer has to know how far to walk");
         assert!(segment.end_drain() && segment.release());
         assert_eq!(segment.fill(), 0);
+    }
+
+    #[test]
+    fn an_opening_is_told_and_forgets_the_one_before() {
+        let words = absent();
+        let segment = open(&words, 8);
+        segment.note_deadline(5);
+        segment.note_deadline(3);
+        segment.note_deadline(NEVER);
+        assert_eq!(segment.deadlines(), (NEVER, 3));
+        assert!(segment.seal() && segment.begin_drain() && segment.end_drain() && segment.release());
+        assert!(segment.open(Opening { place: 1, start: 4, opened: 5, turn: 6 }));
+        assert_eq!(segment.deadlines(), (0, NEVER));
+        assert_eq!((segment.place(), segment.size(), segment.start()), (1, 8, 4));
+        assert_eq!((segment.opened(), segment.turn(), segment.dead()), (5, 6, 0));
     }
 }
 
@@ -73,7 +103,7 @@ mod model {
     use super::*;
 
     struct Shared {
-        segment: Segment,
+        words: [AtomicU64; WORDS],
         /// The writer's item: 1 when it is written, 9 when the segment has another use.
         bytes: AtomicU64,
         /// Its slot in the index: 1 names the item.
@@ -84,12 +114,14 @@ mod model {
     fn drain_against_writer(patient: bool) {
         loom::model(move || {
             let shared =
-                Arc::new(Shared { segment: open(), bytes: AtomicU64::new(0), slot: AtomicU64::new(0) });
+                Arc::new(Shared { words: absent(), bytes: AtomicU64::new(0), slot: AtomicU64::new(0) });
+            open(&shared.words, 64);
             let drainer = {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
-                    shared.segment.seal();
-                    let drains = if patient { shared.segment.begin_drain() } else { true };
+                    let segment = Segment::new(&shared.words);
+                    segment.seal();
+                    let drains = if patient { segment.begin_drain() } else { true };
                     if drains && shared.slot.load(Ordering::Relaxed) == 1 {
                         assert_eq!(shared.bytes.load(Ordering::Relaxed), 1, "an item half written");
                         shared.slot.store(0, Ordering::Release);
@@ -100,10 +132,11 @@ mod model {
                     drains
                 })
             };
-            if shared.segment.reserve(8, 64).is_ok() {
+            let segment = Segment::new(&shared.words);
+            if segment.reserve(8).is_ok() {
                 shared.bytes.store(1, Ordering::Relaxed);
                 shared.slot.store(1, Ordering::Release);
-                shared.segment.published();
+                segment.published();
             }
             let drained = drainer.join().unwrap();
             let named = shared.slot.load(Ordering::Acquire) == 1;

@@ -1,0 +1,351 @@
+//! Appending to the log: an item gets room in its lane's open segment, and a lane a new segment
+//! when its own is full.
+//!
+//! - *Pays as it goes*: in a full cache a write that fills a stretch of a segment evicts about as
+//!   much in return, so that the next segment is free before it is needed.
+//! - *Something is kept back*: the last free segments are for those who free others: survivors of
+//!   an eviction, overwrites in a cache that rejects.
+
+use std::sync::atomic::Ordering;
+
+use crate::engine::{Engine, Moment};
+use crate::ghosts::Recall;
+use crate::item::{Content, Layout, PIECE_HEADER_BYTES};
+use crate::lanes::{Advance, Lane, Lanes};
+use crate::large::Head;
+use crate::log::Reservation;
+use crate::shape;
+use crate::slot::Location;
+use crate::store::Entry;
+use crate::tide::Side;
+use crate::ttl::NEVER;
+use crate::{WhenFull, threads};
+
+/// What room is needed for: whoever comes later in this list may take more of the last of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    New,
+    /// An entry that takes no more than the one it replaces, where nothing is evicted.
+    Overwrite,
+    /// An entry that was there before and is moved.
+    Survivor,
+}
+
+/// Segments that one write drains before it gives up.
+const MOST_DRAINED: usize = 64;
+
+/// The room of a segment is paid for in so many stretches.
+const STRETCHES: usize = 32;
+
+/// An item that takes one over this of a segment, or less, is not cut to fit the end of one: what
+/// is left there is little.
+const UNCUT: usize = 16;
+
+/// An entry in the log that no slot names yet. Its room is dead again when it is dropped; its
+/// segments are not drained before.
+#[derive(Debug)]
+pub(crate) struct Appended<'a> {
+    room: Reservation<'a>,
+    location: Location,
+    pieces: Vec<Reservation<'a>>,
+}
+
+impl Appended<'_> {
+    pub(crate) fn location(&self) -> Location {
+        self.location
+    }
+
+    /// A slot names the entry, or did.
+    pub(crate) fn publish(self) {
+        self.room.publish();
+        self.pieces.into_iter().for_each(Reservation::publish);
+    }
+}
+
+impl Engine {
+    /// Puts a new entry into the log. `None` if there is no room to be had.
+    pub(crate) fn append(&self, entry: &Entry<'_>, need: Need, now: &Moment<'_>) -> Option<Appended<'_>> {
+        let side = self.side_of_new(entry.key.hash);
+        self.append_to(self.lane(side, entry.deadline, now), entry, need)
+    }
+
+    /// Puts an entry into a lane. `None` if there is no room to be had.
+    pub(crate) fn append_to(&self, lane: Lane, entry: &Entry<'_>, need: Need) -> Option<Appended<'_>> {
+        let deadline = (entry.deadline != NEVER).then_some(entry.deadline);
+        let content = Content { key: entry.key.bytes, value: entry.value, deadline, head: false };
+        let size = self.segment_size();
+        if let Some(layout) = Layout::of(&content).filter(|layout| layout.len() <= size)
+            && (layout.len() <= size / UNCUT || self.room_left(lane) >= layout.len())
+        {
+            let room = self.write(lane, &layout, &content, need)?;
+            return Some(Appended { location: room.location()?, room, pieces: Vec::new() });
+        }
+        self.append_cut(entry, lane, &content, need)
+    }
+
+    /// Puts one item into the log. `None` if there is no room to be had, or it is too large for a
+    /// segment.
+    pub(crate) fn append_item(
+        &self,
+        lane: Lane,
+        content: &Content<'_>,
+        need: Need,
+    ) -> Option<Reservation<'_>> {
+        let layout = Layout::of(content).filter(|layout| layout.len() <= self.segment_size())?;
+        self.write(lane, &layout, content, need)
+    }
+
+    fn write(
+        &self,
+        lane: Lane,
+        layout: &Layout,
+        content: &Content<'_>,
+        need: Need,
+    ) -> Option<Reservation<'_>> {
+        let mut room = self.reserve(lane, (layout.len(), layout.len()), need)?;
+        self.log.segment(room.segment()).note_deadline(content.deadline.unwrap_or(NEVER));
+        room.write(layout, content);
+        Some(room)
+    }
+
+    /// Cuts an entry, so that the room at the end of a segment is used.
+    #[cold]
+    fn append_cut(
+        &self,
+        entry: &Entry<'_>,
+        lane: Lane,
+        whole: &Content<'_>,
+        need: Need,
+    ) -> Option<Appended<'_>> {
+        let size = self.segment_size();
+        let (key, key_rest) = entry.key.bytes.split_at(entry.key.bytes.len().min(size / 4));
+        let rest = [key_rest, entry.value];
+        let len = key_rest.len() + entry.value.len();
+        self.largest_item.fetch_max((len / size) as u64 + 2, Ordering::Relaxed);
+        let least = PIECE_HEADER_BYTES + (size / 64).max(16);
+        if self.room_left(lane) < least
+            && key_rest.is_empty()
+            && let Some(room) = self.append_item(lane, whole, need)
+        {
+            // It begins a new segment, and fits it.
+            return Some(Appended { location: room.location()?, room, pieces: Vec::new() });
+        }
+        let (mut pieces, mut at) = (Vec::new(), 0);
+        while at < len {
+            let most = len - at + PIECE_HEADER_BYTES;
+            let mut room = self.reserve(lane, (least.min(most), most), need)?;
+            self.log.segment(room.segment()).note_deadline(entry.deadline);
+            room.write_piece(entry.key.hash, rest, at);
+            at += room.len() - PIECE_HEADER_BYTES;
+            pieces.push(room);
+        }
+        let locations: Option<Vec<_>> = pieces.iter().map(Reservation::location).collect();
+        let value = Head::write(entry.key.hash, (key_rest.len(), entry.value.len()), &locations?);
+        let room = self.append_item(lane, &Content { key, value: &value, head: true, ..*whole }, need)?;
+        Some(Appended { location: room.location()?, room, pieces })
+    }
+
+    /// The bytes left in the open segment of a lane.
+    fn room_left(&self, lane: Lane) -> usize {
+        let open = self.lanes.current(lane).map(|segment| self.log.segment(segment));
+        open.map_or(0, |segment| segment.size().saturating_sub(segment.fill()) as usize)
+    }
+
+    /// The queue for what is about to be written: that of the entry it replaces, or as the policy
+    /// says. Another writer of the key may make it the wrong one; that does no harm.
+    fn side_of_new(&self, hash: u64) -> Side {
+        if self.when_full == WhenFull::Reject {
+            return Side::Main;
+        }
+        if let Some(slot) = self.index.peek(hash) {
+            return self.side_at(slot.location());
+        }
+        let facts = self.facts();
+        let recall = if self.tide.has_evicted() {
+            self.ghosts.take(hash, self.index.bucket_of(hash), self.index.buckets())
+        } else {
+            Recall::default()
+        };
+        self.tide.side_for(recall, &facts)
+    }
+
+    pub(crate) fn lane(&self, side: Side, deadline: u64, now: &Moment<'_>) -> Lane {
+        let shape = self.lanes.shape();
+        let class = match deadline {
+            NEVER => 0,
+            _ if shape.classes == 1 => 0,
+            deadline => 1 + class_of(deadline.saturating_sub(now.get())).min(shape.classes - 2),
+        };
+        let stripe = if shape.stripes == 1 { 0 } else { threads::number() % shape.stripes };
+        Lane { side, class, stripe }
+    }
+
+    /// The bytes of segments that are provided from here on.
+    pub(crate) fn segment_size(&self) -> usize {
+        self.size.load(Ordering::Relaxed) as usize
+    }
+
+    /// Sets it for a budget. A cache that rejects keeps what it has, whatever its size.
+    pub(crate) fn fit_segment_size(&self, budget: u64) {
+        if self.when_full == WhenFull::Evict {
+            let bits = shape::segment_bits(budget).min(self.shape.segment_bits);
+            self.size.store(1 << bits, Ordering::Relaxed);
+        }
+    }
+
+    /// Room in a lane: as much of the second number of bytes as there is, but not less than the
+    /// first. `None` if there is none to be had.
+    #[inline]
+    pub(crate) fn reserve(
+        &self,
+        lane: Lane,
+        (least, most): (usize, usize),
+        need: Need,
+    ) -> Option<Reservation<'_>> {
+        if least > self.segment_size() {
+            // It was written when the cache was larger.
+            return None;
+        }
+        let mut drained = 0;
+        loop {
+            let current = self.lanes.current(lane);
+            if let Some(segment) = current
+                && let Ok(room) = self.log.reserve_part(segment, (least, most))
+            {
+                if need < Need::Survivor {
+                    self.pay(room.offset(), room.len());
+                }
+                return Some(room);
+            }
+            let Some(fresh) = self.obtain(need, most, &mut drained)? else { continue };
+            if self.log.segment(fresh).size() < least as u64 {
+                // One of the time when the cache was smaller: its bytes are for a larger one.
+                self.lanes.put_back(fresh);
+                if !self.lanes.withdraw_one(&self.log, &self.budget) {
+                    return None;
+                }
+                continue;
+            }
+            let advance = Advance { lane, seen: current, fresh, clock: self.tide.clock() };
+            self.lanes.advance(&self.log, advance);
+        }
+    }
+
+    /// Evicts in return for a stretch that was filled, if the cache is full.
+    #[inline]
+    fn pay(&self, offset: usize, len: usize) {
+        let stretch = (self.segment_size() / STRETCHES).max(1);
+        if offset / stretch != (offset + len) / stretch {
+            self.pay_for(stretch.max(len));
+        }
+    }
+
+    #[inline(never)]
+    fn pay_for(&self, bytes: usize) {
+        if self.when_full == WhenFull::Evict
+            && self.lanes.spare() <= self.kept_back() as u64 + self.lanes.shape().stripes as u64
+            && !self.has_room_for_segment()
+        {
+            self.evict_some(bytes);
+        }
+    }
+
+    /// Whether the budget has room for one more segment, and for the index to grow beside it.
+    pub(crate) fn has_room_for_segment(&self) -> bool {
+        self.budget.left() >= Lanes::cost(self.segment_size() as u64) + self.index_allowance()
+    }
+
+    /// Bytes of the budget that segments leave to the index.
+    pub(crate) fn index_allowance(&self) -> u64 {
+        (self.budget.limit() / 512).max(1024)
+    }
+
+    /// Free segments that only survivors take.
+    fn kept_back(&self) -> usize {
+        match self.lanes.present() {
+            0..4 => 0,
+            4..32 => 1,
+            _ => self.evictors.len(),
+        }
+    }
+
+    /// Free segments that are left alone by whoever has this need.
+    fn left_for_others(&self, need: Need) -> usize {
+        let largest = self.largest_item.load(Ordering::Relaxed) as usize;
+        match (need, self.when_full) {
+            (Need::Survivor, _) => 0,
+            (_, WhenFull::Evict) => self.kept_back(),
+            (Need::Overwrite, WhenFull::Reject) => usize::from(self.lanes.present() >= 8),
+            (Need::New, WhenFull::Reject) => match self.lanes.present() {
+                0..8 => 0,
+                present => 2 + largest.min(present as usize / 4),
+            },
+        }
+    }
+
+    /// A segment with memory that is in no list; `Some(None)` if there may be room in the lane
+    /// now. `drained` is how many segments went for it so far.
+    fn obtain(&self, need: Need, len: usize, drained: &mut usize) -> Option<Option<usize>> {
+        loop {
+            if let Some(segment) = self.lanes.take_free(self.left_for_others(need)) {
+                return Some(Some(segment));
+            }
+            // What is dead already is used again before memory that was not touched yet.
+            self.lanes.collect_dead(&self.log, 4);
+            if self.release() > 0 {
+                continue;
+            }
+            let size = self.segment_size() as u64;
+            let provided = self.lanes.provide(&self.log, &self.budget, size, self.index_allowance());
+            if let Some(segment) = provided {
+                if self.when_full == WhenFull::Evict || need != Need::New {
+                    return Some(Some(segment));
+                }
+                // What is kept back has to be there.
+                self.lanes.put_back(segment);
+                continue;
+            }
+            if need == Need::Survivor || *drained > MOST_DRAINED {
+                return None;
+            }
+            match self.when_full {
+                WhenFull::Evict => *drained += self.evict_for_segment()?,
+                WhenFull::Reject => {
+                    if self.lanes.holes(&self.log) < len as u64 {
+                        return None;
+                    }
+                    *drained += self.reclaim_for_segment()?;
+                    return Some(None);
+                }
+            }
+        }
+    }
+
+    /// Whether an entry fits once the one that it replaces is discounted.
+    pub(crate) fn fits_in_place_of(&self, old: u64, new: u64) -> bool {
+        let kept = self.left_for_others(Need::New) as u64;
+        let most = self.lanes.present().saturating_sub(kept) * self.segment_size() as u64;
+        new <= old || self.lanes.alive(&self.log) + new - old <= most
+    }
+
+    /// Frees what nobody reads any more; while bytes are wanted for the index, or the cache
+    /// shrinks, they go to the budget. Answers how many segments are free now.
+    pub(crate) fn release(&self) -> usize {
+        self.lanes.release(&self.log, &self.budget, || self.is_short_of_bytes())
+    }
+
+    fn is_short_of_bytes(&self) -> bool {
+        let few = self.index_allowance() / 2;
+        self.budget.used() > self.budget.limit() || (self.budget.left() < few && self.index_wants_bytes())
+    }
+}
+
+/// A few classes of what is left until a deadline, so that what expires together lies together.
+fn class_of(left: u64) -> usize {
+    const SECOND: u64 = 1_000_000_000;
+    match left / SECOND {
+        0..64 => 0,
+        64..4096 => 1,
+        _ => 2,
+    }
+}

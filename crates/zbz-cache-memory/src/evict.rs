@@ -1,0 +1,428 @@
+//! Making room: a segment is walked item by item, each dropped or moved, then it is recycled.
+//!
+//! - *A segment at a time for each evictor*: it is claimed by `begin_drain`, and its walk goes on
+//!   where it was left, by whoever needs room next. A step is at most [`STEP`] items.
+//! - *Copied outside the bit*: an item that stays is copied first; then its slot is swapped, if it
+//!   still names the old place.
+
+use std::collections::VecDeque;
+use std::sync::{MutexGuard, PoisonError};
+
+use crate::append::Need;
+use crate::engine::{Engine, Exit, Moment};
+use crate::index::{Held, Place};
+use crate::item::{Content, Item, Kind};
+use crate::lanes::{self, Lane};
+use crate::large::Head;
+use crate::log::Draining;
+use crate::slot::{Location, Slot};
+use crate::tide::Side;
+use crate::ttl::NEVER;
+use crate::{WhenFull, threads};
+
+/// Items of one step.
+const STEP: usize = 64;
+
+/// Items whose buckets are asked for before the first is looked at.
+pub(crate) const AHEAD: usize = 16;
+
+/// Items in a row that are kept; the next one is dropped whatever its hits.
+const PATIENCE: u32 = 32;
+
+/// A segment of which less than this many 256ths is alive is moved together before any is
+/// evicted.
+const SPARSE: u64 = 128;
+
+/// Where one evictor is.
+#[derive(Debug, Default)]
+pub(crate) struct Evictor {
+    pub(crate) work: Option<Work>,
+}
+
+/// The walk of one segment.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) draining: Draining,
+    pub(crate) offset: usize,
+    how: How,
+    side: Side,
+    /// Items kept since one was dropped.
+    kept: u32,
+    /// How far the buckets of items were asked for, and the hashes of the items up to there.
+    ahead: usize,
+    hashes: VecDeque<u64>,
+}
+
+impl Work {
+    /// Where an entry goes that stays, and its hits there.
+    fn destination(&self, slot: Slot) -> (Side, u64) {
+        match (self.how, self.side) {
+            (How::Forward, side) => (side, slot.hits()),
+            (How::Judge, Side::Small) => (Side::Main, 0),
+            (How::Judge, Side::Main) => (Side::Main, slot.hits().saturating_sub(1)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// As the policy says.
+    Judge,
+    /// All that live stay, in their queue and with their hits.
+    Forward,
+}
+
+/// What the index names of something that is walked.
+#[derive(Debug, Clone, Copy)]
+struct Named {
+    hash: u64,
+    /// Of the item, or of the head of the piece.
+    location: Location,
+    side: Side,
+}
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// No slot named it.
+    Dead,
+    Kept,
+    /// It went, and this many bytes with it.
+    Dropped(u64),
+    /// There is no room for it, and it may not go.
+    Stuck,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// There was nothing to walk.
+    Idle,
+    Walked {
+        freed: u64,
+    },
+    /// The segment is in limbo.
+    Ended {
+        freed: u64,
+    },
+    Stuck,
+}
+
+impl Engine {
+    fn evictor(&self, number: usize) -> MutexGuard<'_, Evictor> {
+        self.evictors[number % self.evictors.len()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A part of an eviction, if nobody else is at it.
+    pub(crate) fn evict_some(&self, bytes: usize) {
+        let number = threads::number() % self.evictors.len();
+        if let Ok(mut evictor) = self.evictors[number].try_lock() {
+            let mut freed = 0;
+            for _ in 0..2 {
+                match self.step(&mut evictor, bytes as u64) {
+                    Step::Walked { freed: more } | Step::Ended { freed: more } => freed += more,
+                    Step::Idle | Step::Stuck => break,
+                }
+                if freed >= bytes as u64 {
+                    break;
+                }
+            }
+        }
+        if self.lanes.spare() <= 1 {
+            self.release();
+        }
+    }
+
+    /// A step towards a free segment; answers how many segments went to limbo. `None` if there is
+    /// nothing left to evict.
+    pub(crate) fn evict_for_segment(&self) -> Option<usize> {
+        let first = threads::number();
+        for number in 0..self.evictors.len() {
+            let mut evictor = self.evictor(first.wrapping_add(number));
+            match self.step(&mut evictor, self.segment_size() as u64) {
+                Step::Idle | Step::Stuck => {}
+                Step::Walked { .. } => return Some(0),
+                Step::Ended { .. } => return Some(1),
+            }
+        }
+        // What is left is in segments that are open still.
+        self.lanes.close_lanes(&self.log, |segment| self.log.segment(segment).fill() > 0).then_some(0)
+    }
+
+    /// Moves what is in sparse segments together, where nothing may be evicted. Answers as
+    /// `evict_for_segment`.
+    pub(crate) fn reclaim_for_segment(&self) -> Option<usize> {
+        let mut evictor = self.evictor(0);
+        if evictor.work.is_none() {
+            let Some(draining) = self.lanes.pick_sparse(&self.log, 255, true) else {
+                // The holes are in segments that are open still.
+                let closed =
+                    self.lanes.close_lanes(&self.log, |segment| self.log.segment(segment).dead() > 0);
+                return closed.then_some(0);
+            };
+            evictor.work = Some(self.work(draining, How::Forward));
+        }
+        loop {
+            match self.step(&mut evictor, u64::MAX) {
+                Step::Walked { .. } => {}
+                Step::Ended { .. } => return Some(1),
+                Step::Idle | Step::Stuck => return None,
+            }
+        }
+    }
+
+    fn work(&self, draining: Draining, how: How) -> Work {
+        let side = lanes::side_of(self.log.segment(draining.segment()).place());
+        Work { draining, offset: 0, how, side, kept: 0, ahead: 0, hashes: VecDeque::with_capacity(AHEAD) }
+    }
+
+    /// Chooses the next segment to walk.
+    fn begin(&self) -> Option<Work> {
+        if let Some(draining) = self.lanes.pick_sparse(&self.log, SPARSE, false) {
+            return Some(self.work(draining, How::Forward));
+        }
+        let side = self.tide.side_to_walk(&self.facts());
+        let other = if side == Side::Small { Side::Main } else { Side::Small };
+        let pick = |side| self.lanes.pick_oldest(&self.log, side);
+        pick(side).or_else(|| pick(other)).map(|draining| self.work(draining, How::Judge))
+    }
+
+    /// Walks on until enough is freed, for [`STEP`] items at most.
+    fn step(&self, evictor: &mut Evictor, enough: u64) -> Step {
+        if evictor.work.is_none() {
+            if self.when_full == WhenFull::Reject {
+                return Step::Idle;
+            }
+            evictor.work = self.begin();
+        }
+        let Some(work) = &mut evictor.work else { return Step::Idle };
+        let now = self.moment();
+        let mut freed = 0;
+        let segment = self.log.segment(work.draining.segment());
+        let mut ended = segment.is_dead();
+        let mut walked = 0;
+        while !ended && walked < STEP && freed < enough {
+            match self.walk(work, &now) {
+                None => ended = true,
+                Some(Fate::Dropped(bytes)) => freed += bytes,
+                Some(Fate::Stuck) => {
+                    if let Some(work) = evictor.work.take() {
+                        self.lanes.requeue(&self.log, work.draining);
+                    }
+                    return Step::Stuck;
+                }
+                Some(Fate::Dead | Fate::Kept) => {}
+            }
+            walked += 1;
+        }
+        if !ended {
+            return Step::Walked { freed };
+        }
+        if let Some(work) = evictor.work.take() {
+            self.lanes.drained(&self.log, work.draining, work.side);
+        }
+        Step::Ended { freed }
+    }
+
+    /// Walks past one item; `None` at the end.
+    fn walk(&self, work: &mut Work, now: &Moment<'_>) -> Option<Fate> {
+        self.look_ahead(work);
+        let (item, location, next) = self.log.item_at(&work.draining, work.offset)?;
+        work.offset = next;
+        let hash = work.hashes.pop_front()?;
+        let fate = match item.kind() {
+            Kind::Filler => return Some(Fate::Dead),
+            Kind::Whole | Kind::Head => {
+                self.judge_item(&item, Named { hash, location, side: work.side }, work, now)
+            }
+            Kind::Piece => self.judge_piece(&item, Named { hash, location, side: work.side }, work, now),
+        };
+        match fate {
+            Fate::Kept if work.how == How::Judge => work.kept += 1,
+            Fate::Dropped(_) => work.kept = 0,
+            Fate::Stuck | Fate::Dead | Fate::Kept => {}
+        }
+        Some(fate)
+    }
+
+    /// Whether an entry stays, as its slot and its deadline say.
+    fn is_wanted(&self, work: &Work, slot: Slot, deadline: Option<u64>, now: &Moment<'_>) -> bool {
+        let wanted = work.how == How::Forward || (slot.hits() > 0 && work.kept < PATIENCE);
+        wanted && deadline.is_none_or(|deadline| now.get() < deadline)
+    }
+
+    fn judge_item(&self, item: &Item<'_>, named: Named, work: &Work, now: &Moment<'_>) -> Fate {
+        let held = self.index.hold(named.hash);
+        let Some(place) = held.find_location(named.location) else { return Fate::Dead };
+        let slot = place.slot();
+        if !self.is_wanted(work, slot, item.deadline(), now) {
+            return self.drop_entry(held, place, named, now);
+        }
+        drop(held);
+        let (to, hits) = work.destination(slot);
+        let lane = self.lane(to, item.deadline().unwrap_or(NEVER), now);
+        self.fate_of_moved(self.move_item(item, named, lane, hits), named, work, now)
+    }
+
+    /// Judges a cut entry of which a piece is walked, until no head names the piece any more.
+    fn judge_piece(&self, piece: &Item<'_>, walked: Named, work: &Work, now: &Moment<'_>) -> Fate {
+        loop {
+            if let Some(fate) = self.try_judge_piece(piece, walked, work, now) {
+                return fate;
+            }
+        }
+    }
+
+    /// `None` if the head was moved meanwhile: the new one may name the piece still.
+    fn try_judge_piece(
+        &self,
+        piece: &Item<'_>,
+        walked: Named,
+        work: &Work,
+        now: &Moment<'_>,
+    ) -> Option<Fate> {
+        let held = self.index.hold(walked.hash);
+        let head_of = |slot| {
+            let item = self.log.read_held(&held, slot);
+            Head::parse(item.value()).filter(|_| item.is_head())
+        };
+        let has_piece = |head: Head<'_>| head.pieces().any(|piece| piece == walked.location);
+        let place = held.find(walked.hash, |slot| head_of(slot).is_some_and(has_piece));
+        let Some(place) = place else { return Some(Fate::Dead) };
+        let slot = place.slot();
+        let named = Named { location: slot.location(), ..walked };
+        let item = self.log.read_held(&held, slot);
+        let deadline = item.deadline();
+        if !self.is_wanted(work, slot, deadline, now) {
+            return Some(self.drop_entry(held, place, named, now));
+        }
+        let (key, head) = (item.key().to_vec(), item.value().to_vec());
+        drop(held);
+        // The head keeps its hits, until it is walked itself.
+        let lane = self.lane(work.destination(slot).0, deadline.unwrap_or(NEVER), now);
+        let content = Content { key: &key, value: &head, deadline, head: true };
+        match self.move_piece(piece, walked.location, (named, lane), &content) {
+            Some(true) => Some(Fate::Kept),
+            Some(false) => None,
+            // If the head was moved meanwhile, it is not dropped, and all begins anew.
+            None => Some(self.fate_of_moved(false, named, work, now)).filter(|&fate| fate != Fate::Dead),
+        }
+    }
+
+    fn fate_of_moved(&self, moved: bool, named: Named, work: &Work, now: &Moment<'_>) -> Fate {
+        if moved {
+            if work.how == How::Judge && work.side == Side::Small {
+                self.tide.promoted(self.counters.keys_about());
+            }
+            return Fate::Kept;
+        }
+        if self.when_full == WhenFull::Reject {
+            return Fate::Stuck;
+        }
+        // There was no room for it after all.
+        let held = self.index.hold(named.hash);
+        match held.find_location(named.location) {
+            Some(place) => self.drop_entry(held, place, named, now),
+            None => Fate::Dead,
+        }
+    }
+
+    fn drop_entry(&self, held: Held<'_>, place: Place<'_>, named: Named, now: &Moment<'_>) -> Fate {
+        let old = self.describe(&held, place.slot());
+        held.remove(place);
+        drop(held);
+        let expired = !old.is_live(now);
+        self.let_go(&old, Exit::Evicted, now);
+        if !expired {
+            self.tide.evicted(named.side);
+            let bucket = self.index.bucket_of(named.hash);
+            match named.side {
+                Side::Small => self.ghosts.push_small(named.hash, bucket),
+                Side::Main => self.ghosts.push_main(named.hash, bucket),
+            }
+        }
+        self.fit_index();
+        Fate::Dropped(old.len as u64 + old.pieces.iter().map(|&(_, len)| len as u64).sum::<u64>())
+    }
+
+    /// Copies an item to a lane and swaps its slot. True if it is not in its old place any more.
+    fn move_item(&self, item: &Item<'_>, named: Named, lane: Lane, hits: u64) -> bool {
+        let bytes = item.bytes();
+        let Some(mut room) = self.reserve(lane, (bytes.len(), bytes.len()), Need::Survivor) else {
+            return false;
+        };
+        let Some(to) = room.location() else { return false };
+        self.log.segment(room.segment()).note_deadline(item.deadline().unwrap_or(NEVER));
+        room.copy(bytes);
+        let held = self.index.hold(named.hash);
+        // Else it went meanwhile, and its copy is dead.
+        if let Some(place) = held.find_location(named.location) {
+            held.replace(&place, place.slot().moved_to(to, hits));
+            drop(held);
+            room.publish();
+            self.free_at(named.location, bytes.len());
+        }
+        true
+    }
+
+    /// Copies a piece to a lane, and its head, which then names the copy; false if the head was
+    /// moved meanwhile. `None` if there is no room.
+    fn move_piece(
+        &self,
+        piece: &Item<'_>,
+        from: Location,
+        (named, lane): (Named, Lane),
+        head: &Content<'_>,
+    ) -> Option<bool> {
+        let bytes = piece.bytes();
+        let mut room = self.reserve(lane, (bytes.len(), bytes.len()), Need::Survivor)?;
+        self.log.segment(room.segment()).note_deadline(head.deadline.unwrap_or(NEVER));
+        room.copy(bytes);
+        let value = Head::parse(head.value)?.with_moved(from, room.location()?);
+        let head_room = self.append_item(lane, &Content { value: &value, ..*head }, Need::Survivor)?;
+        let head_to = head_room.location()?;
+        let held = self.index.hold(named.hash);
+        let Some(place) = held.find_location(named.location) else { return Some(false) };
+        let head_len = self.log.read_held(&held, place.slot()).bytes().len();
+        held.replace(&place, place.slot().moved_to(head_to, place.slot().hits()));
+        drop(held);
+        head_room.publish();
+        room.publish();
+        self.free_at(named.location, head_len);
+        self.free_at(from, bytes.len());
+        Some(true)
+    }
+
+    /// Asks for the buckets of the items that are walked past next.
+    fn look_ahead(&self, work: &mut Work) {
+        while work.hashes.len() < AHEAD
+            && let Some((item, _, next)) = self.log.item_at(&work.draining, work.ahead)
+        {
+            let hash = self.hash_of(&item);
+            self.index.prefetch_bucket(hash);
+            work.hashes.push_back(hash);
+            work.ahead = next;
+        }
+    }
+
+    /// The hash of the key of what stands in a segment; of a filler, any.
+    pub(crate) fn hash_of(&self, item: &Item<'_>) -> u64 {
+        match item.kind() {
+            Kind::Whole => self.hash(item.key()),
+            Kind::Head => Head::parse(item.value()).map_or(0, |head| head.hash),
+            Kind::Piece => item.piece_hash(),
+            Kind::Filler => 0,
+        }
+    }
+
+    /// Ends the walks of segments that are dead to their end.
+    pub(crate) fn finish_dead_evictors(&self) {
+        for number in 0..self.evictors.len() {
+            let mut evictor = self.evictor(number);
+            let dead = |work: &Work| self.log.segment(work.draining.segment()).is_dead();
+            if evictor.work.as_ref().is_some_and(dead) {
+                self.step(&mut evictor, u64::MAX);
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Writes that depend on what is there: sums, deadlines, removals.
+//!
+//! - *Read, append, compare*: what is there is read first, the new item is made of it and appended;
+//!   it takes the place only of the very item that was read. Else all begins anew.
+
+use std::time::Duration;
+
+use crate::append::Need;
+use crate::engine::{Engine, Exit, HashedKey, Moment};
+use crate::item::{Content, Layout};
+use crate::log::Reservation;
+use crate::slot::Location;
+use crate::store::{Entry, Guard, Swap};
+use crate::ttl::{End, NEVER, end_of};
+use crate::{Error, Found, WhenFull};
+
+/// A copy of an item.
+struct Copied {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    head: bool,
+}
+
+impl Engine {
+    pub(crate) fn add(&self, key: &[u8], delta: i64, ttl_if_new: Option<Duration>) -> Result<i64, Error> {
+        self.check_new_key(key)?;
+        let key = self.hashed(key);
+        let mut kept = None;
+        let mut kept_for = None;
+        loop {
+            let now = self.moment();
+            let old = self.look_up_hashed(key, &now, |bytes, glance| {
+                (parse_decimal(bytes.as_slice()), glance.slot.location(), glance.deadline)
+            });
+            let (before, location, end) = match old {
+                None => (Some(0), None, end_of(now.get(), ttl_if_new)),
+                Some((number, location, deadline)) => (number, Some(location), End::At(deadline)),
+            };
+            let sum = before.ok_or(Error::NotANumber)?.checked_add(delta).ok_or(Error::Overflow)?;
+            let value = sum.to_string();
+            let guard = Guard::Unchanged(location);
+            let swap = match end {
+                End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
+                End::At(deadline) => {
+                    if kept_for.replace((sum, deadline)) != Some((sum, deadline)) {
+                        kept = None;
+                    }
+                    let entry = Entry { key, value: value.as_bytes(), deadline };
+                    self.put(&entry, &mut kept, guard, &now)?
+                }
+            };
+            if swap == Swap::Done {
+                return Ok(sum);
+            }
+        }
+    }
+
+    /// Moves the deadline of a live entry. True if there was one.
+    pub(crate) fn expire(&self, key: &[u8], ttl: Option<Duration>) -> Result<bool, Error> {
+        self.check_key(key)?;
+        let key = self.hashed(key);
+        let mut room = None;
+        loop {
+            let now = self.moment();
+            let Some((location, copied)) = self.copy_item(key, &now) else {
+                return self.check_open().map(|()| false);
+            };
+            let done = match end_of(now.get(), ttl) {
+                End::AtOnce => self.remove_at(key, location, Exit::Deleted, &now)?,
+                End::At(deadline) => {
+                    let content = Content {
+                        key: &copied.key,
+                        value: &copied.value,
+                        deadline: (deadline != NEVER).then_some(deadline),
+                        head: copied.head,
+                    };
+                    self.move_deadline(key, &content, (location, &mut room), &now)?
+                }
+            };
+            if done {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Where the live item of a key is, and a copy of it; of a head, without its pieces.
+    fn copy_item(&self, key: HashedKey<'_>, now: &Moment<'_>) -> Option<(Location, Copied)> {
+        let look = self.look(key);
+        let old = look.old.filter(|old| old.is_live(now))?;
+        let item = self.log.read_held(&look.held, old.slot);
+        if item.is_head() {
+            let copied = Copied { key: item.key().to_vec(), value: item.value().to_vec(), head: true };
+            return Some((old.slot.location(), copied));
+        }
+        drop(look.held);
+        // Copied without the bit, so that nobody waits for it. One that became a head meanwhile
+        // is copied as a whole, and fits no segment: it is then looked at again.
+        self.look_up_hashed(key, now, |bytes, glance| {
+            let copied = Copied { key: key.bytes.to_vec(), value: bytes.into_vec(), head: false };
+            (glance.slot.location(), copied)
+        })
+    }
+
+    /// Swaps an item for one that differs in its deadline; true if it was still the same. Else the
+    /// room for it is kept: making it may move the very item, and would again.
+    fn move_deadline<'a>(
+        &'a self,
+        key: HashedKey<'_>,
+        content: &Content<'_>,
+        (location, kept): (Location, &mut Option<Reservation<'a>>),
+        now: &Moment<'_>,
+    ) -> Result<bool, Error> {
+        let lane = self.lane(self.side_at(location), content.deadline.unwrap_or(NEVER), now);
+        let layout = Layout::of(content).ok_or(Error::Full)?;
+        match kept.take().filter(|room| room.len() == layout.len()) {
+            Some(mut room) => {
+                self.log.segment(room.segment()).note_deadline(content.deadline.unwrap_or(NEVER));
+                room.write(&layout, content);
+                *kept = Some(room);
+            }
+            None => {
+                let room = self.append_item(lane, content, Need::Overwrite);
+                // It takes hardly more than before, and gives that back at once.
+                *kept = room.or_else(|| self.append_item(lane, content, Need::Survivor));
+            }
+        }
+        if kept.is_none() {
+            // No room for the copy: the entry goes as if it was evicted, but a cache that is told
+            // to reject keeps what it has.
+            return match self.when_full {
+                WhenFull::Reject => Err(Error::Full),
+                WhenFull::Evict => self.remove_at(key, location, Exit::Evicted, now),
+            };
+        }
+        let look = self.look(key);
+        self.check_open()?;
+        let Some(place) = look.place.filter(|place| place.slot().location() == location) else {
+            return Ok(false);
+        };
+        let slot = place.slot();
+        let Some((room, to)) = kept.take().and_then(|room| room.location().map(|to| (room, to))) else {
+            return Ok(false);
+        };
+        look.held.replace(&place, slot.moved_to(to, slot.hits()));
+        drop(look.held);
+        room.publish();
+        // Its pieces, if it has any, are the new head's.
+        if let Some(old) = look.old {
+            let kept_until = content.deadline.unwrap_or(NEVER);
+            old.pieces.iter().for_each(|&(piece, _)| self.note_deadline(piece, kept_until));
+            self.free_at(location, old.len);
+        }
+        Ok(true)
+    }
+
+    /// Removes a key if its item is still the one at this place.
+    fn remove_at(
+        &self,
+        key: HashedKey<'_>,
+        location: Location,
+        exit: Exit,
+        now: &Moment<'_>,
+    ) -> Result<bool, Error> {
+        let look = self.look(key);
+        self.check_open()?;
+        if look.old.as_ref().is_none_or(|old| old.slot.location() != location) {
+            return Ok(false);
+        }
+        self.remove(look, exit, now);
+        Ok(true)
+    }
+
+    /// Removes a key; true if it was live.
+    pub(crate) fn delete(&self, key: &[u8]) -> Result<bool, Error> {
+        self.check_key(key)?;
+        let now = self.moment();
+        let look = self.look(self.hashed(key));
+        self.check_open()?;
+        Ok(self.remove(look, Exit::Deleted, &now).is_some_and(|old| old.is_live(&now)))
+    }
+
+    /// Removes a key and answers what `read` made of it, if it was live.
+    pub(crate) fn take<R>(
+        &self,
+        key: &[u8],
+        mut read: impl FnMut(&[u8], Found) -> R,
+    ) -> Result<Option<R>, Error> {
+        self.check_key(key)?;
+        let key = self.hashed(key);
+        loop {
+            let now = self.moment();
+            let found = self.look_up_hashed(key, &now, |bytes, glance| {
+                (read(bytes.as_slice(), glance.found()), glance.slot.location())
+            });
+            let Some((answer, location)) = found else { return self.check_open().map(|()| None) };
+            if self.remove_at(key, location, Exit::Deleted, &now)? {
+                return Ok(Some(answer));
+            }
+        }
+    }
+}
+
+/// A decimal as `i64` prints it: no sign but a minus, no leading zero, nothing around it.
+fn parse_decimal(bytes: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_decimal;
+
+    #[test]
+    fn only_decimals_as_they_are_printed_are_numbers() {
+        assert_eq!(parse_decimal(b"0"), Some(0));
+        assert_eq!(parse_decimal(b"-9223372036854775808"), Some(i64::MIN));
+        for bad in ["", "-", "+1", "01", "-0", " 1", "1 ", "1.0", "0x1", "9223372036854775808"] {
+            assert_eq!(parse_decimal(bad.as_bytes()), None, "{bad:?}");
+        }
+        assert_eq!(parse_decimal(&[0xff]), None);
+    }
+}
