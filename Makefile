@@ -2,15 +2,16 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom portable outside package compare policy bench
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare policy bench test-redis fault-redis redis-server
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## the first run: a real trace, then a tour
 	cargo run --release
 
-test: fmt lint doc unit loom portable outside package ## all checks of a change, as CI runs them
+test: fmt lint doc unit loom schedules portable outside package ## all checks of a change that need no server
+	@echo "left out: the tests that start redis-server; make test-redis runs them"
 
 fmt: ## is everything formatted?
 	cargo fmt --all --check
@@ -25,6 +26,18 @@ doc: ## the documentation, warnings denied
 unit: ## unit, integration and documentation tests
 	cargo test --workspace --all-features
 
+REDIS := cargo test --release --package zbz-cache --all-features --test redis -- --ignored
+
+redis-server:
+	@command -v redis-server > /dev/null || { echo "redis-server is missing; install it: sudo apt-get install redis-server"; exit 1; }
+
+test-redis: redis-server ## the provider "redis" against servers that the tests start, and how fast it is
+	$(REDIS) --skip speed::
+	$(REDIS) --nocapture speed::
+
+fault-redis: redis-server ## the same, its faults in their long forms: every byte, every verb, little slack (minutes)
+	LONG_FORM=1 $(REDIS) --skip speed:: --test-threads 2
+
 portable: ## the engine's parts over plain heap memory, as on systems other than Linux
 	RUSTFLAGS="--cfg zbz_cache_heap" cargo test --package zbz-cache-memory --lib --target-dir target/portable
 
@@ -36,6 +49,12 @@ package: ## what would be published builds
 
 loom: ## the models of the engine's concurrent parts
 	RUSTFLAGS="--cfg loom" cargo test --package zbz-cache-memory --lib --release --target-dir target/loom model
+
+schedules: ## loads against removals and cancelled callers, on schedules chosen by shuttle
+	RUSTFLAGS="--cfg shuttle" cargo test --package zbz-cache --lib --release --target-dir target/shuttle schedules
+
+loads: ## a thousand tasks on one cold key, 1,000 rounds of each variant (minutes)
+	ZBZ_CACHE_TEST_ROUNDS=1000 cargo test --release --package zbz-cache --all-features --test loading
 
 compare: ## race rival caches on the same work; TRACES=dir adds hit ratios (minutes)
 	cargo run --release --manifest-path compare/Cargo.toml -- --markdown docs/comparison.md $(if $(TRACES),--traces "$(TRACES)")

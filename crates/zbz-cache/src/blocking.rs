@@ -5,9 +5,11 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::cache::{Cache, NamePage};
+use crate::cache::load::multi::values;
+use crate::cache::{Cache, NamePage, Versioned};
 use crate::error::Result;
-use crate::provider::Cursor;
+use crate::load::{LoadAnswer, LoadAnswers, LoadOptions, LoadOutcome};
+use crate::provider::{Cursor, SetOutcome, Version};
 use crate::reply::block_on;
 use crate::stats::Stats;
 use crate::ttl::{Ttl, TtlState};
@@ -66,6 +68,16 @@ impl<T: 'static> BlockingCache<T> {
         expire(name: &str, ttl: impl Into<Ttl>) -> bool;
         /// Takes the entry's deadline away; true if it was there.
         persist(name: &str) -> bool;
+        /// Stores a value if there is none.
+        set_if_absent(name: &str, value: &T, ttl: impl Into<Ttl>) -> SetOutcome;
+        /// Stores a value if there is one.
+        replace(name: &str, value: &T, ttl: impl Into<Ttl>) -> SetOutcome;
+        /// The value of `name` with its version.
+        get_versioned(name: &str) -> Option<Versioned<T>>;
+        /// Stores a value if the entry still holds the bytes of that version.
+        compare_and_swap(name: &str, version: Version, value: &T, ttl: impl Into<Ttl>) -> SetOutcome;
+        /// The value of `name`, which is removed in one step.
+        get_and_delete(name: &str) -> Option<T>;
         /// The values of those of `names` that are there, by name.
         get_multi(names: impl IntoIterator<Item: AsRef<str>>) -> HashMap<String, T>;
         /// The values of `names` in their order.
@@ -99,6 +111,65 @@ impl<T: 'static> BlockingCache<T> {
         block_on(self.cache.set_multi(entries, ttl))
     }
 
+    /// The value of `name`: from the cache, else from `loader`, which runs on this thread.
+    ///
+    /// A load belongs to the caller whose loader runs, and is not interrupted: a
+    /// [timeout](crate::LoadOptionsBuilder::timeout) releases those who wait for it, while this
+    /// call returns when its loader does. Of callers that meet a stale entry, one runs its loader
+    /// and the others are served the stale value, whatever spawner the contract has. A caller that
+    /// waits for an async load which all of its own callers leave runs its own loader.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_or_load`].
+    #[inline]
+    pub fn get_or_load<R: LoadAnswer<T>>(&self, name: &str, loader: impl FnOnce() -> R) -> Result<Option<T>> {
+        self.cache.get_or_load_blocking(name, loader)
+    }
+
+    /// As [`get_or_load`](BlockingCache::get_or_load), with options for this call, and telling
+    /// where the value came from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_or_load_with`].
+    pub fn get_or_load_with<R: LoadAnswer<T>>(
+        &self,
+        name: &str,
+        options: &LoadOptions,
+        loader: impl FnOnce() -> R,
+    ) -> Result<LoadOutcome<T>> {
+        self.cache.get_or_load_with_blocking(name, options, loader)
+    }
+
+    /// The values of `names`, by name: those that are missing from `loader`, in one call.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_or_load_multi`].
+    pub fn get_or_load_multi<R: LoadAnswers<T>>(
+        &self,
+        names: impl IntoIterator<Item: AsRef<str>>,
+        loader: impl FnMut(Vec<String>) -> R,
+    ) -> Result<HashMap<String, T>> {
+        values(self.cache.get_or_load_multi_blocking(names, None, loader))
+    }
+
+    /// As [`get_or_load_multi`](BlockingCache::get_or_load_multi), with options for this call, and
+    /// telling of each name where its value came from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::get_or_load_multi_with`].
+    pub fn get_or_load_multi_with<R: LoadAnswers<T>>(
+        &self,
+        names: impl IntoIterator<Item: AsRef<str>>,
+        options: &LoadOptions,
+        loader: impl FnMut(Vec<String>) -> R,
+    ) -> Result<HashMap<String, LoadOutcome<T>>> {
+        self.cache.get_or_load_multi_blocking(names, Some(options), loader)
+    }
+
     /// The native client underneath, as [`Cache::native`].
     pub fn native<N: Any>(&self) -> Option<&N> {
         self.cache.native()
@@ -107,6 +178,15 @@ impl<T: 'static> BlockingCache<T> {
     /// The async one.
     pub fn cache(&self) -> &Cache<T> {
         &self.cache
+    }
+}
+
+impl BlockingCache<i64> {
+    verbs! {
+        /// Adds to the counter `name` and answers the sum.
+        increment(name: &str, by: i64, ttl: impl Into<Ttl>) -> i64;
+        /// Takes from the counter `name` and answers the difference.
+        decrement(name: &str, by: i64, ttl: impl Into<Ttl>) -> i64;
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -14,15 +14,22 @@ use std::sync::Arc;
 use crate::blocking::BlockingCache;
 use crate::contract::{Contract, Parts};
 use crate::error::{Error, Result};
-use crate::glob::Pattern;
+use crate::flight::Flights;
 use crate::handle::ProviderHandle;
-use crate::provider::{Cursor, Lookups, Page, Provider, Read, SetOptions};
+use crate::provider::{Lookups, Provider, Read, SetOptions};
 use crate::reply::Reply;
 use crate::scratch;
 use crate::stats::Stats;
-use crate::ttl::{Ttl, TtlState};
+use crate::ttl::{Lifetime, Ttl, TtlState};
 
 mod batch;
+mod conditional;
+mod listing;
+pub(crate) mod load;
+mod write;
+
+pub use conditional::Versioned;
+pub use listing::NamePage;
 
 use batch::{Names, Values};
 
@@ -56,16 +63,6 @@ struct Shared<T> {
     parts: Parts<T>,
 }
 
-/// Some names of a listing, and where it goes on.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct NamePage {
-    /// Names without the namespace, in no order.
-    pub names: Vec<String>,
-    /// What gives the next page; `None` after the last one.
-    pub next: Option<Cursor>,
-}
-
 impl<T: 'static> Cache<T> {
     pub(crate) fn new(contract: Contract<T>) -> Self {
         let parts = contract.parts;
@@ -84,7 +81,7 @@ impl<T: 'static> Cache<T> {
     pub fn get(&self, name: &str) -> impl Future<Output = Result<Option<T>>> + Send {
         let shared = &*self.shared;
         async move {
-            let read = shared.start(name, |provider, key| provider.get(key, scratch::take())).await;
+            let read = shared.start(name, |provider, key| provider.get_value(key, scratch::take())).await;
             shared.finish_read(read.map_err(|error| shared.named(error, "get"))?)
         }
     }
@@ -98,22 +95,10 @@ impl<T: 'static> Cache<T> {
     /// `Codec`, `Full` (told to reject, not evict): nothing was changed. `Timeout` and
     /// `Unavailable`: the outcome is unknown.
     pub fn set(&self, name: &str, value: &T, ttl: impl Into<Ttl>) -> impl Future<Output = Result<()>> + Send {
-        let shared = &*self.shared;
-        let encoded = shared.encode(value);
-        let ttl = ttl.into().or(shared.parts.default_ttl);
-        async move {
-            let outcome = match encoded {
-                Err(error) => Err(error),
-                Ok(value) => {
-                    let stored = shared
-                        .start(name, |provider, key| provider.set(key, &value, SetOptions::new(ttl)))
-                        .await;
-                    scratch::give(value);
-                    stored
-                }
-            };
-            outcome.map(drop).map_err(|error| shared.named(error, "set"))
-        }
+        let (shared, ttl) = (&*self.shared, ttl.into());
+        let encoded = shared.encode(value, ttl);
+        let options = SetOptions::new(ttl.or(shared.parts.default_ttl));
+        async move { shared.store(name, encoded, options, "set").await.map(drop) }
     }
 
     /// Removes `name`; true if it was there.
@@ -122,7 +107,7 @@ impl<T: 'static> Cache<T> {
     ///
     /// `InvalidKey`.
     pub fn delete(&self, name: &str) -> impl Future<Output = Result<bool>> + Send {
-        self.verb("delete", name, |provider, key| provider.delete(key))
+        self.write_verb("delete", name, |provider, key| provider.delete(key))
     }
 
     /// Whether `name` is there. Counts no lookup.
@@ -150,7 +135,17 @@ impl<T: 'static> Cache<T> {
     /// `InvalidKey`.
     pub fn expire(&self, name: &str, ttl: impl Into<Ttl>) -> impl Future<Output = Result<bool>> + Send {
         let ttl = ttl.into().or(self.shared.parts.default_ttl);
-        self.verb("expire", name, move |provider, key| provider.expire(key, ttl))
+        let shared = &*self.shared;
+        // Only what removes revokes loads: who moves a deadline at each read would else never see
+        // the entry refreshed. The provider's own default is not known here and may be zero.
+        let removes = matches!(ttl, Ttl::Default) || ttl.lifetime() == Lifetime::Gone;
+        async move {
+            let expired = match removes {
+                true => shared.write(name, |provider, key| provider.expire(key, ttl)).await,
+                false => shared.start(name, |provider, key| provider.expire(key, ttl)).await,
+            };
+            expired.map_err(|error| shared.named(error, "expire"))
+        }
     }
 
     /// Takes the entry's deadline away; true if it was there.
@@ -217,9 +212,10 @@ impl<T: 'static> Cache<T> {
         V: Borrow<T>,
     {
         let shared = &*self.shared;
-        let values = Values::new(&shared.parts.namespace, &shared.parts.codec, entries);
         let ttl = ttl.into().or(shared.parts.default_ttl);
+        let values = Values::new(&shared.parts, ttl, entries);
         async move {
+            let _writing = values.announce(shared.flights());
             let stored = values.start(&*shared.provider, ttl).await;
             values.finish(stored).map_err(|error| shared.named(error, "set_multi"))
         }
@@ -237,66 +233,12 @@ impl<T: 'static> Cache<T> {
     {
         let (shared, names) = (&*self.shared, Names::new(&self.shared.parts.namespace, names));
         async move {
+            let _writing = names.announce(shared.flights());
             let deleted = names.start(|keys| shared.provider.delete_multi(keys)).await;
             let deleted = deleted.map_err(|error| shared.named(error, "delete_multi"))?;
             names.finish(&deleted.failed).map_err(|error| shared.named(error, "delete_multi"))?;
             Ok(deleted.count)
         }
-    }
-
-    /// The names that match `pattern`, without the namespace, in no order. See [`Pattern`].
-    ///
-    /// In memory a name that is there throughout is listed exactly once; one that is absent
-    /// throughout never.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidPattern`.
-    pub async fn keys(&self, pattern: &str) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page = self.keys_page(pattern, cursor.as_ref()).await?;
-            names.extend(page.names);
-            cursor = page.next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        if !self.shared.provider.capabilities().exact_listing {
-            let seen: HashSet<String> = names.drain(..).collect();
-            names.extend(seen);
-        }
-        Ok(names)
-    }
-
-    /// One page of [`keys`](Cache::keys), for listings that should not be held in memory: the
-    /// first one for no cursor. A page may be empty though others follow.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidPattern`.
-    pub async fn keys_page(&self, pattern: &str, cursor: Option<&Cursor>) -> Result<NamePage> {
-        let shared = &*self.shared;
-        let pattern = Pattern::new(pattern).map_err(|error| shared.named(error, "keys"))?;
-        let namespace = &shared.parts.namespace;
-        let prefix = [namespace.prefix(), pattern.literal_prefix().as_bytes()].concat();
-        let page = shared.provider.scan(&prefix, cursor).await;
-        let Page { keys, next } = page.map_err(|error| shared.named(error, "keys"))?;
-        let names = keys.iter().filter_map(|key| namespace.strip(key));
-        let names = names.filter(|name| pattern.matches(name)).map(str::to_owned).collect();
-        Ok(NamePage { names, next })
-    }
-
-    /// Removes every entry of this namespace that was set before the call, and no other's.
-    ///
-    /// # Errors
-    ///
-    /// None of its own.
-    pub async fn clear(&self) -> Result<()> {
-        let shared = &*self.shared;
-        let cleared = shared.provider.clear(shared.parts.namespace.prefix()).await;
-        cleared.map_err(|error| shared.named(error, "clear"))
     }
 
     /// What the whole provider counted, over all namespaces.
@@ -329,6 +271,17 @@ impl<T: 'static> Cache<T> {
         &self.shared.parts.handle
     }
 
+    /// As [`verb`](Self::verb), of one that may remove the entry.
+    fn write_verb<'a, R: Send>(
+        &'a self,
+        operation: &'static str,
+        name: &str,
+        begin: impl FnOnce(&'a dyn Provider, &[u8]) -> Reply<'a, R> + Send,
+    ) -> impl Future<Output = Result<R>> + Send {
+        let shared = &*self.shared;
+        async move { shared.write(name, begin).await.map_err(|error| shared.named(error, operation)) }
+    }
+
     /// A verb on one key that neither encodes nor decodes.
     fn verb<'a, R: Send>(
         &'a self,
@@ -355,19 +308,22 @@ impl<T: 'static> Shared<T> {
 
     fn finish_read(&self, read: Read) -> Result<Option<T>> {
         let value = read.found.and_then(|_| self.parts.codec.decode(&read.buffer));
-        self.provider.record_lookups(match (&value, read.found) {
-            (Some(_), _) => Lookups::HIT,
-            (None, Some(_)) => Lookups::UNDECODABLE,
-            (None, None) => Lookups::MISS,
-        });
+        self.provider.record_lookups(self.lookups(value.is_some(), read.found.is_some(), &read.buffer));
         scratch::give(read.buffer);
         Ok(value)
     }
 
-    fn encode(&self, value: &T) -> Result<Vec<u8>> {
-        let mut bytes = scratch::take();
-        self.parts.codec.encode(value, &mut bytes)?;
-        Ok(bytes)
+    /// How a lookup of one key ended that brought these bytes.
+    fn lookups(&self, decoded: bool, found: bool, bytes: &[u8]) -> Lookups {
+        match (decoded, found) {
+            (true, _) => Lookups::HIT,
+            (false, true) if !self.parts.codec.is_absence(bytes) => Lookups::UNDECODABLE,
+            (false, _) => Lookups::MISS,
+        }
+    }
+
+    fn flights(&self) -> &Arc<Flights> {
+        self.parts.handle.flights()
     }
 
     #[cold]

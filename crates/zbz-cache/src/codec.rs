@@ -7,10 +7,16 @@
 //!   magic    codec    schema number, little endian
 //! ```
 //!
+//! An entry that is fresh for less than its whole time has another magic, and eight bytes more
+//! ahead of the codec's: how many nanoseconds before its deadline it becomes stale, little endian.
+//! A known absence is four bytes, a third magic and zeros, the same under every schema. Verbs that
+//! know nothing of freshness read over it, and find no value in an absence.
+//!
 //! A value with another magic, codec or schema is a miss, as is one that the codec refuses. Raw
 //! contracts and counters have no header: their bytes are the value.
 
 use std::any::type_name;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -23,7 +29,16 @@ const MAX_DEPTH: usize = 128;
 /// Marks a value encoded by a contract; not valid UTF-8, so no text begins with it.
 const MAGIC: u8 = 0xB2;
 
+/// Marks a value that is stale for some time before its deadline. Three bits from [`MAGIC`], so
+/// that no single flip makes one of the other.
+const MAGIC_WITH_SPAN: u8 = 0xB5;
+
+/// A known absence, whole.
+pub(crate) const ABSENT: [u8; HEADER_BYTES] = [0xBC, 0, 0, 0];
+
 pub(crate) const HEADER_BYTES: usize = 4;
+
+const SPAN_BYTES: usize = 8;
 
 /// Turns a value into bytes and back.
 ///
@@ -146,11 +161,25 @@ impl<T: 'static> Framed<T> {
         Ok(())
     }
 
-    /// Appends header and encoding. Debug builds check that it decodes again.
-    pub(crate) fn encode(&self, value: &T, bytes: &mut Vec<u8>) -> Result<()> {
+    /// Whether values have a header, and with it room for more than the value.
+    pub(crate) fn has_header(&self) -> bool {
+        self.header.is_some()
+    }
+
+    /// Appends header and encoding; with a span, of an entry that is stale from then before its
+    /// deadline. Debug builds check that it decodes again.
+    pub(crate) fn encode(&self, value: &T, span: Option<Duration>, bytes: &mut Vec<u8>) -> Result<()> {
         let start = bytes.len();
-        if let Some(header) = &self.header {
-            bytes.extend_from_slice(header);
+        match (&self.header, span) {
+            (None, _) => {}
+            (Some(header), None) => bytes.extend_from_slice(header),
+            (Some(header), Some(span)) => {
+                bytes.push(MAGIC_WITH_SPAN);
+                bytes.extend_from_slice(&header[1..]);
+                // The longest deadline, a hundred years, fits.
+                let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+                bytes.extend_from_slice(&span.to_le_bytes());
+            }
         }
         self.codec.encode(value, bytes)?;
         if cfg!(debug_assertions) && self.decode(&bytes[start..]).is_none() {
@@ -169,10 +198,43 @@ impl<T: 'static> Framed<T> {
     #[inline]
     pub(crate) fn decode(&self, bytes: &[u8]) -> Option<T> {
         match &self.header {
-            Some(header) => self.codec.decode(bytes.strip_prefix(header)?),
+            Some(header) => match bytes.strip_prefix(header) {
+                Some(encoded) => self.codec.decode(encoded),
+                None => self.codec.decode(split_span(header, bytes)?.1),
+            },
             None => self.codec.decode(bytes),
         }
     }
+
+    /// How long before its deadline an entry becomes stale; `None` if it is fresh throughout.
+    #[inline]
+    pub(crate) fn span(&self, bytes: &[u8]) -> Option<Duration> {
+        let header = self.header.as_ref()?;
+        if bytes.first() == Some(&MAGIC) {
+            return None;
+        }
+        split_span(header, bytes).map(|(span, _)| span)
+    }
+
+    /// Whether these bytes say that the key is known to be absent.
+    #[inline]
+    pub(crate) fn is_absence(&self, bytes: &[u8]) -> bool {
+        self.header.is_some() && bytes == ABSENT
+    }
+
+    /// Whether these bytes were written under this codec and schema number.
+    pub(crate) fn is_own(&self, bytes: &[u8]) -> bool {
+        match &self.header {
+            Some(header) => bytes.starts_with(header) || split_span(header, bytes).is_some(),
+            None => true,
+        }
+    }
+}
+
+fn split_span<'a>(header: &[u8; HEADER_BYTES], bytes: &'a [u8]) -> Option<(Duration, &'a [u8])> {
+    let bytes = bytes.strip_prefix(&[MAGIC_WITH_SPAN])?.strip_prefix(&header[1..])?;
+    let (span, encoded) = bytes.split_first_chunk::<SPAN_BYTES>()?;
+    Some((Duration::from_nanos(u64::from_le_bytes(*span)), encoded))
 }
 
 mod raw;

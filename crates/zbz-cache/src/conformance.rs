@@ -32,11 +32,17 @@ mod codec;
 mod conditions;
 mod counting;
 mod deadline;
+mod fresh;
 mod full;
 mod ground;
+mod guard;
 mod invalidations;
 mod keys;
 mod listing;
+mod loaded;
+mod loader;
+mod loading;
+mod swaps;
 mod ttl;
 mod user_code;
 mod values;
@@ -107,6 +113,11 @@ const CHAPTERS: &[&[Row]] = &[
     conditions::ROWS,
     versions::ROWS,
     atomic::ROWS,
+    swaps::ROWS,
+    loading::ROWS,
+    loaded::ROWS,
+    guard::ROWS,
+    fresh::ROWS,
     invalidations::ROWS,
     close::ROWS,
 ];

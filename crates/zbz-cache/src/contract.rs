@@ -12,6 +12,7 @@ use crate::codec::{Bare, Codec, Decimal, Framed, MessagePack, Raw};
 use crate::error::Result;
 use crate::handle::{Binding, ProviderHandle};
 use crate::key::Namespace;
+use crate::load::{LoadOptions, Terms};
 use crate::ttl::Ttl;
 
 /// An agreement about the values of one namespace, from which [`cache`](Contract::cache) makes
@@ -42,6 +43,9 @@ pub(crate) struct Parts<T> {
     pub(crate) namespace: Namespace,
     pub(crate) codec: Framed<T>,
     pub(crate) default_ttl: Ttl,
+    pub(crate) load_options: LoadOptions,
+    /// What they come to.
+    pub(crate) terms: Terms,
     /// While it lives, no contract with another type or codec opens under this name.
     _binding: Arc<Binding>,
 }
@@ -73,7 +77,16 @@ impl<T: 'static> Contract<T> {
         let namespace = Namespace::new(name, limits).map_err(|error| handle.name_error(error, "contract"))?;
         let binding = handle.bind::<T, C>(name)?;
         let name = name.to_owned();
-        let parts = Parts { name, handle, namespace, codec, default_ttl: Ttl::Default, _binding: binding };
+        let parts = Parts {
+            name,
+            handle,
+            namespace,
+            codec,
+            default_ttl: Ttl::Default,
+            load_options: LoadOptions::default(),
+            terms: Terms::plain(),
+            _binding: binding,
+        };
         Ok(Contract { parts })
     }
 
@@ -81,7 +94,24 @@ impl<T: 'static> Contract<T> {
     #[must_use]
     pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.parts.default_ttl = ttl.into();
+        self.parts.terms.ttl = self.parts.load_options.ttl.or(self.parts.default_ttl);
         self
+    }
+
+    /// How loads are done unless a call says otherwise; see [`LoadOptions`]. To be said after
+    /// [`default_ttl`](Contract::default_ttl), against which they are judged. With a `fresh_for`,
+    /// entries that are set become stale as loaded ones do.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: a `fresh_for` beyond the ttl or without a spawner, or one on a raw contract,
+    /// whose values have no header to hold it.
+    pub fn load_options(mut self, options: LoadOptions) -> Result<Self> {
+        let parts = &mut self.parts;
+        let terms = Terms::resolve(&options, parts.default_ttl, parts.codec.has_header());
+        parts.terms = terms.map_err(|error| parts.handle.name_error(error, "contract"))?;
+        parts.load_options = options.with_refresh(&parts.terms);
+        Ok(self)
     }
 
     /// The number of the values' shape, 0 unless set. Values stored under another number are

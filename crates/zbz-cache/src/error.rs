@@ -15,7 +15,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An option, a name or a combination of them is wrong; found at construction.
+    /// An option, a name or a combination of them is wrong; found at construction, or by the
+    /// server that they lead to.
     Config,
     /// No provider of that name is registered.
     UnknownProvider,
@@ -37,8 +38,18 @@ pub enum ErrorKind {
     /// The provider cannot be reached. Whether a write took effect is unknown unless the message
     /// says so.
     Unavailable,
-    /// No answer within the deadline. Whether a write took effect is unknown.
+    /// No answer within the deadline. Whether a write took effect is unknown; of a load that was
+    /// given up, nothing is stored.
     Timeout,
+    /// The provider refused us: wrong credentials, or a user without the permission. Nothing was
+    /// changed.
+    Denied,
+    /// The loader failed; its own error is the source, with its type.
+    Load,
+    /// The loader panicked; its words are the source.
+    LoadPanicked,
+    /// A loader asked for the key that it is loading.
+    LoadCycle,
     /// The provider was closed.
     Closed,
 }
@@ -57,6 +68,10 @@ impl ErrorKind {
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Unavailable => "unavailable",
             ErrorKind::Timeout => "timed out",
+            ErrorKind::Denied => "denied",
+            ErrorKind::Load => "load failed",
+            ErrorKind::LoadPanicked => "loader panicked",
+            ErrorKind::LoadCycle => "load within itself",
             ErrorKind::Closed => "closed",
         }
     }
@@ -139,6 +154,13 @@ impl Error {
     #[must_use]
     pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.edit(|inner| inner.source = Some(Arc::new(source)))
+    }
+
+    /// The error of a load, with the loader's own as its source.
+    pub(crate) fn load(source: Box<dyn StdError + Send + Sync>) -> Self {
+        let message = "the loader failed; its error is the source of this one";
+        let source = Arc::from(source);
+        Error::new(ErrorKind::Load, message).edit(|inner| inner.source = Some(source))
     }
 
     /// The same error with the provider's name, unless it has one already.

@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::{Error, Result};
-use crate::provider::Provider;
+use crate::flight::Flights;
+use crate::provider::{Invalidation, Provider};
 use crate::stats::Stats;
 
 /// A provider, shared: cloning is cheap, and all contracts made from clones of one handle are
@@ -24,6 +25,14 @@ struct Shared {
     provider: Arc<dyn Provider>,
     /// What each namespace in use holds; entries live as long as some contract of theirs.
     bindings: Mutex<HashMap<String, Weak<Binding>>>,
+    flights: Arc<Flights>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Refreshes in the background; whoever else loads holds the handle.
+        self.flights.close();
+    }
 }
 
 /// What one namespace holds; kept by every contract and cache of it.
@@ -40,7 +49,8 @@ impl ProviderHandle {
     }
 
     pub(crate) fn from_shared(provider: Arc<dyn Provider>) -> Self {
-        let shared = Shared { name: Arc::from(provider.name()), provider, bindings: Mutex::default() };
+        let name = Arc::from(provider.name());
+        let shared = Shared { name, provider, bindings: Mutex::default(), flights: Flights::new() };
         ProviderHandle { shared: Arc::new(shared) }
     }
 
@@ -50,7 +60,8 @@ impl ProviderHandle {
     }
 
     /// The provider's byte verbs, below contracts: no namespaces, no codecs, nothing counted as a
-    /// lookup unless the caller records it.
+    /// lookup unless the caller records it. Loads under way do not learn of writes made here, nor
+    /// of those of the native client: [`revoke_loads`](ProviderHandle::revoke_loads) tells them.
     pub fn provider(&self) -> &Arc<dyn Provider> {
         &self.shared.provider
     }
@@ -61,23 +72,42 @@ impl ProviderHandle {
         self.shared.provider.native()?.downcast_ref()
     }
 
-    /// What the provider counted, over all namespaces.
+    /// Tells loads under way that entries changed elsewhere: what they bring is not stored, though
+    /// their callers get it, and who asks from now on waits for a load that begins after this. The
+    /// key is a stored one, namespace and name joined. Verbs of caches do this themselves.
+    pub fn revoke_loads(&self, changed: Invalidation<'_>) {
+        self.shared.flights.told(changed);
+    }
+
+    pub(crate) fn flights(&self) -> &Arc<Flights> {
+        &self.shared.flights
+    }
+
+    /// What the provider counted, over all namespaces, and what loading did through this handle.
     ///
     /// # Errors
     ///
     /// What the provider answers; one with a network may not be reachable.
     pub async fn stats(&self) -> Result<Stats> {
-        self.shared.provider.stats().await.map_err(|error| self.name_error(error, "stats"))
+        let stats = self.shared.provider.stats().await;
+        stats.map(|stats| self.with_loads(stats)).map_err(|error| self.name_error(error, "stats"))
     }
 
-    /// Closes the provider for every clone of the handle: afterwards each verb answers `Closed`.
-    /// Idempotent.
+    fn with_loads(&self, stats: Stats) -> Stats {
+        let flights = &self.shared.flights;
+        Stats { loads: flights.counters.read(flights.under_way()), ..stats }
+    }
+
+    /// Closes the provider for every clone of the handle: afterwards each verb answers `Closed`,
+    /// and so do loads under way. Idempotent.
     ///
     /// # Errors
     ///
     /// What the provider answers.
     pub async fn close(&self) -> Result<()> {
-        self.shared.provider.close().await.map_err(|error| self.name_error(error, "close"))
+        let closed = self.shared.provider.close().await;
+        self.shared.flights.close();
+        closed.map_err(|error| self.name_error(error, "close"))
     }
 
     /// [`stats`](ProviderHandle::stats) without async.
@@ -86,7 +116,8 @@ impl ProviderHandle {
     ///
     /// As there.
     pub fn blocking_stats(&self) -> Result<Stats> {
-        self.shared.provider.stats().wait().map_err(|error| self.name_error(error, "stats"))
+        let stats = self.shared.provider.stats().wait();
+        stats.map(|stats| self.with_loads(stats)).map_err(|error| self.name_error(error, "stats"))
     }
 
     /// [`close`](ProviderHandle::close) without async.
@@ -95,7 +126,9 @@ impl ProviderHandle {
     ///
     /// As there.
     pub fn blocking_close(&self) -> Result<()> {
-        self.shared.provider.close().wait().map_err(|error| self.name_error(error, "close"))
+        let closed = self.shared.provider.close().wait();
+        self.shared.flights.close();
+        closed.map_err(|error| self.name_error(error, "close"))
     }
 
     #[cold]

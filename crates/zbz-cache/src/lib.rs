@@ -25,6 +25,8 @@
 //!   adds one's own [`Provider`] (`examples/own_provider.rs` is a whole one).
 //! - [`Contract`] says what a namespace holds and how it becomes bytes ([`Codec`]), and makes a
 //!   [`Cache`]: the typed verbs, async; [`BlockingCache`] has the same without.
+//! - [`Cache::get_or_load`] is the verb for most callers: from the cache, else loaded once for all
+//!   who ask; [`LoadOptions`] say how long entries are fresh and what happens when a load fails.
 //! - [`Ttl`], [`TtlState`], [`Pattern`], [`Stats`], [`Error`] are what verbs take and answer.
 //!
 //! # What every provider promises
@@ -39,7 +41,9 @@
 //! | feature | default | brings |
 //! | --- | --- | --- |
 //! | `memory` | yes | provider "memory", `MemoryCache`, `Clock` |
+//! | `redis` | no | provider "redis" over Redis and Valkey, `providers::redis::RedisConnection` |
 //! | `json` | no | codec `Json` |
+//! | `tokio` | no | refreshes run in the tokio runtime a contract is made in |
 //! | `conformance` | no | `conformance::check`, for tests of one's own provider |
 
 #![forbid(unsafe_code)]
@@ -51,9 +55,11 @@ pub mod codec;
 pub mod conformance;
 mod contract;
 mod error;
+mod flight;
 mod glob;
 mod handle;
 mod key;
+mod load;
 mod options;
 pub mod provider;
 pub mod providers;
@@ -64,19 +70,23 @@ mod stats;
 mod ttl;
 
 pub use blocking::BlockingCache;
-pub use cache::{Cache, NamePage};
+pub use cache::{Cache, NamePage, Versioned};
 pub use codec::{Codec, MessagePack};
 pub use contract::Contract;
 pub use error::{BatchOutcome, Error, ErrorKind, Result};
 pub use glob::{MAX_PATTERN_BYTES, Pattern};
 pub use handle::ProviderHandle;
+pub use load::{
+    LoadAnswer, LoadAnswers, LoadOptions, LoadOptionsBuilder, LoadOutcome, Loaded, LoadedEntry, Origin,
+    Spawner,
+};
 pub use options::{ENV_PREFIX, OptionValue, Options};
 pub use provider::{Cursor, Provider};
 pub use registry::{
     new_provider, new_provider_from_url, providers, register_provider, register_provider_with_options,
 };
 pub use reply::Reply;
-pub use stats::Stats;
+pub use stats::{LoadStats, Stats};
 pub use ttl::{HORIZON, Lifetime, Ttl, TtlState};
 
 /// The type of [`Contract::raw`] for bytes that are cheap to clone, from the crate `bytes`.

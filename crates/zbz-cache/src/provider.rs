@@ -53,6 +53,12 @@ pub trait Provider: Send + Sync + 'static {
     /// and says so by [`record_lookups`](Provider::record_lookups).
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read>;
 
+    /// As [`get`](Provider::get), for a caller that wants the bytes alone: the remaining time and
+    /// the version may be left out (`None`), for providers to which they cost something.
+    fn get_value<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
+        self.get(key, buffer)
+    }
+
     /// Stores `value` under `key` if the condition holds, in one step with judging it.
     ///
     /// # Errors
@@ -134,6 +140,12 @@ pub trait Provider: Send + Sync + 'static {
             Ok(_) => {}
             Err(error) => batch.fail(index, error),
         })
+    }
+
+    /// As [`get_multi`](Provider::get_multi), for a caller that wants the bytes alone: see
+    /// [`get_value`](Provider::get_value).
+    fn get_values<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
+        self.get_multi(keys, batch)
     }
 
     /// Many sets with one deadline, not atomic: every entry is tried, the last of two equal keys

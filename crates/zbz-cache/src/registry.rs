@@ -30,12 +30,21 @@ impl fmt::Debug for Factory {
 fn registry() -> &'static RwLock<BTreeMap<String, Factory>> {
     static REGISTRY: OnceLock<RwLock<BTreeMap<String, Factory>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
-        #[cfg_attr(not(feature = "memory"), expect(unused_mut, reason = "no built-in is enabled"))]
+        #[cfg_attr(
+            not(any(feature = "memory", feature = "redis")),
+            expect(unused_mut, reason = "no built-in is enabled")
+        )]
         let mut factories = BTreeMap::new();
         #[cfg(feature = "memory")]
         {
             use crate::providers::memory;
             factories.insert(memory::NAME.to_owned(), factory(Some(memory::OPTIONS), memory::from_options));
+        }
+        #[cfg(feature = "redis")]
+        for scheme in crate::providers::redis::SCHEMES {
+            use crate::providers::redis;
+            let make = move |options: &Options| redis::from_options(options, scheme);
+            factories.insert(scheme.name.to_owned(), factory(Some(redis::OPTIONS), make));
         }
         RwLock::new(factories)
     })

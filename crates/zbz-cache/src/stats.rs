@@ -42,6 +42,32 @@ pub struct Stats {
     pub max_bytes: Option<u64>,
     /// The time since the provider was made.
     pub uptime: Duration,
+    /// What loading did, through this handle and its clones; the handle fills it in.
+    pub loads: LoadStats,
+}
+
+/// What `get_or_load` and its kin did besides lookups, by key. A value that was served from the
+/// cache counts among the hits; what had to be loaded, and known absences, among the misses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LoadStats {
+    /// Loads that brought an answer, refreshes among them.
+    pub loaded: u64,
+    /// Loads that failed, panicked or were given up.
+    pub failed: u64,
+    /// Calls that got the answer of a load that another one had begun.
+    pub coalesced: u64,
+    /// Hits that were served past their fresh time.
+    pub stale: u64,
+    /// Calls that were answered by a stored absence.
+    pub absent: u64,
+    /// Loads that were begun for a stale entry.
+    pub refreshes: u64,
+    /// Answers that were to be stored and were not: the key was written, removed or cleared
+    /// meanwhile, or the provider refused.
+    pub unstored: u64,
+    /// Keys that are being loaded at this moment.
+    pub under_way: u64,
 }
 
 impl Stats {
@@ -62,6 +88,13 @@ impl fmt::Display for Stats {
         };
         writeln!(f, "lookups      {} hits, {} misses ({ratio})", self.hits, self.misses)?;
         writeln!(f, "undecodable  {}", self.undecodable)?;
+        let LoadStats { loaded, failed, coalesced, stale, .. } = self.loads;
+        if loaded + failed + coalesced + stale > 0 {
+            writeln!(
+                f,
+                "loads        {loaded} ({failed} failed), {coalesced} coalesced, {stale} stale hits"
+            )?;
+        }
         writeln!(f, "sets         {} ({} replaced)", self.sets, count(self.replaced))?;
         writeln!(f, "deletes      {}", self.deletes)?;
         writeln!(f, "evictions    {}", count(self.evictions))?;
@@ -85,5 +118,9 @@ mod tests {
         assert!(text.contains("3 hits, 1 misses (75.0 %)"), "{text}");
         assert!(text.contains("evictions    -"), "{text}");
         assert_eq!(Stats::default().hit_ratio(), None);
+        assert!(!text.contains("loads"), "only where something was loaded: {text}");
+        let loads = LoadStats { loaded: 2, coalesced: 5, ..LoadStats::default() };
+        let text = Stats { loads, ..Stats::default() }.to_string();
+        assert!(text.contains("loads        2 (0 failed), 5 coalesced, 0 stale hits"), "{text}");
     }
 }

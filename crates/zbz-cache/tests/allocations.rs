@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use serde::{Deserialize, Serialize};
-use zbz_cache::{Bytes, Cache, Contract, MemoryCache, Ttl, options};
+use zbz_cache::{Bytes, Cache, Contract, LoadOptions, MemoryCache, Ttl, options};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Point {
@@ -86,4 +86,41 @@ fn a_set_allocates_only_in_the_engine() {
     let typed = measure(|| ready(points.set("1", &point, Ttl::Never)).unwrap());
     // Debug builds decode what they encoded; this struct's field names are borrowed then.
     assert_eq!(typed.count_total, engine.count_total);
+}
+
+/// A loader that a hit never runs.
+async fn never() -> zbz_cache::Result<Point> {
+    panic!("a hit is not loaded")
+}
+
+#[test]
+fn a_hit_through_get_or_load_allocates_nothing_more_than_a_get() {
+    let plain = cache::<Point>("points");
+    let contract = Contract::<Point>::new("others", plain.handle().clone()).unwrap();
+    let options = LoadOptions::builder().ttl(Duration::from_secs(60)).fresh_for(Duration::from_secs(30));
+    let options = options.refresh_by_callers().jitter_percent(10.0).build().unwrap();
+    let fresh = contract.load_options(options).unwrap().cache();
+    for points in [plain, fresh] {
+        let point = Point { x: 7, y: -0.5, seen: Some(true) };
+        let load = || async { Ok::<_, zbz_cache::Error>(Point { x: 7, y: -0.5, seen: Some(true) }) };
+        points.blocking().set("set", &point, Duration::from_secs(60)).unwrap();
+        ready(points.get_or_load("loaded", load)).unwrap();
+        let blocking = points.blocking();
+        for name in ["set", "loaded"] {
+            let mut found = None;
+            let asynchronous = measure(|| found = ready(points.get_or_load(name, never)).unwrap());
+            assert_eq!((found.as_ref(), asynchronous.count_total), (Some(&point), 0), "{name}");
+            let synchronous = measure(|| {
+                found =
+                    blocking.get_or_load(name, || -> zbz_cache::Result<Point> { panic!("a hit") }).unwrap();
+            });
+            assert_eq!((found.as_ref(), synchronous.count_total), (Some(&point), 0), "blocking, {name}");
+        }
+    }
+    let users = cache::<User>("users");
+    let user = User { id: 1, name: "Ann".into(), email: Some("ann@example.org".into()) };
+    users.blocking().set("1", &user, Ttl::Never).unwrap();
+    let load = || async { Err::<User, _>("a hit is not loaded") };
+    let counted = measure(|| drop(ready(users.get_or_load("1", load)).unwrap()));
+    assert_eq!(counted.count_total, 2, "one allocation for each of its two strings");
 }

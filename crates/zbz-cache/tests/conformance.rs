@@ -8,6 +8,22 @@ use zbz_cache::{Clock, MemoryCache, ProviderHandle, WhenFull, new_provider, opti
 #[expect(dead_code, reason = "an example has a main of its own")]
 mod own_provider;
 
+mod late;
+
+#[test]
+fn a_provider_whose_answers_come_later_keeps_the_contract() {
+    let (clock, hand) = Clock::manual();
+    let harness = Harness::new(move |setup| match setup {
+        Setup::Default => {
+            let cache =
+                MemoryCache::builder().clock(clock.clone()).build().expect("a size above the minimum");
+            Some(ProviderHandle::new(late::LateProvider(MemoryProvider::new(cache))))
+        }
+        _ => None,
+    });
+    check(&harness.with_clock(move |span| hand.advance(span)));
+}
+
 #[test]
 fn memory_keeps_the_contract_on_a_clock_moved_by_hand() {
     let (clock, hand) = Clock::manual();

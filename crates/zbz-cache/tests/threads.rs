@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use zbz_cache::{BlockingCache, Cache, Contract, Error, ProviderHandle, Ttl, options};
+use zbz_cache::provider::Version;
+use zbz_cache::{BlockingCache, Cache, Contract, Error, LoadOptions, ProviderHandle, Ttl, options};
 
 /// Neither `Send` nor `Sync`.
 #[derive(Serialize, Deserialize, Default)]
@@ -46,6 +47,20 @@ fn caches_and_their_futures_cross_threads_whatever_the_value_is() {
     sent(cache.keys_page("*", None));
     sent(cache.clear());
     sent(cache.stats());
+    let load = || async { Ok::<_, Error>(Local::default()) };
+    let load_all = |names: Vec<String>| async {
+        Ok::<_, Error>(names.into_iter().map(|name| (name, Local::default())).collect::<Vec<_>>())
+    };
+    let options = LoadOptions::default();
+    sent(cache.get_or_load("1", load));
+    sent(cache.get_or_load_with("1", &options, load));
+    sent(cache.get_or_load_multi(["1"], load_all));
+    sent(cache.get_or_load_multi_with(["1"], &options, load_all));
+    sent(cache.set_if_absent("1", &value, Ttl::Never));
+    sent(cache.replace("1", &value, Ttl::Never));
+    sent(cache.get_versioned("1"));
+    sent(cache.compare_and_swap("1", Version::from_u128(0), &value, Ttl::Never));
+    sent(cache.get_and_delete("1"));
 
     assert!(cache.blocking().get("1").unwrap().is_none(), "a future that was not polled did nothing");
     cache.blocking().set("1", &value, Ttl::Never).unwrap();

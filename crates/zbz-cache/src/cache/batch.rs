@@ -4,8 +4,9 @@
 use std::borrow::Borrow;
 
 use super::Shared;
-use crate::codec::Framed;
+use crate::contract::Parts;
 use crate::error::{BatchOutcome, Error, Result};
+use crate::flight::{Flights, Writing};
 use crate::key::{Namespace, Packed};
 use crate::provider::{Failures, Lookups, Provider, ReadBatch};
 use crate::reply::Reply;
@@ -36,6 +37,11 @@ impl Names {
             Ok(()) => self.names.push(name.to_owned()),
             Err(error) => self.invalid.push((name.to_owned(), error)),
         }
+    }
+
+    /// Announces a write of all of them to loads.
+    pub(super) fn announce<'a>(&self, flights: &'a Flights) -> Vec<Writing<'a>> {
+        self.keys.as_slices().into_iter().map(|key| flights.write(key)).collect()
     }
 
     /// Begins a batch verb with the stored keys; one without any does not reach the provider.
@@ -81,25 +87,32 @@ pub(super) struct Values {
 }
 
 impl Values {
-    pub(super) fn new<T: 'static, I, K, V>(namespace: &Namespace, codec: &Framed<T>, entries: I) -> Self
+    /// Values to be set with this ttl.
+    pub(super) fn new<T: 'static, I, K, V>(parts: &Parts<T>, ttl: Ttl, entries: I) -> Self
     where
         I: IntoIterator<Item = (K, V)>,
         K: AsRef<str>,
         V: Borrow<T>,
     {
+        let (namespace, span) = (&parts.namespace, parts.terms.span(ttl));
         let mut batch = Values { names: Names::new(namespace, [""; 0]), values: Packed::default() };
         for (name, value) in entries {
             let name = name.as_ref();
             // The name is looked at first: an invalid one leaves no value behind.
-            let encoded = namespace
-                .check(name)
-                .and_then(|()| batch.values.push(|bytes| codec.encode(value.borrow(), bytes)));
+            let encoded = namespace.check(name).and_then(|()| {
+                let codec = &parts.codec;
+                batch.values.push(|bytes| codec.encode(value.borrow(), span, bytes))
+            });
             match encoded {
                 Ok(()) => batch.names.push(namespace, name),
                 Err(error) => batch.names.invalid.push((name.to_owned(), error)),
             }
         }
         batch
+    }
+
+    pub(super) fn announce<'a>(&self, flights: &'a Flights) -> Vec<Writing<'a>> {
+        self.names.announce(flights)
     }
 
     pub(super) fn start<'a>(&self, provider: &'a dyn Provider, ttl: Ttl) -> Reply<'a, Failures> {
@@ -120,7 +133,7 @@ impl<T: 'static> Shared<T> {
     /// That of the whole batch, or the batch error if some names failed; the others were looked
     /// up all the same, and are counted.
     pub(super) async fn read_batch(&self, names: &Names) -> Result<ReadBatch> {
-        let batch = names.start(|keys| self.provider.get_multi(keys, ReadBatch::default())).await;
+        let batch = names.start(|keys| self.provider.get_values(keys, ReadBatch::default())).await;
         let batch = batch.map_err(|error| self.named(error, "get_multi"))?;
         if let Err(error) = names.finish(batch.failed()) {
             drop(self.decode_batch(&batch));
@@ -138,7 +151,7 @@ impl<T: 'static> Shared<T> {
                 return None;
             };
             let value = self.parts.codec.decode(bytes);
-            lookups += if value.is_some() { Lookups::HIT } else { Lookups::UNDECODABLE };
+            lookups += self.lookups(value.is_some(), true, bytes);
             value
         };
         let values: Vec<Option<T>> = (0..batch.len()).map(decode).collect();

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,7 @@ fn framed<T: Serialize + DeserializeOwned + 'static>(schema: u16) -> Framed<T> {
 fn round_trip<T: 'static>(codec: impl Codec<T>, value: &T) -> Option<T> {
     let framed = Framed::with_header(codec, 0);
     let mut bytes = Vec::new();
-    framed.encode(value, &mut bytes).unwrap();
+    framed.encode(value, None, &mut bytes).unwrap();
     framed.decode(&bytes)
 }
 
@@ -37,7 +38,7 @@ fn values_come_back_from_every_codec() {
 #[test]
 fn another_magic_codec_or_schema_is_refused() {
     let mut bytes = Vec::new();
-    framed::<u32>(7).encode(&5, &mut bytes).unwrap();
+    framed::<u32>(7).encode(&5, None, &mut bytes).unwrap();
     assert_eq!(framed::<u32>(7).decode(&bytes), Some(5));
     assert_eq!(framed::<u32>(8).decode(&bytes), None);
     for at in 0..HEADER_BYTES {
@@ -48,10 +49,53 @@ fn another_magic_codec_or_schema_is_refused() {
 }
 
 #[test]
+fn a_value_with_a_span_reads_like_any_other_and_tells_its_span() {
+    let codec = framed::<u32>(7);
+    for span in [Duration::from_nanos(1), Duration::from_secs(3_155_760_000)] {
+        let mut bytes = Vec::new();
+        codec.encode(&5, Some(span), &mut bytes).unwrap();
+        assert_eq!((codec.decode(&bytes), codec.span(&bytes)), (Some(5), Some(span)));
+        assert!(codec.is_own(&bytes) && !codec.is_absence(&bytes));
+        let other = framed::<u32>(8);
+        assert_eq!((other.decode(&bytes), other.span(&bytes)), (None, None));
+        assert!(!other.is_own(&bytes));
+        for len in 0..bytes.len() {
+            assert_eq!(codec.decode(&bytes[..len]), None, "{len} bytes");
+        }
+        for at in 0..HEADER_BYTES {
+            for bit in 0..8 {
+                let mut other = bytes.clone();
+                other[at] ^= 1 << bit;
+                assert_eq!(codec.decode(&other), None, "byte {at}, bit {bit}");
+            }
+        }
+    }
+    let mut plain = Vec::new();
+    codec.encode(&5, None, &mut plain).unwrap();
+    assert_eq!(codec.span(&plain), None);
+}
+
+#[test]
+fn an_absence_is_no_value_under_any_schema_and_no_none() {
+    for schema in [0, 7] {
+        let codec = framed::<Option<u32>>(schema);
+        assert!(codec.is_absence(&ABSENT));
+        assert_eq!(codec.decode(&ABSENT), None);
+        let mut none = Vec::new();
+        codec.encode(&None, None, &mut none).unwrap();
+        assert!(!codec.is_absence(&none));
+        assert_eq!(codec.decode(&none), Some(None));
+    }
+    let bare = Framed::<Vec<u8>>::bare(Bare);
+    assert!(!bare.is_absence(&ABSENT), "without a header the bytes are the value");
+    assert_eq!(bare.decode(&ABSENT), Some(ABSENT.to_vec()));
+}
+
+#[test]
 fn truncated_and_trailing_bytes_are_refused() {
     let codec = framed::<(u64, String, Vec<u8>)>(0);
     let mut bytes = Vec::new();
-    codec.encode(&(1 << 40, "text".into(), vec![1, 2, 3]), &mut bytes).unwrap();
+    codec.encode(&(1 << 40, "text".into(), vec![1, 2, 3]), None, &mut bytes).unwrap();
     for len in 0..bytes.len() {
         assert_eq!(codec.decode(&bytes[..len]), None, "{len} bytes");
     }
@@ -117,6 +161,6 @@ fn debug_builds_refuse_a_value_that_would_not_decode() {
             u8::deserialize(deserializer).map(|_| Odd)
         }
     }
-    let error = framed::<Odd>(0).encode(&Odd, &mut Vec::new()).unwrap_err();
+    let error = framed::<Odd>(0).encode(&Odd, None, &mut Vec::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Codec);
 }

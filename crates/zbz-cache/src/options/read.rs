@@ -61,6 +61,37 @@ impl Options {
         Ok(Some(duration))
     }
 
+    /// The option `name` as a yes or no: a `bool`, or one of the texts "true" and "false".
+    ///
+    /// # Errors
+    ///
+    /// `Config`: it is neither.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
+        match self.get(name) {
+            Some(OptionValue::Bool(value)) => Ok(Some(*value)),
+            Some(OptionValue::Text(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(OptionValue::Text(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            None => Ok(None),
+            Some(value) => Err(wrong(name, value, "true or false")),
+        }
+    }
+
+    /// The option `name` as a text; a whole number is taken for its digits, which is what becomes
+    /// of an unquoted password of digits in some formats.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: it is something else. The message does not show what: it may be a secret.
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
+        match self.get(name) {
+            Some(OptionValue::Text(text)) => Ok(Some(text.clone())),
+            Some(OptionValue::Integer(number)) => Ok(Some(number.to_string())),
+            Some(OptionValue::Unsigned(number)) => Ok(Some(number.to_string())),
+            None => Ok(None),
+            Some(_) => Err(Error::config(format!("option {name:?} takes a text"))),
+        }
+    }
+
     /// The option `name` as one of `words`: its index.
     ///
     /// # Errors

@@ -10,7 +10,9 @@ pub struct Capabilities {
     /// Reads bring a version, and [`Condition::Version`](super::Condition::Version) works.
     pub versions: bool,
     /// [`Condition::Token`](super::Condition::Token): the token is judged in one step with the
-    /// store, in order with every other write to that key through the same provider.
+    /// store, in order with every other write to that key through the same provider. Without it
+    /// [`get_or_load`](crate::Cache::get_or_load) stores only where sets answer at once: then it
+    /// orders them with the handle's other writes itself.
     pub tokens: bool,
     /// [`SetOptions::keep_deadline`](super::SetOptions::keep_deadline).
     pub keep_deadline: bool,

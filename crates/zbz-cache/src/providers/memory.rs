@@ -300,6 +300,7 @@ impl Provider for MemoryProvider {
             payload_bytes: Some(counted.payload_bytes),
             max_bytes: Some(counted.max_bytes),
             uptime: counted.uptime,
+            ..Stats::default()
         }))
     }
 

@@ -1,0 +1,257 @@
+//! The verbs that depend on what is there, or read and write in one step.
+
+use std::future::Future;
+
+use super::{Cache, Shared};
+use crate::error::{Error, ErrorKind, Result};
+use crate::load::state_of;
+use crate::provider::{Condition, Found, SetOptions, SetOutcome, Version};
+use crate::scratch;
+use crate::ttl::{Ttl, TtlState};
+
+/// A value with what a later [`compare_and_swap`](Cache::compare_and_swap) needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Versioned<T> {
+    /// The value.
+    pub value: T,
+    /// The mark of the bytes it was read from.
+    pub version: Version,
+    /// What is left of its time.
+    pub ttl: TtlState,
+}
+
+impl<T: 'static> Cache<T> {
+    /// Stores the value if there is none, in one step. A key that is known to be absent
+    /// ([`Loaded::absent`](crate::Loaded::absent)) has none; its place is taken by version, so a
+    /// provider without versions refuses until that knowledge has expired.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Cache::set), and `Unsupported` by a provider without
+    /// [`conditions`](crate::provider::Capabilities::conditions).
+    pub fn set_if_absent(
+        &self,
+        name: &str,
+        value: &T,
+        ttl: impl Into<Ttl>,
+    ) -> impl Future<Output = Result<SetOutcome>> + Send {
+        let (shared, ttl) = (&*self.shared, ttl.into());
+        let encoded = shared.encode(value, ttl);
+        let options = SetOptions::new(ttl.or(shared.parts.default_ttl));
+        async move {
+            let stored = match encoded {
+                Ok(bytes) => shared.set_if_absent(name, &bytes, &options).await,
+                Err(error) => Err(error),
+            };
+            stored.map_err(|error| shared.named(error, "set_if_absent"))
+        }
+    }
+
+    /// Stores the value if there is one, in one step. A key that is known to be absent has none,
+    /// which is looked at before that step.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_if_absent`](Cache::set_if_absent).
+    pub fn replace(
+        &self,
+        name: &str,
+        value: &T,
+        ttl: impl Into<Ttl>,
+    ) -> impl Future<Output = Result<SetOutcome>> + Send {
+        let (shared, ttl) = (&*self.shared, ttl.into());
+        let encoded = shared.encode(value, ttl);
+        let options = SetOptions::new(ttl.or(shared.parts.default_ttl));
+        async move {
+            let stored = match encoded {
+                Ok(bytes) => shared.replace(name, &bytes, options).await,
+                Err(error) => Err(error),
+            };
+            stored.map_err(|error| shared.named(error, "replace"))
+        }
+    }
+
+    /// The value of `name` with its version. Counts a lookup, as [`get`](Cache::get).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`; `Unsupported` by a provider without
+    /// [`versions`](crate::provider::Capabilities::versions).
+    pub fn get_versioned(&self, name: &str) -> impl Future<Output = Result<Option<Versioned<T>>>> + Send {
+        let shared = &*self.shared;
+        async move {
+            if !shared.provider.capabilities().versions {
+                return Err(shared.named(Error::unsupported("get_versioned"), "get_versioned"));
+            }
+            let read = shared.start(name, |provider, key| provider.get(key, scratch::take())).await;
+            let read = read.map_err(|error| shared.named(error, "get_versioned"))?;
+            let found = read.found;
+            let value = shared.finish_read(read)?;
+            Ok(value.zip(found).and_then(|(value, found)| {
+                let Found { remaining, version } = found;
+                Some(Versioned { value, version: version?, ttl: state_of(remaining) })
+            }))
+        }
+    }
+
+    /// Stores the value if the entry still holds the bytes of that version, in one step. Equal
+    /// bytes set again may match; after a change of the deadline or an internal move it may be
+    /// refused, so read again and retry.
+    ///
+    /// ```
+    /// use zbz_cache::provider::SetOutcome;
+    /// use zbz_cache::{Contract, Ttl, options};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
+    /// let provider = zbz_cache::new_provider("memory", options! {})?;
+    /// let carts = Contract::<Vec<String>>::new("carts", provider)?.cache();
+    /// carts.set("ann", &vec!["tea".into()], Ttl::Never).await?;
+    /// while let Some(mut cart) = carts.get_versioned("ann").await? {
+    ///     cart.value.push("cake".into());
+    ///     let swapped = carts.compare_and_swap("ann", cart.version, &cart.value, Ttl::Never).await?;
+    ///     if swapped == SetOutcome::Stored {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(carts.get("ann").await?.unwrap().len(), 2);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Cache::set), and `Unsupported` by a provider without
+    /// [`versions`](crate::provider::Capabilities::versions).
+    pub fn compare_and_swap(
+        &self,
+        name: &str,
+        version: Version,
+        value: &T,
+        ttl: impl Into<Ttl>,
+    ) -> impl Future<Output = Result<SetOutcome>> + Send {
+        let (shared, ttl) = (&*self.shared, ttl.into());
+        let encoded = shared.encode(value, ttl);
+        let options = SetOptions::new(ttl.or(shared.parts.default_ttl)).when(Condition::Version(version));
+        async move { shared.store(name, encoded, options, "compare_and_swap").await }
+    }
+
+    /// The value of `name`, which is removed in one step: of several callers at most one has it.
+    /// Counts no lookup. Bytes that do not decode are removed too.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`; `Unsupported` by a provider without
+    /// [`take`](crate::provider::Capabilities::take).
+    pub fn get_and_delete(&self, name: &str) -> impl Future<Output = Result<Option<T>>> + Send {
+        let shared = &*self.shared;
+        async move {
+            let taken = shared.write(name, |provider, key| provider.take(key, scratch::take())).await;
+            let taken = taken.map_err(|error| shared.named(error, "get_and_delete"))?;
+            let value = taken.found.and_then(|_| shared.parts.codec.decode(&taken.buffer));
+            scratch::give(taken.buffer);
+            Ok(value)
+        }
+    }
+}
+
+impl<T: 'static> Shared<T> {
+    async fn set_if_absent(&self, name: &str, value: &[u8], options: &SetOptions) -> Result<SetOutcome> {
+        loop {
+            let set = options.clone().when(Condition::Absent);
+            if self.set_bytes(name, value, set).await? == SetOutcome::Stored {
+                return Ok(SetOutcome::Stored);
+            }
+            // To the provider a known absence is an entry; its version lets the value take exactly
+            // its place. If that fails, something else is there by now, and is judged anew.
+            let Some(Found { version: Some(version), .. }) = self.known_absence(name).await? else {
+                return Ok(SetOutcome::ConditionFailed);
+            };
+            let swap = options.clone().when(Condition::Version(version));
+            if self.set_bytes(name, value, swap).await? == SetOutcome::Stored {
+                return Ok(SetOutcome::Stored);
+            }
+        }
+    }
+
+    async fn replace(&self, name: &str, value: &[u8], options: SetOptions) -> Result<SetOutcome> {
+        if self.known_absence(name).await?.is_some() {
+            return Ok(SetOutcome::ConditionFailed);
+        }
+        self.set_bytes(name, value, options.when(Condition::Present)).await
+    }
+
+    async fn set_bytes(&self, name: &str, value: &[u8], options: SetOptions) -> Result<SetOutcome> {
+        self.write(name, |provider, key| provider.set(key, value, options)).await
+    }
+
+    /// The entry that says that `name` is absent, if that is what is there.
+    async fn known_absence(&self, name: &str) -> Result<Option<Found>> {
+        if !self.parts.codec.has_header() {
+            return Ok(None);
+        }
+        let read = self.start(name, |provider, key| provider.get(key, scratch::take())).await?;
+        let found = read.found.filter(|_| self.parts.codec.is_absence(&read.buffer));
+        scratch::give(read.buffer);
+        Ok(found)
+    }
+}
+
+impl Cache<i64> {
+    /// Adds to the counter `name` and answers the sum, in one step. One that is absent starts at 0
+    /// and gets `ttl`; one that is there keeps its deadline. For contracts made by
+    /// [`Contract::counter`](crate::Contract::counter).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidValue`: what is there is no counter, the sum does not fit an `i64`, or the contract
+    /// is none of counters; nothing was changed. `Unsupported` by a provider without
+    /// [`counters`](crate::provider::Capabilities::counters).
+    pub fn increment(
+        &self,
+        name: &str,
+        by: i64,
+        ttl: impl Into<Ttl>,
+    ) -> impl Future<Output = Result<i64>> + Send {
+        self.add("increment", name, Some(by), ttl.into())
+    }
+
+    /// As [`increment`](Cache::increment), downwards.
+    ///
+    /// # Errors
+    ///
+    /// As there; by `i64::MIN` it never fits.
+    pub fn decrement(
+        &self,
+        name: &str,
+        by: i64,
+        ttl: impl Into<Ttl>,
+    ) -> impl Future<Output = Result<i64>> + Send {
+        self.add("decrement", name, by.checked_neg(), ttl.into())
+    }
+
+    fn add(
+        &self,
+        operation: &'static str,
+        name: &str,
+        delta: Option<i64>,
+        ttl: Ttl,
+    ) -> impl Future<Output = Result<i64>> + Send {
+        let shared = &*self.shared;
+        let ttl = ttl.or(shared.parts.default_ttl);
+        let refuse = |words: &str| Error::new(ErrorKind::InvalidValue, words);
+        let delta = match delta {
+            _ if shared.parts.codec.has_header() => {
+                Err(refuse("this contract holds encoded numbers; counters are made by Contract::counter"))
+            }
+            None => Err(refuse("the sum does not fit a counter; nothing was changed")),
+            Some(delta) => Ok(delta),
+        };
+        async move {
+            let sum = match delta {
+                Err(error) => Err(error),
+                Ok(delta) => shared.write(name, |provider, key| provider.add(key, delta, ttl)).await,
+            };
+            sum.map_err(|error| shared.named(error, operation))
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Rows on the spans of an entry: fresh, stale, refused and dead, and removals in each of them.
+
+use std::time::Duration;
+
+use super::ground::{Ground, LONG, Row, SHORT, Time, Verdict, kind_of, row};
+use super::loader::{Answer, NoSource, Source, Tasks, begin, built, finish, texts, value};
+use crate::{BlockingCache, Contract, ErrorKind, LoadOptions, LoadOutcome, Origin, Ttl, TtlState};
+
+pub(super) const ROWS: &[Row] = &[
+    row("an entry is fresh, then stale and refreshed in the background, then dead", background),
+    row("without a background one caller refreshes, and the others have the stale value", by_callers),
+    row("a refresh that fails leaves the stale value, and is not tried again too soon", on_error),
+    row("a removal ends an entry in each of its spans", removals),
+    row("a stale value is not served past its ttl, nor after a removal, whatever fails", dead_is_dead),
+    row("plain verbs judge by ttl alone, and entries that are set become stale too", plain_verbs),
+    row("a batch refreshes what is stale, and waits only for what is missing", batches),
+    row("jitter only shortens, only what is loaded, and not by more than it may", jitter),
+    row("options that do not go together are refused, naming both", refused),
+];
+
+const TTL: Duration = Duration::from_millis(450);
+
+/// Loads whatever the time, and says what came of it.
+fn ask(
+    cache: &BlockingCache<String>,
+    options: &LoadOptions,
+    answer: Answer,
+) -> crate::Result<LoadOutcome<String>> {
+    cache.get_or_load_with("k", options, || answer)
+}
+
+fn origin(cache: &BlockingCache<String>, options: &LoadOptions, text: &str) -> (Origin, String) {
+    let outcome = ask(cache, options, value(text)).expect("it loads");
+    (outcome.origin, outcome.value.expect("a value"))
+}
+
+fn background(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let cache = texts(ground, &handle);
+    let (source, tasks) = (Source::default(), Tasks::default());
+    let options = LoadOptions::builder().ttl(TTL).fresh_for(SHORT);
+    let options = built(options.spawner(tasks.spawner()));
+    let time = ground.time();
+    source.say(value("first"));
+    assert_eq!(finish(source.ask(&cache, "k", &options)).origin, Origin::Loaded);
+    time.go_just_before(SHORT);
+    let hit = finish(source.ask(&cache, "k", &options));
+    time.before(SHORT, hit.origin == Origin::Hit, "it is fresh");
+
+    time.go(SHORT);
+    for _ in 0..3 {
+        let stale = finish(source.ask(&cache, "k", &options));
+        if stale.origin == Origin::Stale {
+            assert_eq!(stale.value.as_deref(), Some("first"));
+            assert!(matches!(stale.ttl, TtlState::Remaining(left) if left <= TTL - SHORT));
+        } else {
+            time.before(TTL, false, "it is stale, not dead");
+            return Ok(());
+        }
+    }
+    assert_eq!((tasks.len(), source.begun()), (1, 2), "one refresh");
+    source.say(value("second"));
+    tasks.run();
+    let refreshed = finish(source.ask(&cache, "k", &options));
+    if refreshed.origin == Origin::Hit {
+        assert_eq!(refreshed.value.as_deref(), Some("second"));
+    } else {
+        assert!(!time.is_exact(), "a refreshed entry is fresh");
+    }
+    let loads = handle.blocking_stats().expect("stats").loads;
+    assert!(loads.stale >= 3 && loads.refreshes >= 1 && loads.under_way == 0, "{loads:?}");
+
+    time.go(SHORT * 2 + TTL);
+    assert_eq!(cache.blocking().get("k").expect("get"), None, "dead");
+    source.say(value("third"));
+    assert_eq!(finish(source.ask(&cache, "k", &options)).value.as_deref(), Some("third"));
+    Ok(())
+}
+
+fn by_callers(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider());
+    let source = Source::default();
+    let options = built(LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers());
+    let time = ground.time();
+    source.say(value("first"));
+    finish(source.ask(&cache, "k", &options));
+    time.go(SHORT);
+    let refreshes = begin(&source, &cache, "k", &options);
+    let other = finish(source.ask(&cache, "k", &options));
+    assert_eq!((other.value.as_deref(), other.origin), (Some("first"), Origin::Stale));
+    assert_eq!(origin(&cache.blocking(), &options, "never"), (Origin::Stale, "first".into()));
+    source.say(value("second"));
+    assert_eq!(finish(refreshes).origin, Origin::Loaded);
+    assert_eq!(cache.blocking().get("k").expect("get").as_deref(), Some("second"));
+
+    time.go(SHORT * 4);
+    // Without stale_on_error the one who refreshes has the error; the entry stays.
+    let failed = ask(&cache.blocking(), &options, Err(NoSource(1)));
+    assert_eq!(kind_of(failed), ErrorKind::Load);
+    assert_eq!(cache.blocking().get("k").expect("get").as_deref(), Some("second"));
+    Ok(())
+}
+
+fn on_error(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let cache = texts(ground, &handle).blocking();
+    let options = LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers();
+    let options = built(options.stale_on_error(SHORT));
+    let time = ground.time();
+    assert_eq!(origin(&cache, &options, "first"), (Origin::Loaded, "first".into()));
+    time.go(SHORT);
+    let mut tried = 0;
+    let mut fail = || {
+        let outcome = cache.get_or_load_with("k", &options, || {
+            tried += 1;
+            Err::<String, _>(NoSource(1))
+        });
+        let outcome = outcome.expect("the stale value");
+        assert_eq!((outcome.value.as_deref(), outcome.origin), (Some("first"), Origin::Stale));
+        tried
+    };
+    assert_eq!(fail(), 1, "it is tried");
+    let again = fail();
+    if time.is_exact() {
+        assert_eq!(again, 1, "and not tried again at once");
+        time.go(SHORT * 2 - Duration::from_nanos(1));
+        assert_eq!(fail(), 1, "nor before it has cooled down");
+    }
+    // Real time began to cool a little after it was counted.
+    time.go(if time.is_exact() { SHORT * 2 } else { SHORT * 3 });
+    let tried = fail();
+    assert_eq!(tried, again + 1, "then it is");
+    assert_eq!(handle.blocking_stats().expect("stats").loads.failed, tried);
+
+    // A write ends the cooling with the entry.
+    cache.delete("k").expect("delete");
+    assert_eq!(origin(&cache, &options, "second"), (Origin::Loaded, "second".into()));
+    time.go(SHORT * 5);
+    assert_eq!(origin(&cache, &options, "third"), (Origin::Loaded, "third".into()));
+    assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
+    Ok(())
+}
+
+/// Where an entry stands when it is removed.
+const SPANS: [(&str, Duration); 3] = [("fresh", Duration::ZERO), ("stale", SHORT), ("refused", SHORT)];
+
+fn removals(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider()).blocking();
+    let options = LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers();
+    let options = built(options.stale_on_error(LONG / 2));
+    let removals: [fn(&BlockingCache<String>); 4] = [
+        |cache| assert!(cache.delete("k").expect("delete")),
+        |cache| cache.clear().expect("clear"),
+        |cache| assert!(cache.expire("k", Duration::ZERO).expect("expire")),
+        |cache| assert_eq!(cache.delete_multi(["k"]).expect("delete_multi"), 1),
+    ];
+    for remove in removals {
+        for (span, wait) in SPANS {
+            let time = ground.time();
+            assert_eq!(origin(&cache, &options, "first"), (Origin::Loaded, "first".into()), "{span}");
+            if !wait.is_zero() {
+                time.go(wait);
+            }
+            if span == "refused" {
+                let refused = ask(&cache, &options, Err(NoSource(1))).expect("the stale value");
+                assert_eq!(refused.origin, Origin::Stale);
+            }
+            remove(&cache);
+            assert_eq!(cache.get("k").expect("get"), None, "{span}");
+            assert_eq!(kind_of(ask(&cache, &options, Err(NoSource(2)))), ErrorKind::Load, "{span}");
+            assert_eq!(origin(&cache, &options, "new"), (Origin::Loaded, "new".into()), "{span}");
+            assert!(cache.delete("k").expect("delete"));
+        }
+    }
+    Ok(())
+}
+
+fn dead_is_dead(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider()).blocking();
+    let options = LoadOptions::builder().ttl(TTL).fresh_for(SHORT).refresh_by_callers();
+    let options = built(options.stale_on_error(Duration::from_nanos(1)));
+    let time = ground.time();
+    origin(&cache, &options, "first");
+    time.go(SHORT);
+    // Removed while its refresh was on its way to fail.
+    let failed = cache.get_or_load_with("k", &options, || {
+        cache.delete("k").expect("delete");
+        Err::<String, _>(NoSource(1))
+    });
+    assert_eq!(kind_of(failed), ErrorKind::Load, "a removal wins");
+    let start = time_of(&time);
+    origin(&cache, &options, "second");
+    time.go(start + SHORT);
+    let failed = cache.get_or_load_with("k", &options, || {
+        time.go(start + TTL + SHORT);
+        Err::<String, _>(NoSource(2))
+    });
+    assert_eq!(kind_of(failed), ErrorKind::Load, "and so does the deadline");
+    assert_eq!(kind_of(ask(&cache, &options, Err(NoSource(3)))), ErrorKind::Load);
+    Ok(())
+}
+
+/// Where the row's time stands.
+fn time_of(time: &Time<'_>) -> Duration {
+    if time.is_exact() { SHORT } else { SHORT * 2 }
+}
+
+fn plain_verbs(ground: &Ground<'_>) -> Verdict {
+    let options = built(LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers());
+    let contract = Contract::<String>::new(&ground.space, ground.provider()).expect("a contract opens");
+    let contract = contract.default_ttl(LONG).load_options(options.clone()).expect("right options");
+    let cache = contract.cache().blocking();
+    let time = ground.time();
+    cache.set("k", &"set".to_owned(), Ttl::Default).expect("set");
+    cache.set_multi([("m", &"set".to_owned())], LONG).expect("set_multi");
+    cache.set("never", &"set".to_owned(), Ttl::Never).expect("set");
+    cache.set("brief", &"set".to_owned(), SHORT / 2).expect("set");
+    time.go(SHORT);
+    assert_eq!(cache.get("k").expect("get").as_deref(), Some("set"), "a get knows no staleness");
+    assert!(cache.exists("k").expect("exists"));
+    assert!(matches!(cache.ttl("k").expect("ttl"), TtlState::Remaining(left) if left > LONG / 2));
+    assert_eq!(cache.get_each(["k", "m"]).expect("get_each").into_iter().flatten().count(), 2);
+    assert_eq!(cache.get("brief").expect("get"), None);
+    for (name, due) in [("k", "loaded"), ("m", "loaded"), ("never", "set")] {
+        let found = cache.get_or_load(name, || value("loaded")).expect("it loads");
+        assert_eq!(found.as_deref(), Some(due), "{name}");
+    }
+    Ok(())
+}
+
+fn batches(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider());
+    let tasks = Tasks::default();
+    let options = LoadOptions::builder().ttl(LONG).fresh_for(SHORT);
+    let options = built(options.spawner(tasks.spawner()));
+    let load = |names: &[&str], text: &'static str| {
+        let loader = move |names: Vec<String>| {
+            std::future::ready(Ok::<_, NoSource>(names.into_iter().map(move |name| (name, text.to_owned()))))
+        };
+        pollster::block_on(cache.get_or_load_multi_with(names, &options, loader)).expect("it loads")
+    };
+    let time = ground.time();
+    load(&["a", "b"], "first");
+    time.go(SHORT);
+    let stale = load(&["a", "b"], "second");
+    assert_eq!((stale["a"].origin, stale["b"].origin), (Origin::Stale, Origin::Stale));
+    assert_eq!((stale["a"].value.as_deref(), tasks.len()), (Some("first"), 1));
+    let again = load(&["a"], "never");
+    assert_eq!((again["a"].origin, tasks.len()), (Origin::Stale, 1), "it is being refreshed");
+    tasks.run();
+    assert_eq!(cache.blocking().get("a").expect("get").as_deref(), Some("second"));
+
+    time.go(SHORT * 4);
+    let mixed = load(&["a", "missing"], "third");
+    assert_eq!(mixed["missing"].value.as_deref(), Some("third"));
+    assert_eq!(mixed["a"].value.as_deref(), Some("third"), "who waits anyway has the newer one");
+    // A refresh that fails is nobody's error.
+    let both =
+        built(LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers().stale_on_error(LONG));
+    let failing = |_: Vec<String>| Err::<Vec<(String, String)>, _>(NoSource(1));
+    let found = cache.blocking().get_or_load_multi_with(["b"], &both, failing).expect("the stale value");
+    assert_eq!((found["b"].value.as_deref(), found["b"].origin), (Some("second"), Origin::Stale));
+    Ok(())
+}
+
+fn jitter(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider()).blocking();
+    let options = LoadOptions::builder().ttl(LONG).fresh_for(LONG).refresh_by_callers();
+    let options = built(options.jitter_percent(20.0));
+    let mut seen = Vec::new();
+    for number in 0..60 {
+        let name = format!("k{number}");
+        let outcome = cache.get_or_load_with(&name, &options, || value("v")).expect("it loads");
+        let TtlState::Remaining(span) = outcome.ttl else { panic!("it has a deadline") };
+        assert!(span <= LONG && span >= LONG.mul_f64(0.8), "{span:?}");
+        assert!(matches!(cache.ttl(&name).expect("ttl"), TtlState::Remaining(left) if left <= span));
+        seen.push(span);
+    }
+    let (least, most) = (seen.iter().min().expect("some"), seen.iter().max().expect("some"));
+    assert!(*most - *least > LONG.mul_f64(0.1), "spread over the span: {least:?} to {most:?}");
+    cache.set("set", &"v".to_owned(), LONG).expect("set");
+    let never = built(LoadOptions::builder().ttl(Ttl::Never).jitter_percent(20.0));
+    let outcome = cache.get_or_load_with("never", &never, || value("v")).expect("it loads");
+    assert_eq!(outcome.ttl, TtlState::Never);
+    Ok(())
+}
+
+fn refused(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let contract = || Contract::<String>::new(&ground.space, handle.clone()).expect("a contract opens");
+    let beyond = || built(LoadOptions::builder().fresh_for(LONG * 2).refresh_by_callers());
+    let error = contract().default_ttl(LONG).load_options(beyond()).expect_err("beyond the ttl");
+    assert_eq!(error.kind(), ErrorKind::Config);
+    for word in ["7200s", "3600s"] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    let cache = contract().default_ttl(LONG).cache().blocking();
+    let answer = cache.get_or_load_with("k", &beyond(), || value("never"));
+    assert_eq!(kind_of(answer), ErrorKind::Config, "so is it for one call, and nothing is loaded");
+    assert_eq!(cache.get("k").expect("get"), None);
+    Ok(())
+}

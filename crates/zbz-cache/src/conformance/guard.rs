@@ -1,0 +1,249 @@
+//! Rows on old values: what was loaded before a write, a removal or a clear never comes back.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::ground::{Done, Ground, LONG, Row, SHORT, Verdict, race, row, stored};
+use super::loader::{NoSource, Source, Tasks, begin, built, finish, join, texts, value};
+use crate::provider::Invalidation;
+use crate::{Cache, Contract, LoadOptions, Loaded, Origin, Ttl, TtlState};
+
+pub(super) const ROWS: &[Row] = &[
+    row("what was loaded while its key was written or removed is not stored", every_verb),
+    row("it reaches those who waited, and who asks later waits for a newer load", later_callers),
+    row("a write of other keys, and a new deadline, leave a load alone", left_alone),
+    row("of a batch only what was written meanwhile is not stored", batches),
+    row("a refresh and an absence are guarded as a first load is", refreshes_and_absences),
+    row("a counter that is loaded and added to loses nothing", counters),
+    row("racing removals and loads leave no value older than the last removal", racing),
+];
+
+/// A change of the entry "k".
+type Change = fn(&Cache<String>, &str) -> crate::Result<()>;
+
+const CHANGES: &[(&str, Option<&str>, Change)] = &[
+    ("set", Some("new"), |cache, name| cache.blocking().set(name, &"new".to_owned(), Ttl::Never)),
+    ("set_multi", Some("new"), |cache, name| {
+        cache.blocking().set_multi([("other", &"x".to_owned()), (name, &"new".to_owned())], Ttl::Never)
+    }),
+    ("delete", None, |cache, name| cache.blocking().delete(name).map(drop)),
+    ("delete_multi", None, |cache, name| cache.blocking().delete_multi(["other", name]).map(drop)),
+    ("clear", None, |cache, _| cache.blocking().clear()),
+    ("expire", None, |cache, name| cache.blocking().expire(name, Duration::ZERO).map(drop)),
+    ("set for no time", None, |cache, name| cache.blocking().set(name, &"x".to_owned(), Duration::ZERO)),
+    ("set_if_absent", Some("new"), |cache, name| {
+        cache.blocking().set_if_absent(name, &"new".to_owned(), Ttl::Never).map(drop)
+    }),
+    ("get_and_delete", None, |cache, name| cache.blocking().get_and_delete(name).map(drop)),
+    ("revoke_loads", None, |cache, name| {
+        let key = stored(cache.name(), name);
+        cache.handle().revoke_loads(Invalidation::Key(&key));
+        Ok(())
+    }),
+    ("revoke_loads of all", None, |cache, _| {
+        cache.handle().revoke_loads(Invalidation::All);
+        Ok(())
+    }),
+];
+
+/// The changes that this provider can do.
+fn changes(ground: &Ground<'_>) -> Vec<(&'static str, Option<&'static str>, Change)> {
+    let able = ground.provider().provider().capabilities();
+    let can = |name: &str| match name {
+        "set_if_absent" => able.conditions,
+        "get_and_delete" => able.take,
+        _ => true,
+    };
+    CHANGES.iter().copied().filter(|(name, ..)| can(name)).collect()
+}
+
+fn every_verb(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    // Another handle of the same entries, made from a clone.
+    let (cache, other) = (texts(ground, &handle), texts(ground, &handle.clone()));
+    let (source, options) = (Source::default(), LoadOptions::default());
+    for (name, left, change) in changes(ground) {
+        let caller = begin(&source, &cache, "k", &options);
+        change(&other, "k").expect("the change");
+        source.say(value("old"));
+        let outcome = finish(caller);
+        assert_eq!(outcome.value.as_deref(), Some("old"), "{name}: its caller has it");
+        assert_eq!(outcome.ttl, TtlState::Missing, "{name}: and knows that it was not stored");
+        assert_eq!(cache.blocking().get("k").expect("get").as_deref(), left, "{name}");
+        cache.blocking().delete("k").expect("delete");
+    }
+    let mut unstored = handle.blocking_stats().expect("stats").loads.unstored;
+    assert_eq!(unstored, changes(ground).len() as u64);
+    for (name, left, change) in changes(ground) {
+        let outcome = cache.blocking().get_or_load_with("b", &options, || {
+            change(&other, "b").expect("the change");
+            value("old")
+        });
+        assert_eq!(outcome.expect("it loads").value.as_deref(), Some("old"), "{name}");
+        assert_eq!(
+            cache.blocking().get("b").expect("get").as_deref(),
+            left,
+            "{name}, from inside the loader"
+        );
+        cache.blocking().delete("b").expect("delete");
+        unstored += 1;
+    }
+    assert_eq!(handle.blocking_stats().expect("stats").loads.unstored, unstored);
+    Ok(())
+}
+
+fn later_callers(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider());
+    let (source, options) = (Source::default(), LoadOptions::default());
+    for (name, _, change) in changes(ground) {
+        let first = begin(&source, &cache, "k", &options);
+        let waited = join(&source, &cache, "k", &options);
+        change(&cache, "k").expect("the change");
+        cache.blocking().delete("k").expect("delete");
+        let later = join(&source, &cache, "k", &options);
+        let begun = source.begun();
+        source.say(value("old"));
+        assert_eq!(finish(first).value.as_deref(), Some("old"), "{name}");
+        assert_eq!(finish(waited).value.as_deref(), Some("old"), "{name}: who waited before has it");
+        source.say(value("new"));
+        let later = finish(later);
+        assert_eq!((later.value.as_deref(), later.origin), (Some("new"), Origin::Loaded), "{name}");
+        assert_eq!(source.begun(), begun + 1, "{name}: one load more");
+        cache.blocking().delete("k").expect("delete");
+    }
+    Ok(())
+}
+
+fn left_alone(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let cache = texts(ground, &handle);
+    let neighbour = Contract::<String>::new(&format!("{}x", ground.space), handle.clone());
+    let neighbour = neighbour.expect("a contract opens").cache().blocking();
+    let (source, options) = (Source::default(), LoadOptions::default());
+    let caller = begin(&source, &cache, "k", &options);
+    let (verbs, new) = (cache.blocking(), "new".to_owned());
+    // One after the other, so that none is under way when the load begins or ends.
+    for name in ["kk", "K", "other"] {
+        verbs.set(name, &new, Ttl::Never).expect("set");
+        verbs.delete(name).expect("delete");
+    }
+    neighbour.set("k", &new, Ttl::Never).expect("set");
+    neighbour.clear().expect("clear");
+    verbs.expire("k", Duration::from_secs(1)).expect("expire");
+    verbs.persist("k").expect("persist");
+    verbs.get("k").expect("get");
+    verbs.keys("*").expect("keys");
+    source.say(value("a"));
+    assert_ne!(finish(caller).ttl, TtlState::Missing);
+    assert_eq!(verbs.get("k").expect("get").as_deref(), Some("a"));
+    Ok(())
+}
+
+fn batches(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider()).blocking();
+    let found = cache.get_or_load_multi(["a", "b", "c"], |names| {
+        cache.delete("a").expect("delete");
+        cache.set("b", &"set".to_owned(), Ttl::Never).expect("set");
+        Ok::<_, NoSource>(names.into_iter().map(|name| (name.clone(), name)).collect::<Vec<_>>())
+    });
+    let found = found.expect("it loads");
+    assert_eq!((found["a"].as_str(), found["b"].as_str(), found["c"].as_str()), ("a", "b", "c"));
+    let each = cache.get_each(["a", "b", "c"]).expect("get_each");
+    assert_eq!(each, [None, Some("set".to_owned()), Some("c".to_owned())]);
+    Ok(())
+}
+
+fn refreshes_and_absences(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider());
+    let (verbs, tasks, source) = (cache.blocking(), Tasks::default(), Source::default());
+    let options = LoadOptions::builder().ttl(LONG).absent_ttl(LONG).fresh_for(SHORT);
+    let options = built(options.spawner(tasks.spawner()));
+    // A clear takes the others with it, so it comes last.
+    let mut changes = changes(ground);
+    changes.sort_by_key(|(name, ..)| *name == "clear");
+    let time = ground.time();
+    for (name, ..) in &changes {
+        source.say(value("a"));
+        finish(source.ask(&cache, name, &options));
+    }
+    time.go(SHORT);
+    for (name, left, change) in changes {
+        let stale = finish(source.ask(&cache, name, &options));
+        assert_eq!((stale.value.as_deref(), stale.origin), (Some("a"), Origin::Stale), "{name}");
+        change(&cache, name).expect("the change");
+        source.say(value("refreshed"));
+        tasks.run();
+        let left = match name {
+            // These leave the entry as it is.
+            "revoke_loads" | "revoke_loads of all" | "set_if_absent" => Some("a"),
+            _ => left,
+        };
+        assert_eq!(verbs.get(name).expect("get").as_deref(), left, "{name}: the refresh is not stored");
+    }
+    let absent = begin(&source, &cache, "absent", &options);
+    verbs.delete("absent").expect("delete");
+    source.say(Ok(Loaded::absent()));
+    assert_eq!(finish(absent).value, None);
+    assert!(!verbs.exists("absent").expect("exists"), "nor is an absence");
+    Ok(())
+}
+
+fn counters(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    if !handle.provider().capabilities().counters {
+        return Err("counters are not declared");
+    }
+    let cache = Contract::counter(&ground.space, handle).expect("it opens").cache().blocking();
+    let loaded = cache.get_or_load("k", || {
+        assert_eq!(cache.increment("k", 1, Ttl::Never).expect("increment"), 1);
+        Ok::<_, NoSource>(10)
+    });
+    assert_eq!(loaded.expect("it loads"), Some(10));
+    assert_eq!(cache.get("k").expect("get"), Some(1), "the increment is not lost");
+    Ok(())
+}
+
+fn racing(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let cache = texts(ground, &handle).blocking();
+    // What the source holds; a removal follows each change of it.
+    let (truth, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    race(4, |thread| {
+        if thread == 0 {
+            let _done = Done(&done);
+            for number in 1..=300_u64 {
+                truth.store(number, Ordering::SeqCst);
+                if number % 3 == 0 {
+                    cache.clear().expect("clear");
+                } else {
+                    cache.delete("k").expect("delete");
+                }
+                if let Some(text) = cache.get("k").expect("get") {
+                    assert!(
+                        text.parse::<u64>().expect("a number") >= number,
+                        "{text} came back after {number}"
+                    );
+                }
+            }
+            return;
+        }
+        while !done.load(Ordering::SeqCst) {
+            let least = truth.load(Ordering::SeqCst);
+            let loaded = cache.get_or_load("k", || {
+                let number = truth.load(Ordering::SeqCst);
+                // Room for a removal between reading the source and the store.
+                std::thread::yield_now();
+                Ok::<_, NoSource>(number.to_string())
+            });
+            let number: u64 = loaded.expect("it loads").expect("a value").parse().expect("a number");
+            // The removal after the last change may still be under way, the one before is not.
+            assert!(number + 1 >= least, "{number} was answered after {least}");
+        }
+    });
+    assert_eq!(
+        cache.get_or_load("k", || Ok::<_, NoSource>("300".to_owned())).expect("it loads").as_deref(),
+        Some("300")
+    );
+    assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Rows on what loaders may answer, and on batches of names.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::ground::{Ground, LONG, Row, Verdict, kind_of, row};
+use super::loader::{NoSource, Source, begin, built, finish, poll_any, settle, texts, value};
+use crate::{Contract, ErrorKind, LoadOptions, Loaded, Origin, Result, Ttl, TtlState};
+
+pub(super) const ROWS: &[Row] = &[
+    row("a loader may give a time of its own, say absent, or say not to store", what_loaders_say),
+    row("an absence is remembered for its time, and is no stored None", absences),
+    row("a batch loads what is missing in one call, and shares it with others", batches),
+];
+
+fn what_loaders_say(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider());
+    let blocking = cache.blocking();
+    let options = built(LoadOptions::builder().ttl(LONG));
+    let load = |name: &str, loaded: Loaded<String>| {
+        blocking.get_or_load_with(name, &options, || Ok::<_, NoSource>(loaded)).expect("it loads")
+    };
+    let text = || Loaded::value("v".to_owned());
+    assert_eq!(load("default", text()).ttl, TtlState::Remaining(LONG));
+    assert_eq!(load("own", text().ttl(LONG / 4)).ttl, TtlState::Remaining(LONG / 4));
+    assert!(matches!(blocking.ttl("own").expect("ttl"), TtlState::Remaining(left) if left <= LONG / 4));
+    assert_eq!(load("never", text().ttl(Ttl::Never)).ttl, TtlState::Never);
+    assert_eq!(blocking.ttl("never").expect("ttl"), TtlState::Never);
+    let gone = load("gone", text().ttl(Duration::ZERO));
+    assert_eq!((gone.value.as_deref(), gone.ttl), (Some("v"), TtlState::Missing));
+    assert_eq!(blocking.get("gone").expect("get"), None);
+    let hidden = load("hidden", text().not_stored());
+    assert_eq!((hidden.value.as_deref(), hidden.ttl), (Some("v"), TtlState::Missing));
+    assert_eq!(blocking.get("hidden").expect("get"), None);
+    let absent = load("absent", Loaded::absent());
+    assert_eq!((absent.value, absent.ttl), (None, TtlState::Missing), "not remembered unless asked");
+    assert!(!blocking.exists("absent").expect("exists"));
+    Ok(())
+}
+
+fn absences(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let contract = Contract::<Option<u32>>::new(&ground.space, handle.clone()).expect("a contract opens");
+    let cache = contract.cache().blocking();
+    let options = built(LoadOptions::builder().ttl(LONG).absent_ttl(LONG / 2));
+    let mut runs = 0;
+    let mut load = |name: &str, loaded: Loaded<Option<u32>>| {
+        let outcome = cache.get_or_load_with(name, &options, || {
+            runs += 1;
+            Ok::<_, NoSource>(loaded)
+        });
+        (outcome.expect("it loads"), runs)
+    };
+    let (first, _) = load("absent", Loaded::absent());
+    assert_eq!((first.value, first.ttl), (None, TtlState::Remaining(LONG / 2)));
+    let (again, runs) = load("absent", Loaded::value(Some(1)));
+    assert_eq!((again.value, again.origin, runs), (None, Origin::Hit, 1), "it is remembered");
+    let (none, _) = load("none", Loaded::value(None));
+    assert_eq!(none.value, Some(None));
+    let (again, runs) = load("none", Loaded::absent());
+    assert_eq!((again.value, again.origin, runs), (Some(None), Origin::Hit, 2), "a stored None is a value");
+    assert_eq!(cache.get("absent").expect("get"), None);
+    assert_eq!(cache.get("none").expect("get"), Some(None));
+    assert_eq!(cache.get_each(["absent", "none"]).expect("get_each"), [None, Some(None)]);
+    let stats = cache.stats().expect("stats");
+    assert_eq!((stats.undecodable, stats.loads.absent), (0, 1), "an absence is no broken value");
+    cache.set("absent", &Some(3), Ttl::Never).expect("set");
+    assert_eq!(cache.get("absent").expect("get"), Some(Some(3)), "a set ends it");
+    cache.delete("absent").expect("delete");
+    let (_, runs) = load("absent", Loaded::absent().ttl(LONG));
+    assert_eq!(runs, 3);
+    assert!(cache.delete("absent").expect("delete"), "and so does a delete");
+    assert_eq!(load("absent", Loaded::value(Some(4))).0.value, Some(Some(4)));
+    Ok(())
+}
+
+fn batches(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let cache = texts(ground, &handle);
+    let blocking = cache.blocking();
+    blocking.set("a", &"set".to_owned(), Ttl::Never).expect("set");
+    let mut asked = Vec::new();
+    let load = |names: Vec<String>| -> Result<HashMap<String, String>, NoSource> {
+        asked.push(names.clone());
+        let known = names.into_iter().filter(|name| name != "nothing");
+        Ok(known.map(|name| (name.clone(), format!("of {name}"))).chain([("x".into(), "y".into())]).collect())
+    };
+    let found = blocking.get_or_load_multi(["a", "b", "c", "nothing", "b"], load).expect("it loads");
+    assert_eq!(asked, [["b", "c", "nothing"]], "the missing ones, once, in one call");
+    assert_eq!(found.len(), 3);
+    assert_eq!((found["a"].as_str(), found["b"].as_str()), ("set", "of b"));
+    assert_eq!(blocking.get("c").expect("get").as_deref(), Some("of c"));
+    assert_eq!(blocking.get("x").expect("get"), None, "what was not asked for is passed over");
+    let none = |_: Vec<String>| -> Result<Vec<(String, String)>, NoSource> { panic!("nothing is missing") };
+    assert_eq!(blocking.get_or_load_multi(["a", "b"], none).expect("hits").len(), 2);
+    assert!(blocking.get_or_load_multi([""; 0], none).expect("nothing").is_empty());
+
+    // A single caller and a batch that want the same name.
+    let (source, options) = (Source::default(), LoadOptions::default());
+    let single = begin(&source, &cache, "s", &options);
+    let mut batch = Box::pin(cache.get_or_load_multi(["s", "t"], |names| {
+        std::future::ready(Ok::<_, NoSource>(
+            names.into_iter().map(|name| (name, "batch".to_owned())).collect::<Vec<_>>(),
+        ))
+    }));
+    settle(&cache, || poll_any(batch.as_mut()).is_none());
+    source.say(value("single"));
+    let found = pollster::block_on(batch).expect("it loads");
+    assert_eq!((found["s"].as_str(), found["t"].as_str()), ("single", "batch"));
+    assert_eq!(finish(single).value.as_deref(), Some("single"));
+
+    let failing = |_: Vec<String>| Err::<Vec<(String, String)>, _>(NoSource(1));
+    let failed = blocking.get_or_load_multi(["a", "u", "v"], failing).expect_err("the loader failed");
+    let outcome = failed.batch_outcome().expect("a batch error");
+    assert_eq!((failed.kind(), outcome.done.len(), outcome.failed.len()), (ErrorKind::Load, 1, 2));
+    assert_eq!(kind_of(blocking.get_or_load_multi(["w", ""], none)), ErrorKind::InvalidKey);
+    assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
+    Ok(())
+}

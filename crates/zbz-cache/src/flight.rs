@@ -1,0 +1,322 @@
+//! [`Flights`]: one load per key at a time, and no old value written back; one table per provider
+//! handle, shared by all contracts and clones.
+//!
+//! A *flight* is a load under way: one [`Work`], a seat in it for each of its keys, a token for each
+//! seat. `docs/loading.md` has the whole argument; its invariants, by name:
+//!
+//! - **One.** A key has at most one entry in the table, and a loader of it runs only for the flight
+//!   of that entry. The entry goes when the flight has ended, whichever way it ends.
+//! - **Looked since.** Who leads looked at the cache after the last flight of that key had stored
+//!   and ended: a flight counts itself as ended before its entry goes, and a look that is older
+//!   than that count is repeated.
+//! - **Guard.** A write announces itself in its key's word, then revokes the key's token, then
+//!   writes, then takes the announcement back. A flight enters the table, then announces itself in
+//!   the word; if it meets a writer there, its token is void from the start. Additions to one word
+//!   have one order, so of a load and a write that overlap one always sees the other: the result
+//!   is not stored. A clear does the same with one word for all keys.
+//! - **One step.** The provider judges the token in one step with the store; for one that cannot,
+//!   the store runs under the lock that revoking takes.
+//! - **Past.** A revoked flight takes no more callers: later ones wait for its end and load anew.
+//! - **No lock** is held while a loader, a codec or a waker runs. Locks nest in one order: a work's
+//!   state, then shards by their number.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+
+mod counters;
+mod guard;
+mod inside;
+#[cfg(all(test, shuttle))]
+mod schedules;
+mod sync;
+mod waiter;
+mod work;
+
+pub(crate) use counters::LoadCounters;
+pub(crate) use guard::Writing;
+use inside::Loading;
+use sync::{AtomicBool, AtomicU64, KeyHasher, Mutex, MutexGuard, Ordering};
+pub(crate) use waiter::Waiter;
+pub(crate) use work::{Brought, Landed, Seat, Work};
+
+const SHARDS: usize = if cfg!(all(test, shuttle)) { 2 } else { 32 };
+
+/// Words are many because keys share them: a load that meets the writer of another key there is
+/// not stored either.
+const WORDS: usize = if cfg!(all(test, shuttle)) { 2 } else { 1024 };
+
+/// In a word: flights and cooling keys in the lower half, writers in the upper.
+const LOAD: u64 = 1;
+const WRITER: u64 = 1 << 32;
+
+/// The loads under way of one provider handle.
+pub(crate) struct Flights {
+    words: Box<[AtomicU64]>,
+    shards: Box<[Mutex<Shard>]>,
+    hasher: KeyHasher,
+    /// How many clears are under way.
+    clears: AtomicU64,
+    /// How many flights have ended.
+    ended: AtomicU64,
+    closed: AtomicBool,
+    pub(crate) counters: LoadCounters,
+    /// The switch that shows the schedules to be worth something.
+    #[cfg(all(test, shuttle))]
+    unguarded: std::sync::atomic::AtomicBool,
+}
+
+#[derive(Default)]
+struct Shard {
+    entries: HashMap<Box<[u8]>, Entry, KeyHasher>,
+    cooling: HashMap<Box<[u8]>, Cooling, KeyHasher>,
+    /// How many flights with a key of this shard have ended.
+    ended: u64,
+}
+
+struct Entry {
+    work: Arc<Work>,
+    seat: usize,
+}
+
+/// A key whose refresh failed: nobody tries again while more than this is left of its time. What
+/// is left is told by the provider's own clock; the instant only says when the mark is of no use.
+struct Cooling {
+    until: Duration,
+    useless: Instant,
+}
+
+/// How far the flights had got when the cache was looked at.
+#[derive(Debug, Clone)]
+pub(crate) enum Seen {
+    /// All of them together; costs no hash of the key.
+    All(u64),
+    /// Those of each shard: right also while other keys' flights end all the time.
+    Shards(Box<[u64]>),
+}
+
+/// A key that a caller found missing, or stale with so much of its time left.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) stale: Option<Duration>,
+}
+
+/// What a flight is told when it begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) cool_down: Option<Duration>,
+    pub(crate) blocking: bool,
+}
+
+/// What came of asking for keys.
+pub(crate) enum Boarding {
+    /// Each key's place, and the work that the caller leads, if any.
+    Done { places: Vec<Place>, lead: Option<Arc<Work>> },
+    /// The look at the cache is too old; nothing was changed.
+    LookAgain(Seen),
+    /// The handle was closed.
+    Closed,
+}
+
+/// Where a caller stands with one key.
+pub(crate) enum Place {
+    /// In the work it leads, at this seat.
+    Lead(usize),
+    /// In another caller's, at this seat.
+    Join(Arc<Work>, usize),
+    /// Behind one that is past.
+    Follow(Arc<Work>),
+    /// It is stale, and the last try to refresh it failed too recently.
+    Cooling,
+    /// Inside its own loader.
+    Cycle,
+}
+
+impl Flights {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Flights {
+            words: (0..WORDS).map(|_| AtomicU64::new(0)).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            hasher: KeyHasher::default(),
+            clears: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            counters: LoadCounters::default(),
+            #[cfg(all(test, shuttle))]
+            unguarded: std::sync::atomic::AtomicBool::new(false),
+        })
+    }
+
+    /// How many flights have ended; to be asked before a look at the cache, for [`Seen::All`].
+    #[inline]
+    pub(crate) fn ended(&self) -> u64 {
+        // Acquire: pairs with the addition in `leave_table`; who sees a flight ended finds in the
+        // cache what it stored.
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Finds each key's flight, and begins one for all keys that have none. The keys differ.
+    pub(crate) fn board(self: &Arc<Self>, wanted: &[Wanted<'_>], seen: &Seen, plan: Plan) -> Boarding {
+        let hashes: Vec<u64> = wanted.iter().map(|wanted| self.hasher.hash_one(wanted.key)).collect();
+        let mut shards = self.shards_of(&hashes);
+        if self.closed.load(Ordering::Acquire) {
+            return Boarding::Closed;
+        }
+        let mut places = Vec::with_capacity(wanted.len());
+        let mut seats = Vec::new();
+        for (wanted, &hash) in wanted.iter().zip(&hashes) {
+            let shard = of(&mut shards, hash);
+            let place = match shard.entries.get(wanted.key) {
+                Some(entry) if Loading::is_inside(&entry.work) => Place::Cycle,
+                Some(entry) if entry.work.seats[entry.seat].token.is_valid() => {
+                    Place::Join(Arc::clone(&entry.work), entry.seat)
+                }
+                Some(entry) => Place::Follow(Arc::clone(&entry.work)),
+                None if shard.is_cooling(wanted) => Place::Cooling,
+                None if self.is_outdated(seen, hash, shard) => {
+                    return Boarding::LookAgain(look_at(&shards));
+                }
+                None => {
+                    seats.push(Seat::new(wanted.key, wanted.stale));
+                    Place::Lead(seats.len() - 1)
+                }
+            };
+            places.push(place);
+        }
+        if seats.is_empty() {
+            return Boarding::Done { places, lead: None };
+        }
+        let work = Arc::new(Work::new(Arc::clone(self), seats, plan));
+        for (place, &hash) in places.iter().zip(&hashes) {
+            if let Place::Lead(seat) = *place {
+                self.enter_table(of(&mut shards, hash), hash, Entry { work: Arc::clone(&work), seat });
+            }
+        }
+        Boarding::Done { places, lead: Some(work) }
+    }
+
+    fn enter_table(&self, shard: &mut Shard, hash: u64, entry: Entry) {
+        let Entry { work, seat } = &entry;
+        let (key, token) = (work.seats[*seat].key.clone(), work.seats[*seat].token.clone());
+        shard.entries.insert(key.clone(), entry);
+        let word = self.word(hash);
+        if shard.cooling.remove(&key).is_some() {
+            word.fetch_sub(LOAD, Ordering::AcqRel);
+        }
+        // AcqRel, as in `write`: invariant Guard.
+        let writers = word.fetch_add(LOAD, Ordering::AcqRel) / WRITER;
+        if writers > 0 || self.clears.load(Ordering::Acquire) > 0 {
+            self.revoke_token(&token);
+        }
+    }
+
+    /// Takes a work's entries away, now that it ends; keys that failed while stale begin to cool.
+    fn leave_table(&self, work: &Work, failed: impl Fn(usize) -> bool) {
+        // Release: whoever sees this count finds in the cache what the flight stored. It moves
+        // before the entries go: invariant Looked since.
+        self.ended.fetch_add(1, Ordering::AcqRel);
+        for (index, seat) in work.seats.iter().enumerate() {
+            let hash = self.hasher.hash_one(&*seat.key);
+            let mut shard = self.shard(hash);
+            let removed = !seat.token.is_valid();
+            // A loader that was given up may still run, and no write can revoke its token once
+            // the entry is gone.
+            seat.token.revoke();
+            shard.ended += 1;
+            shard.entries.remove(&seat.key);
+            let cooling = work.cooling(index).filter(|_| failed(index) && !removed);
+            let Some((until, useless)) = cooling else {
+                self.word(hash).fetch_sub(LOAD, Ordering::AcqRel);
+                continue;
+            };
+            if shard.cooling.len() == shard.cooling.capacity() {
+                let now = Instant::now();
+                self.let_cool(&mut shard, |_, cooling| now < cooling.useless);
+            }
+            // The mark takes over the load's place in the word, so that a write meets it. There
+            // is no older mark: entering the table took it away.
+            shard.cooling.insert(seat.key.clone(), Cooling { until, useless });
+        }
+    }
+
+    /// Ends every flight with Closed, and lets no other begin.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        for shard in &self.shards {
+            let works: Vec<_> = lock(shard).entries.values().map(|entry| Arc::clone(&entry.work)).collect();
+            for work in works {
+                work.fail(&Error::closed());
+            }
+        }
+    }
+
+    /// How many keys are being loaded.
+    pub(crate) fn under_way(&self) -> u64 {
+        self.shards.iter().map(|shard| lock(shard).entries.len() as u64).sum()
+    }
+
+    /// A number that is different at each call, for jitter.
+    pub(crate) fn random(&self) -> u64 {
+        // Relaxed: any number will do, as long as it is not the last one again.
+        self.hasher.hash_one(self.counters.drawn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn is_outdated(&self, seen: &Seen, hash: u64, shard: &Shard) -> bool {
+        match seen {
+            // Acquire, as in `ended`; the shard's lock orders it after a flight that left.
+            Seen::All(ended) => self.ended.load(Ordering::Acquire) != *ended,
+            Seen::Shards(ended) => ended[shard_of(hash)] != shard.ended,
+        }
+    }
+
+    fn word(&self, hash: u64) -> &AtomicU64 {
+        &self.words[hash as usize % WORDS]
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[shard_of(hash)])
+    }
+
+    /// The shards of these keys, locked, each in its place.
+    fn shards_of(&self, hashes: &[u64]) -> Vec<Option<MutexGuard<'_, Shard>>> {
+        let mut needed = [false; SHARDS];
+        for &hash in hashes {
+            needed[shard_of(hash)] = true;
+        }
+        let shards = self.shards.iter().zip(needed);
+        shards.map(|(shard, needed)| needed.then(|| lock(shard))).collect()
+    }
+}
+
+impl Shard {
+    fn is_cooling(&self, wanted: &Wanted<'_>) -> bool {
+        match (self.cooling.get(wanted.key), wanted.stale) {
+            (Some(cooling), Some(left)) => left > cooling.until && Instant::now() < cooling.useless,
+            _ => false,
+        }
+    }
+}
+
+fn shard_of(hash: u64) -> usize {
+    (hash >> 32) as usize % SHARDS
+}
+
+fn of<'a>(shards: &'a mut [Option<MutexGuard<'_, Shard>>], hash: u64) -> &'a mut Shard {
+    shards[shard_of(hash)].as_mut().expect("the shards of all keys were locked")
+}
+
+fn look_at(shards: &[Option<MutexGuard<'_, Shard>>]) -> Seen {
+    Seen::Shards(shards.iter().map(|shard| shard.as_ref().map_or(0, |shard| shard.ended)).collect())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

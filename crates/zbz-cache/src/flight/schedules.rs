@@ -1,0 +1,359 @@
+//! Loads against deletes, clears, sets, cancelled callers and refreshes, on schedules that shuttle
+//! chooses: `make schedules`. With the guard switched off the same schedules find the old value
+//! that comes back.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use shuttle::future::block_on;
+use shuttle::sync::Mutex;
+use shuttle::sync::atomic::AtomicU64;
+use shuttle::thread;
+
+use super::lock;
+use crate::provider::{
+    Capabilities, Condition, Cursor, Found, Lookups, Page, Provider, Read, SetOptions, SetOutcome,
+};
+use crate::{
+    Cache, Contract, Error, LoadOptions, Origin, ProviderHandle, Reply, Result, Stats, Ttl, TtlState,
+};
+
+/// How many schedules each test tries.
+const SCHEDULES: usize = 20_000;
+
+/// A provider in a map, whose lock is a step of the schedule. What is left of an entry's time is
+/// always the same; one that cannot judge tokens has the flights do it.
+struct Model {
+    entries: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
+    judges_tokens: bool,
+}
+
+const LEFT: Duration = Duration::from_secs(10);
+
+impl Model {
+    fn remove(&self, is_due: impl Fn(&[u8]) -> bool) -> bool {
+        let mut entries = lock(&self.entries);
+        let before = entries.len();
+        entries.retain(|key, _| !is_due(key));
+        entries.len() < before
+    }
+}
+
+impl Provider for Model {
+    fn name(&self) -> &str {
+        "model"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { tokens: self.judges_tokens, ..Capabilities::default() }
+    }
+
+    fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
+        let found = Found { remaining: Some(LEFT), version: None };
+        Reply::ready(Ok(match lock(&self.entries).get(key) {
+            Some(value) => Read::hit(buffer, value, found),
+            None => Read::miss(buffer),
+        }))
+    }
+
+    fn set<'a>(&'a self, key: &[u8], value: &[u8], options: SetOptions) -> Reply<'a, SetOutcome> {
+        let mut entries = lock(&self.entries);
+        if let Condition::Token(token) = &options.condition
+            && !token.is_valid()
+        {
+            return Reply::ready(Ok(SetOutcome::ConditionFailed));
+        }
+        entries.insert(key.into(), value.into());
+        Reply::ready(Ok(SetOutcome::Stored))
+    }
+
+    fn delete<'a>(&'a self, key: &[u8]) -> Reply<'a, bool> {
+        Reply::ready(Ok(self.remove(|other| other == key)))
+    }
+
+    fn ttl<'a>(&'a self, _key: &[u8]) -> Reply<'a, TtlState> {
+        Reply::ready(Ok(TtlState::Remaining(LEFT)))
+    }
+
+    fn expire<'a>(&'a self, _key: &[u8], _ttl: Ttl) -> Reply<'a, bool> {
+        Reply::ready(Ok(false))
+    }
+
+    fn scan<'a>(&'a self, _prefix: &[u8], _cursor: Option<&Cursor>) -> Reply<'a, Page> {
+        Reply::ready(Ok(Page::default()))
+    }
+
+    fn clear<'a>(&'a self, prefix: &[u8]) -> Reply<'a, ()> {
+        self.remove(|key| key.starts_with(prefix));
+        Reply::ready(Ok(()))
+    }
+
+    fn stats(&self) -> Reply<'_, Stats> {
+        Reply::ready(Ok(Stats::default()))
+    }
+
+    fn record_lookups(&self, _lookups: Lookups) {}
+
+    fn close(&self) -> Reply<'_, ()> {
+        Reply::ready(Ok(()))
+    }
+}
+
+/// What a schedule is played on.
+#[derive(Clone, Copy)]
+struct Stage {
+    guarded: bool,
+    judges_tokens: bool,
+}
+
+const GUARDED: Stage = Stage { guarded: true, judges_tokens: true };
+const LOCKED: Stage = Stage { judges_tokens: false, ..GUARDED };
+const UNGUARDED: Stage = Stage { guarded: false, ..GUARDED };
+
+impl Stage {
+    fn cache(self) -> Cache<u64> {
+        let model = Model { entries: Mutex::default(), judges_tokens: self.judges_tokens };
+        let handle = ProviderHandle::new(model);
+        handle.flights().unguarded.store(!self.guarded, SeqCst);
+        Contract::<u64>::new("n", handle).expect("a contract opens").cache()
+    }
+}
+
+/// Tries a play on many schedules, half of them random, half of them with few, well-placed turns.
+fn try_all(stage: Stage, play: fn(Stage)) {
+    shuttle::check_random(move || play(stage), SCHEDULES);
+    shuttle::check_pct(move || play(stage), SCHEDULES, 3);
+}
+
+/// The play passes with the guard, kept by the provider or by the flights' lock, and fails without.
+fn check_guarded(play: fn(Stage)) {
+    try_all(GUARDED, play);
+    try_all(LOCKED, play);
+    let unguarded = catch_unwind(AssertUnwindSafe(|| try_all(UNGUARDED, play)));
+    assert!(unguarded.is_err(), "without the guard no schedule failed, so these show nothing");
+}
+
+/// What the source of the values holds.
+struct Truth(AtomicU64);
+
+impl Truth {
+    fn read(&self) -> Result<u64> {
+        let number = self.0.load(SeqCst);
+        thread::yield_now();
+        Ok(number)
+    }
+}
+
+fn truth() -> Arc<Truth> {
+    Arc::new(Truth(AtomicU64::new(1)))
+}
+
+fn is_quiet(cache: &Cache<u64>) -> bool {
+    cache.handle().flights().under_way() == 0
+}
+
+fn assert_no_old_value(cache: &Cache<u64>, truth: &Truth) {
+    let newest = truth.0.load(SeqCst);
+    let left = cache.blocking().get("k").expect("get");
+    assert!(left.is_none_or(|number| number == newest), "an old value came back");
+    let loaded = cache.blocking().get_or_load("k", || truth.read()).expect("it loads");
+    assert_eq!(loaded, Some(newest), "an old value was answered");
+    assert!(is_quiet(cache), "a flight was left behind");
+}
+
+/// Changes the truth, and then the cache by `change`, while others load.
+fn against(stage: Stage, change: fn(&Cache<u64>)) {
+    let (cache, truth) = (stage.cache(), truth());
+    let load = |asynchronous: bool| {
+        let (cache, truth) = (cache.clone(), Arc::clone(&truth));
+        thread::spawn(move || {
+            let loaded = if asynchronous {
+                block_on(cache.get_or_load("k", move || async move {
+                    let number = truth.read();
+                    shuttle::future::yield_now().await;
+                    number
+                }))
+            } else {
+                cache.blocking().get_or_load("k", || truth.read())
+            };
+            assert!(matches!(loaded.expect("it loads"), Some(1 | 2)));
+        })
+    };
+    let loads = [load(false), load(true)];
+    truth.0.store(2, SeqCst);
+    change(&cache);
+    assert_no_old_value_answered(&cache, &truth);
+    for thread in loads {
+        thread.join().expect("no panic");
+    }
+    assert_no_old_value(&cache, &truth);
+}
+
+/// Who asks after the removal never has what was loaded before it.
+fn assert_no_old_value_answered(cache: &Cache<u64>, truth: &Truth) {
+    let loaded = cache.blocking().get_or_load("k", || truth.read()).expect("it loads");
+    assert_eq!(loaded, Some(2), "an old value was answered after the change");
+}
+
+#[test]
+fn a_delete_during_a_load_is_not_undone() {
+    check_guarded(|stage| {
+        against(stage, |cache| {
+            cache.blocking().delete("k").expect("delete");
+        });
+    });
+}
+
+#[test]
+fn a_clear_during_a_load_is_not_undone() {
+    check_guarded(|stage| against(stage, |cache| cache.blocking().clear().expect("clear")));
+}
+
+#[test]
+fn a_set_during_a_load_is_not_overwritten() {
+    check_guarded(|stage| {
+        against(stage, |cache| cache.blocking().set("k", &2, Ttl::Never).expect("set"));
+    });
+}
+
+#[test]
+fn a_delete_during_a_refresh_is_not_undone() {
+    check_guarded(|stage| {
+        let (cache, truth) = (stage.cache(), truth());
+        // Ten seconds are left of it, and it is stale from twenty before its end.
+        let options = LoadOptions::builder().ttl(Duration::from_secs(21)).fresh_for(Duration::from_secs(1));
+        let options = options.refresh_by_callers().build().expect("right options");
+        let contract = Contract::<u64>::new("n", cache.handle().clone()).expect("a contract opens");
+        let cache = contract.load_options(options).expect("right options").cache();
+        cache.blocking().set("k", &1, Duration::from_secs(21)).expect("set");
+        let refresh = {
+            let (cache, truth) = (cache.clone(), Arc::clone(&truth));
+            thread::spawn(move || {
+                let value = cache.blocking().get_or_load("k", || truth.read()).expect("it loads");
+                assert!(matches!(value, Some(1 | 2)));
+            })
+        };
+        truth.0.store(2, SeqCst);
+        cache.blocking().delete("k").expect("delete");
+        refresh.join().expect("no panic");
+        let left = cache.blocking().get("k").expect("get");
+        assert!(left.is_none_or(|number| number == 2), "an old value came back");
+        assert!(is_quiet(&cache), "a flight was left behind");
+    });
+}
+
+#[test]
+fn a_cancelled_caller_harms_nobody() {
+    let play = |stage: Stage| {
+        let cache = stage.cache();
+        let (running, most) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let load = |polls: Option<usize>| {
+            let (cache, running, most) = (cache.clone(), Arc::clone(&running), Arc::clone(&most));
+            thread::spawn(move || {
+                let loader = move || async move {
+                    most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                    // Counted down also where the loader is dropped.
+                    let _running = Running(running);
+                    shuttle::future::yield_now().await;
+                    shuttle::future::yield_now().await;
+                    Ok::<_, Error>(7)
+                };
+                let mut caller = pin!(cache.get_or_load("k", loader));
+                match polls {
+                    None => assert_eq!(block_on(caller).expect("it loads"), Some(7)),
+                    Some(polls) => {
+                        for _ in 0..polls {
+                            if caller.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+                                break;
+                            }
+                            thread::yield_now();
+                        }
+                    }
+                }
+            })
+        };
+        let callers = [load(Some(1)), load(None), load(Some(2)), load(None)];
+        let blocking = cache.blocking().get_or_load("k", || Ok::<_, Error>(7));
+        assert_eq!(blocking.expect("it loads"), Some(7));
+        for caller in callers {
+            caller.join().expect("no panic");
+        }
+        assert!(most.load(SeqCst) <= 1, "two loads at once");
+        assert_eq!(cache.blocking().get("k").expect("get"), Some(7));
+        assert!(is_quiet(&cache), "a flight was left behind");
+    };
+    try_all(GUARDED, play);
+    try_all(LOCKED, play);
+}
+
+struct Running(Arc<AtomicU64>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+#[test]
+fn whoever_asks_one_load_is_enough() {
+    try_all(GUARDED, |stage| {
+        let (cache, runs) = (stage.cache(), Arc::new(AtomicU64::new(0)));
+        let ask = |asynchronous: bool| {
+            let (cache, runs) = (cache.clone(), Arc::clone(&runs));
+            thread::spawn(move || {
+                let options = LoadOptions::default();
+                let outcome = if asynchronous {
+                    block_on(cache.get_or_load_with("k", &options, || async move {
+                        runs.fetch_add(1, SeqCst);
+                        shuttle::future::yield_now().await;
+                        Ok::<_, Error>(7)
+                    }))
+                } else {
+                    let loader = || {
+                        runs.fetch_add(1, SeqCst);
+                        thread::yield_now();
+                        Ok::<_, Error>(7)
+                    };
+                    cache.blocking().get_or_load_with("k", &options, loader)
+                };
+                let outcome = outcome.expect("it loads");
+                assert_eq!(outcome.value, Some(7));
+                outcome.origin
+            })
+        };
+        let asked = [ask(true), ask(false), ask(true)];
+        let origins = asked.map(|thread| thread.join().expect("no panic"));
+        assert_eq!(origins.iter().filter(|&&origin| origin == Origin::Loaded).count(), 1);
+        assert_eq!(runs.load(SeqCst), 1, "loaded twice");
+        assert!(is_quiet(&cache), "a flight was left behind");
+    });
+}
+
+#[test]
+fn batches_that_cross_wait_for_each_other_and_end() {
+    try_all(GUARDED, |stage| {
+        let cache = stage.cache();
+        let ask = |names: [&'static str; 2]| {
+            let cache = cache.clone();
+            thread::spawn(move || {
+                let loader = |names: Vec<String>| async move {
+                    shuttle::future::yield_now().await;
+                    Ok::<_, Error>(names.into_iter().map(|name| (name, 7)).collect::<Vec<_>>())
+                };
+                let found = block_on(cache.get_or_load_multi(names, loader)).expect("it loads");
+                assert_eq!(found.len(), 2);
+            })
+        };
+        let asked = [ask(["a", "b"]), ask(["b", "a"]), ask(["b", "c"])];
+        for thread in asked {
+            thread.join().expect("no panic");
+        }
+        assert!(is_quiet(&cache), "a flight was left behind");
+    });
+}

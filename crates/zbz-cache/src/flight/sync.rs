@@ -1,0 +1,23 @@
+//! The primitives that flights stand on: the standard library's, or in its model (`--cfg shuttle`)
+//! those of shuttle, which chooses who runs next at each of their steps.
+
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{Condvar, Mutex, MutexGuard},
+    thread_local,
+};
+
+#[cfg(all(test, shuttle))]
+pub(crate) use shuttle::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{Condvar, Mutex, MutexGuard},
+    thread_local,
+};
+
+#[cfg(not(all(test, shuttle)))]
+pub(crate) use foldhash::quality::RandomState as KeyHasher;
+
+/// The same at every run, so that a schedule that failed can be run again.
+#[cfg(all(test, shuttle))]
+pub(crate) use foldhash::quality::FixedState as KeyHasher;

@@ -1,0 +1,150 @@
+use super::*;
+use crate::provider::Invalidation;
+
+const PLAN: Plan = Plan { timeout: None, cool_down: None, blocking: true };
+
+/// Asks for one key; its place, and the work if this call leads.
+fn board(
+    flights: &Arc<Flights>,
+    key: &[u8],
+    stale: Option<Duration>,
+    plan: Plan,
+) -> (Place, Option<Arc<Work>>) {
+    let seen = Seen::All(flights.ended());
+    match flights.board(&[Wanted { key, stale }], &seen, plan) {
+        Boarding::Done { mut places, lead } => (places.pop().unwrap(), lead),
+        _ => panic!("nothing ended and nobody closed it"),
+    }
+}
+
+fn lead(flights: &Arc<Flights>, key: &[u8]) -> Arc<Work> {
+    board(flights, key, None, PLAN).1.expect("nobody else loads it")
+}
+
+fn brought() -> Vec<Result<Brought, Error>> {
+    vec![Ok(Brought { bytes: None, stored: None })]
+}
+
+fn loads(flights: &Flights) -> u64 {
+    flights.words.iter().map(|word| word.load(Ordering::SeqCst)).sum()
+}
+
+#[test]
+fn a_write_voids_the_load_it_overlaps_whichever_began_first() {
+    let flights = Flights::new();
+    let first = lead(&flights, b"k");
+    assert!(first.seats[0].token.is_valid());
+    let writing = flights.write(b"k");
+    assert!(!first.seats[0].token.is_valid(), "revoked by the write");
+    first.run(brought);
+    let second = lead(&flights, b"k");
+    assert!(!second.seats[0].token.is_valid(), "the write is still under way");
+    second.run(brought);
+    drop(writing);
+    let third = lead(&flights, b"k");
+    assert!(third.seats[0].token.is_valid());
+    drop(flights.write(b"another key"));
+    assert!(third.seats[0].token.is_valid(), "another key's write is none of its concern");
+    third.run(brought);
+    assert_eq!((flights.under_way(), loads(&flights)), (0, 0), "nothing is left behind");
+}
+
+#[test]
+fn a_clear_voids_what_is_under_its_prefix_and_what_begins_meanwhile() {
+    let flights = Flights::new();
+    let (inside, outside) = (lead(&flights, b"a:1"), lead(&flights, b"b:1"));
+    let clearing = flights.clear(b"a:");
+    assert!(!inside.seats[0].token.is_valid());
+    assert!(outside.seats[0].token.is_valid());
+    let meanwhile = lead(&flights, b"a:2");
+    assert!(!meanwhile.seats[0].token.is_valid());
+    drop(clearing);
+    assert!(lead(&flights, b"a:3").seats[0].token.is_valid());
+    flights.told(Invalidation::Alive(Duration::ZERO));
+    assert!(outside.seats[0].token.is_valid());
+    flights.told(Invalidation::Lost);
+    assert!(!outside.seats[0].token.is_valid());
+    flights.close();
+    assert_eq!((flights.under_way(), loads(&flights)), (0, 0), "nothing is left behind");
+    let boarded = flights.board(&[Wanted { key: b"k", stale: None }], &Seen::All(0), PLAN);
+    assert!(matches!(boarded, Boarding::Closed));
+}
+
+#[test]
+fn who_looked_before_a_flight_ended_looks_again() {
+    let flights = Flights::new();
+    let seen = Seen::All(flights.ended());
+    lead(&flights, b"k").run(brought);
+    let wanted = [Wanted { key: b"k", stale: None }];
+    let Boarding::LookAgain(newer) = flights.board(&wanted, &seen, PLAN) else {
+        panic!("its look is older than what that flight stored");
+    };
+    // Flights of keys elsewhere do not concern the second look.
+    let shard = shard_of(flights.hasher.hash_one(b"k".as_slice()));
+    let elsewhere = (0..100_u8).find(|n| shard_of(flights.hasher.hash_one([*n].as_slice())) != shard);
+    lead(&flights, &[elsewhere.unwrap()]).run(brought);
+    let Boarding::Done { lead: Some(work), .. } = flights.board(&wanted, &newer, PLAN) else {
+        panic!("nothing of its own shard ended since");
+    };
+    work.run(brought);
+}
+
+#[test]
+fn a_key_that_failed_while_stale_cools_until_its_time_or_a_write() {
+    let flights = Flights::new();
+    let plan = Plan { cool_down: Some(Duration::from_secs(5)), ..PLAN };
+    let secs = |secs| Some(Duration::from_secs(secs));
+    let fail = || {
+        let (_, work) = board(&flights, b"k", secs(60), plan);
+        work.unwrap().run(|| vec![Err(Error::closed())]);
+    };
+    fail();
+    assert_eq!((flights.under_way(), loads(&flights)), (0, 1), "the mark can be met by a write");
+    assert!(matches!(board(&flights, b"k", secs(60), plan).0, Place::Cooling));
+    assert!(matches!(board(&flights, b"k", secs(56), plan).0, Place::Cooling));
+    let (place, work) = board(&flights, b"k", secs(54), plan);
+    assert!(matches!(place, Place::Lead(0)), "it has cooled");
+    work.unwrap().run(brought);
+    assert_eq!(loads(&flights), 0, "a try takes the mark away");
+    fail();
+    drop(flights.write(b"k"));
+    assert_eq!(loads(&flights), 0, "and so does a write");
+    fail();
+    drop(flights.clear(b""));
+    assert_eq!(loads(&flights), 0, "and a clear");
+    fail();
+    board(&flights, b"k", None, plan).1.expect("a missing entry does not cool").run(brought);
+    assert_eq!(loads(&flights), 0);
+}
+
+#[test]
+fn marks_that_are_of_no_use_go_before_the_table_grows() {
+    let flights = Flights::new();
+    let plan = Plan { cool_down: Some(Duration::from_nanos(1)), ..PLAN };
+    for number in 0..20_000_u32 {
+        let key = number.to_le_bytes();
+        let (_, work) = board(&flights, &key, Some(Duration::from_secs(60)), plan);
+        work.unwrap().run(|| vec![Err(Error::closed())]);
+    }
+    assert!(loads(&flights) < 1000, "{} marks are kept", loads(&flights));
+}
+
+#[test]
+fn a_batch_shares_the_seats_that_others_hold() {
+    let flights = Flights::new();
+    let single = lead(&flights, b"b");
+    let keys: [&[u8]; 3] = [b"a", b"b", b"c"];
+    let wanted = keys.map(|key| Wanted { key, stale: None });
+    let Boarding::Done { places, lead: Some(batch) } =
+        flights.board(&wanted, &Seen::All(flights.ended()), PLAN)
+    else {
+        panic!("two of them are free");
+    };
+    assert!(matches!(&places[..], [Place::Lead(0), Place::Join(_, 0), Place::Lead(1)]));
+    assert_eq!((batch.seats.len(), flights.under_way()), (2, 3));
+    drop(flights.write(b"c"));
+    assert_eq!(batch.seats.iter().filter(|seat| seat.token.is_valid()).count(), 1, "a token for each");
+    batch.run(|| vec![brought().remove(0), brought().remove(0)]);
+    single.run(brought);
+    assert_eq!((flights.under_way(), loads(&flights)), (0, 0));
+}

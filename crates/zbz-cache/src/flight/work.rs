@@ -1,0 +1,399 @@
+//! [`Work`]: one flight, from its loader to its end.
+//!
+//! ```text
+//!   Starting --> Idle <--> Polled --.                  a loader that is a future
+//!                  |                 \
+//!                  '-----------------> Ending --> Ended
+//!                                    /
+//!                  Blocking --------'                  a loader on its caller's thread
+//! ```
+//!
+//! Whoever of its waiters is polled next polls the future; a wake goes to all of them, so no
+//! waiter that is held but not polled holds up another. When the last caller that wants the
+//! outcome leaves an idle flight, the flight ends without one. However it ends, the future is
+//! dropped, then its keys leave the table, and everyone who waits is woken.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_timer::Delay;
+
+use super::inside::{Loading, panicked};
+use super::sync::{Condvar, Mutex, MutexGuard};
+use super::{Flights, LoadCounters, Plan, lock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::provider::Token;
+use crate::ttl::Ttl;
+
+/// What a load brought for one key, as it would be stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Brought {
+    /// `None`: the key is absent, and the contract has no form for that.
+    pub(crate) bytes: Option<Bytes>,
+    /// The time it was stored for; `None` if it was not.
+    pub(crate) stored: Option<Ttl>,
+}
+
+/// How a flight ended, by seat.
+pub(crate) type Landed = Arc<[Result<Brought>]>;
+
+pub(super) type Job = Pin<Box<dyn Future<Output = Vec<Result<Brought>>> + Send>>;
+
+/// One key of a flight.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) key: Box<[u8]>,
+    pub(crate) token: Token,
+    /// What was left of a stale entry when the flight began.
+    stale: Option<Duration>,
+    /// And when its loader failed.
+    left: OnceLock<Duration>,
+}
+
+impl Seat {
+    pub(super) fn new(key: &[u8], stale: Option<Duration>) -> Self {
+        Seat { key: key.into(), token: Token::new(), stale, left: OnceLock::new() }
+    }
+}
+
+pub(crate) struct Work {
+    pub(crate) seats: Box<[Seat]>,
+    flights: Arc<Flights>,
+    begun: Instant,
+    cool_down: Option<Duration>,
+    ends_at: Option<Instant>,
+    pub(super) state: Mutex<State>,
+    /// For callers that wait on their thread.
+    changed: Condvar,
+    /// Wakes the async waiters of a flight that has a timeout. Never locked inside the state.
+    timer: Mutex<Timer>,
+}
+
+enum Timer {
+    Unarmed,
+    /// By the first waiter that is polled. Holds the work, so it goes when the flight ends.
+    Armed(#[expect(dead_code, reason = "held so that it fires")] Delay),
+    Over,
+}
+
+pub(super) struct State {
+    pub(super) stage: Stage,
+    /// How many async callers want the outcome.
+    pub(super) wanting: usize,
+    /// Whether the future has asked to be polled.
+    woken: bool,
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+}
+
+pub(super) enum Stage {
+    Starting,
+    Idle(Job),
+    Polled,
+    Blocking,
+    /// The loader is over, its keys are in the table still.
+    Ending,
+    /// `None`: without an outcome.
+    Ended(Option<Landed>),
+}
+
+impl State {
+    /// Keeps the waker of one waiter, in its slot.
+    pub(super) fn register(&mut self, slot: &mut Option<usize>, waker: &Waker) {
+        let slot = *slot.get_or_insert_with(|| {
+            self.free.pop().unwrap_or_else(|| {
+                self.wakers.push(None);
+                self.wakers.len() - 1
+            })
+        });
+        match &mut self.wakers[slot] {
+            Some(kept) if kept.will_wake(waker) => {}
+            kept => *kept = Some(waker.clone()),
+        }
+    }
+
+    pub(super) fn forget(&mut self, slot: usize) -> Option<Waker> {
+        self.free.push(slot);
+        self.wakers[slot].take()
+    }
+
+    /// The future, if it is this caller's turn to poll it.
+    pub(super) fn take_job(&mut self) -> Option<Job> {
+        if !self.woken || !matches!(self.stage, Stage::Idle(_)) {
+            return None;
+        }
+        self.woken = false;
+        match std::mem::replace(&mut self.stage, Stage::Polled) {
+            Stage::Idle(job) => Some(job),
+            _ => None,
+        }
+    }
+
+    fn take_wakers(&mut self) -> Vec<Waker> {
+        self.wakers.iter_mut().filter_map(Option::take).collect()
+    }
+}
+
+fn wake_all(wakers: Vec<Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+impl Work {
+    pub(super) fn new(flights: Arc<Flights>, seats: Vec<Seat>, plan: Plan) -> Self {
+        let begun = Instant::now();
+        let (stage, wanting) = if plan.blocking { (Stage::Blocking, 0) } else { (Stage::Starting, 1) };
+        Work {
+            seats: seats.into(),
+            flights,
+            begun,
+            cool_down: plan.cool_down,
+            ends_at: plan.timeout.and_then(|span| begun.checked_add(span)),
+            state: Mutex::new(State { stage, wanting, woken: false, wakers: Vec::new(), free: Vec::new() }),
+            changed: Condvar::new(),
+            timer: Mutex::new(Timer::Unarmed),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Begins the loader: `start` makes its future, and may panic like the future itself.
+    pub(crate) fn launch<F>(self: &Arc<Self>, start: impl FnOnce() -> F)
+    where
+        F: Future<Output = Vec<Result<Brought>>> + Send + 'static,
+    {
+        let job = {
+            let _inside = Loading::enter(self);
+            catch_unwind(AssertUnwindSafe(|| Box::pin(start())))
+        };
+        let job = match job {
+            Ok(job) => job,
+            Err(panic) => return self.fail(&panicked(&*panic)),
+        };
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Starting) {
+            drop(state);
+            return self.drop_job(job);
+        }
+        state.stage = Stage::Idle(job);
+        state.woken = true;
+        let wakers = state.take_wakers();
+        drop(state);
+        wake_all(wakers);
+    }
+
+    /// Runs a loader on this thread, and answers what it brought, whoever ended the flight
+    /// meanwhile.
+    pub(crate) fn run(self: &Arc<Self>, load: impl FnOnce() -> Vec<Result<Brought>>) -> Landed {
+        let brought = {
+            let _inside = Loading::enter(self);
+            catch_unwind(AssertUnwindSafe(load))
+        };
+        let landed: Landed = match brought {
+            Ok(brought) => brought.into(),
+            Err(panic) => self.failure(&panicked(&*panic)),
+        };
+        self.end(Some(Arc::clone(&landed)));
+        landed
+    }
+
+    /// Polls the future once. True if the flight has ended.
+    pub(super) fn drive(self: &Arc<Self>, mut job: Job) -> bool {
+        let waker = Waker::from(Arc::clone(self));
+        let polled = {
+            let _inside = Loading::enter(self);
+            let poll = || job.as_mut().poll(&mut Context::from_waker(&waker));
+            catch_unwind(AssertUnwindSafe(poll))
+        };
+        if let Ok(Poll::Pending) = polled {
+            return self.put_back(job);
+        }
+        self.drop_job(job);
+        match polled {
+            Ok(Poll::Ready(brought)) => self.end(Some(brought.into())),
+            Ok(Poll::Pending) => {}
+            Err(panic) => self.fail(&panicked(&*panic)),
+        }
+        true
+    }
+
+    fn put_back(&self, job: Job) -> bool {
+        let mut state = self.lock();
+        if !matches!(state.stage, Stage::Polled) {
+            drop(state);
+            self.drop_job(job);
+            return true;
+        }
+        state.stage = Stage::Idle(job);
+        if state.wanting == 0 {
+            drop(state);
+            self.end_unwanted();
+            return true;
+        }
+        // Waiters that looked meanwhile found the future taken: it is theirs again.
+        let wakers = if state.woken { state.take_wakers() } else { Vec::new() };
+        drop(state);
+        wake_all(wakers);
+        false
+    }
+
+    /// One async caller that wanted the outcome is gone.
+    pub(super) fn leave(&self, mut state: MutexGuard<'_, State>) {
+        state.wanting -= 1;
+        let unwanted = state.wanting == 0 && matches!(state.stage, Stage::Idle(_) | Stage::Starting);
+        drop(state);
+        if unwanted {
+            self.end_unwanted();
+        }
+    }
+
+    fn end_unwanted(&self) {
+        self.end_if(None, |state| state.wanting == 0);
+    }
+
+    /// Sleeps until the flight has ended, or ends it when its time is over.
+    pub(crate) fn wait(&self) -> Option<Landed> {
+        let mut state = self.lock();
+        loop {
+            if let Stage::Ended(landed) = &state.stage {
+                return landed.clone();
+            }
+            state = match self.ends_at {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let left = at.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        drop(state);
+                        self.time_out();
+                        self.lock()
+                    } else {
+                        let waited = self.changed.wait_timeout(state, left);
+                        waited.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                }
+            };
+        }
+    }
+
+    /// Ends the flight if its time is over; else sees to it that its waiters are woken then.
+    pub(super) fn watch_time(self: &Arc<Self>) {
+        let Some(at) = self.ends_at else { return };
+        let left = at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return self.time_out();
+        }
+        let mut timer = lock(&self.timer);
+        if matches!(*timer, Timer::Unarmed) {
+            let mut delay = Delay::new(left);
+            // Polled under this lock alone: it may wake at once, which takes the state's.
+            let waker = Waker::from(Arc::clone(self));
+            if Pin::new(&mut delay).poll(&mut Context::from_waker(&waker)).is_ready() {
+                waker.wake();
+            }
+            *timer = Timer::Armed(delay);
+        }
+    }
+
+    #[cold]
+    fn time_out(&self) {
+        let span = self.begun.elapsed();
+        self.fail(&Error::new(
+            ErrorKind::Timeout,
+            format!(
+                "the load did not end within its timeout and was given up after {span:.1?}; nothing was stored"
+            ),
+        ));
+    }
+
+    /// Ends the flight with this error for all keys.
+    pub(crate) fn fail(&self, error: &Error) {
+        self.end(Some(self.failure(error)));
+    }
+
+    fn failure(&self, error: &Error) -> Landed {
+        self.seats.iter().map(|_| Err(error.clone())).collect()
+    }
+
+    fn end(&self, landed: Option<Landed>) {
+        self.end_if(landed, |_| true);
+    }
+
+    /// Ends the flight, once, if `due` still says so.
+    fn end_if(&self, landed: Option<Landed>, due: impl FnOnce(&State) -> bool) {
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Ending | Stage::Ended(_)) || !due(&state) {
+            return;
+        }
+        let stage = std::mem::replace(&mut state.stage, Stage::Ending);
+        drop(state);
+        // Before the keys leave the table: no other loader of them begins until this one is gone.
+        if let Stage::Idle(job) = stage {
+            self.drop_job(job);
+        }
+        let mut state = self.lock();
+        self.count(landed.as_deref());
+        let failed = |seat: usize| landed.as_ref().is_some_and(|landed| landed[seat].is_err());
+        self.flights.leave_table(self, failed);
+        state.stage = Stage::Ended(landed);
+        let wakers = state.take_wakers();
+        drop(state);
+        let timer = std::mem::replace(&mut *lock(&self.timer), Timer::Over);
+        drop(timer);
+        self.changed.notify_all();
+        wake_all(wakers);
+    }
+
+    /// Drops a loader's future. Its drop may panic, which is nobody's concern any more, and may ask
+    /// for the key, which is a cycle.
+    fn drop_job(&self, job: Job) {
+        let _inside = Loading::enter(self);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+    }
+
+    fn count(&self, landed: Option<&[Result<Brought>]>) {
+        let counters = &self.flights.counters;
+        for brought in landed.into_iter().flatten() {
+            LoadCounters::add(if brought.is_ok() { &counters.loaded } else { &counters.failed });
+        }
+    }
+
+    /// Until how much is left of a stale entry's time, and until when at most, nobody should try
+    /// again, now that this failed.
+    pub(super) fn cooling(&self, seat: usize) -> Option<(Duration, Instant)> {
+        let (seat, span) = (&self.seats[seat], self.cool_down?);
+        let stale = seat.stale?;
+        // Of a load that was given up, or panicked, there is only an estimate.
+        let left = seat.left.get().copied().unwrap_or_else(|| stale.saturating_sub(self.begun.elapsed()));
+        Some((left.saturating_sub(span), Instant::now().checked_add(span)?))
+    }
+
+    /// Whether it matters how much time is left to an entry whose refresh failed.
+    pub(crate) fn asks_what_is_left(&self, seat: usize) -> bool {
+        self.cool_down.is_some() && self.seats[seat].stale.is_some()
+    }
+
+    pub(crate) fn tell_what_is_left(&self, seat: usize, left: Duration) {
+        // Told twice it is the same.
+        let _ = self.seats[seat].left.set(left);
+    }
+}
+
+impl Wake for Work {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.woken = true;
+        let wakers = state.take_wakers();
+        drop(state);
+        wake_all(wakers);
+    }
+}

@@ -1,0 +1,15 @@
+//! What loaders answer ([`Loaded`]), how loads are done ([`LoadOptions`], [`Spawner`]) and what
+//! callers learn besides the value ([`LoadOutcome`]).
+
+mod answer;
+mod options;
+mod outcome;
+mod spawner;
+mod terms;
+
+pub use answer::{LoadAnswer, LoadAnswers, LoadedEntry};
+pub use options::{LoadOptions, LoadOptionsBuilder};
+pub(crate) use outcome::state_of;
+pub use outcome::{LoadOutcome, Loaded, Origin};
+pub use spawner::Spawner;
+pub(crate) use terms::{Refresh, Terms};

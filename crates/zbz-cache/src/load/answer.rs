@@ -1,0 +1,71 @@
+//! What loaders may return: a `Result` of anything that becomes a [`Loaded`], with any error.
+
+use std::error::Error as StdError;
+
+use super::outcome::Loaded;
+use crate::error::{Error, Result};
+
+mod sealed {
+    pub trait Sealed {}
+    impl<L, E> Sealed for Result<L, E> {}
+    impl<K, L> Sealed for (K, L) {}
+}
+
+/// What the loader of one key returns: `Result<L, E>`, where `L` is a `T`, an `Option<T>` or a
+/// [`Loaded<T>`], and `E` any error that is `Send` and `Sync` (or a boxed one, or a text).
+pub trait LoadAnswer<T>: sealed::Sealed {
+    /// What was learned.
+    ///
+    /// # Errors
+    ///
+    /// `Load`, with the loader's error as its source.
+    fn into_loaded(self) -> Result<Loaded<T>>;
+}
+
+impl<T, L, E> LoadAnswer<T> for Result<L, E>
+where
+    L: Into<Loaded<T>>,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn into_loaded(self) -> Result<Loaded<T>> {
+        self.map(Into::into).map_err(|error| Error::load(error.into()))
+    }
+}
+
+/// One name and what was learned about it: `(String, L)` with an `L` as of [`LoadAnswer`].
+pub trait LoadedEntry<T>: sealed::Sealed {
+    /// The two.
+    fn into_entry(self) -> (String, Loaded<T>);
+}
+
+impl<T, K: Into<String>, L: Into<Loaded<T>>> LoadedEntry<T> for (K, L) {
+    fn into_entry(self) -> (String, Loaded<T>) {
+        (self.0.into(), self.1.into())
+    }
+}
+
+/// What the loader of many keys returns: `Result<I, E>`, where `I` is a map, a vector or whatever
+/// else gives names and what was learned about them, with errors as of [`LoadAnswer`]. A name
+/// that it leaves out is absent; one that was not asked for is passed over.
+pub trait LoadAnswers<T>: sealed::Sealed {
+    /// Calls `each` for every name.
+    ///
+    /// # Errors
+    ///
+    /// `Load`, with the loader's error as its source.
+    fn for_each(self, each: impl FnMut(String, Loaded<T>)) -> Result<()>;
+}
+
+impl<T, I, E> LoadAnswers<T> for Result<I, E>
+where
+    I: IntoIterator<Item: LoadedEntry<T>>,
+    E: Into<Box<dyn StdError + Send + Sync>>,
+{
+    fn for_each(self, mut each: impl FnMut(String, Loaded<T>)) -> Result<()> {
+        for entry in self.map_err(|error| Error::load(error.into()))? {
+            let (name, loaded) = entry.into_entry();
+            each(name, loaded);
+        }
+        Ok(())
+    }
+}

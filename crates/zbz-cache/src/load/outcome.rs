@@ -1,0 +1,94 @@
+//! [`Loaded`] and [`LoadOutcome`]: what a loader learned, and what its caller is told.
+
+use std::time::Duration;
+
+use crate::ttl::{Ttl, TtlState};
+
+/// What a loader learned about a key. Made from a value, from an `Option` whose `None` is
+/// [absent](Loaded::absent), or by name.
+///
+/// ```
+/// use std::time::Duration;
+/// use zbz_cache::Loaded;
+///
+/// let plain: Loaded<u32> = 7.into();
+/// let short: Loaded<u32> = Loaded::value(7).ttl(Duration::from_secs(5));
+/// let unknown: Loaded<u32> = Loaded::absent();
+/// let secret: Loaded<u32> = Loaded::value(7).not_stored();
+/// # let _ = (plain, short, unknown, secret);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded<T> {
+    pub(crate) value: Option<T>,
+    pub(crate) ttl: Ttl,
+    pub(crate) is_stored: bool,
+}
+
+impl<T> Loaded<T> {
+    /// A value, to be stored for the time that the call's options say.
+    #[must_use]
+    pub fn value(value: T) -> Self {
+        Loaded { value: Some(value), ttl: Ttl::Default, is_stored: true }
+    }
+
+    /// There is no value. That is stored for the `absent_ttl` of the call's options, and not at
+    /// all without one. It is another thing than a stored `None` of an optional `T`.
+    #[must_use]
+    pub fn absent() -> Self {
+        Loaded { value: None, ttl: Ttl::Default, is_stored: true }
+    }
+
+    /// The same with a time to live of its own; [`Ttl::Default`] is the options'.
+    #[must_use]
+    pub fn ttl(self, ttl: impl Into<Ttl>) -> Self {
+        Loaded { ttl: ttl.into(), ..self }
+    }
+
+    /// The same, for the callers that wait and not for the cache.
+    #[must_use]
+    pub fn not_stored(self) -> Self {
+        Loaded { is_stored: false, ..self }
+    }
+}
+
+impl<T> From<T> for Loaded<T> {
+    fn from(value: T) -> Self {
+        Loaded::value(value)
+    }
+}
+
+impl<T> From<Option<T>> for Loaded<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or_else(Loaded::absent, Loaded::value)
+    }
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// From the cache, within its fresh time.
+    Hit,
+    /// From the cache, past its fresh time and before its deadline.
+    Stale,
+    /// From this call's loader.
+    Loaded,
+    /// From the loader of a call that was there before.
+    Coalesced,
+}
+
+/// What `get_or_load_with` answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LoadOutcome<T> {
+    /// The value; `None` if a loader said that there is none.
+    pub value: Option<T>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// What is left of the entry's time; [`TtlState::Missing`] if the value was not stored.
+    pub ttl: TtlState,
+}
+
+pub(crate) fn state_of(remaining: Option<Duration>) -> TtlState {
+    remaining.map_or(TtlState::Never, TtlState::Remaining)
+}

@@ -1,0 +1,139 @@
+//! [`Terms`]: load options with everything resolved: what a load goes by.
+
+use std::time::Duration;
+
+use super::options::LoadOptions;
+use super::spawner::Spawner;
+use crate::error::{Error, Result};
+use crate::flight::Plan;
+use crate::ttl::{Lifetime, Ttl};
+
+/// Who loads when an entry is stale.
+#[derive(Debug, Clone)]
+pub(crate) enum Refresh {
+    Spawned(Spawner),
+    ByCallers,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// The provider's default only if nothing else is known.
+    pub(crate) ttl: Ttl,
+    pub(crate) absent_ttl: Option<Duration>,
+    pub(crate) fresh_for: Option<Duration>,
+    pub(crate) refresh: Refresh,
+    pub(crate) cool_down: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+    /// At most this share of an entry's time is taken off.
+    jitter: f64,
+    /// Whether the caller is told what is left of the entry's time.
+    pub(crate) tells_ttl: bool,
+}
+
+impl Terms {
+    /// Of a contract without load options.
+    pub(crate) fn plain() -> Self {
+        Terms {
+            ttl: Ttl::Default,
+            absent_ttl: None,
+            fresh_for: None,
+            refresh: Refresh::ByCallers,
+            cool_down: None,
+            timeout: None,
+            jitter: 0.0,
+            tells_ttl: false,
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `Config`: the options do not go together, or need what is not there.
+    pub(crate) fn resolve(options: &LoadOptions, default_ttl: Ttl, has_header: bool) -> Result<Self> {
+        let ttl = options.ttl.or(default_ttl);
+        options.check_with(ttl)?;
+        let headless = match (options.fresh_for, options.absent_ttl) {
+            _ if has_header => None,
+            (Some(span), _) => Some(("fresh_for", span)),
+            (None, span) => span.map(|span| ("absent_ttl", span)),
+        };
+        if let Some((name, span)) = headless {
+            return Err(Error::config(format!(
+                "{name} is {span:?} and the contract is raw: its values have no header to hold that; \
+                 use Contract::new, or leave {name} out"
+            )));
+        }
+        let refresh = match (&options.refresh, options.fresh_for) {
+            (Some(refresh), _) => refresh.clone(),
+            (None, None) => Refresh::ByCallers,
+            (None, Some(span)) => Refresh::Spawned(find_spawner(span)?),
+        };
+        if let (Some(span), None) = (options.cool_down, options.fresh_for) {
+            return Err(Error::config(format!(
+                "stale_on_error is {span:?} and there is no fresh_for, so nothing is ever stale; give one"
+            )));
+        }
+        Ok(Terms {
+            ttl,
+            absent_ttl: options.absent_ttl,
+            fresh_for: options.fresh_for,
+            refresh,
+            cool_down: options.cool_down,
+            timeout: options.timeout,
+            jitter: options.jitter.unwrap_or(0.0) / 100.0,
+            tells_ttl: false,
+        })
+    }
+
+    /// The same, for a caller that is told what is left of the entry's time.
+    pub(crate) fn telling_ttl(self) -> Self {
+        Terms { tells_ttl: true, ..self }
+    }
+
+    pub(crate) fn plan(&self, blocking: bool) -> Plan {
+        Plan { timeout: self.timeout, cool_down: self.cool_down, blocking }
+    }
+
+    /// How long before its deadline an entry with this ttl becomes stale, if it does.
+    pub(crate) fn span(&self, ttl: Ttl) -> Option<Duration> {
+        let fresh_for = self.fresh_for?;
+        match ttl.lifetime() {
+            Lifetime::For(life) => life.checked_sub(fresh_for).filter(|span| !span.is_zero()),
+            Lifetime::Gone | Lifetime::Never => None,
+        }
+    }
+
+    /// The ttl and the span of an entry that a loader fills; `draw` is a random number.
+    pub(crate) fn shortened(&self, ttl: Ttl, draw: u64) -> (Ttl, Option<Duration>) {
+        let Lifetime::For(life) = ttl.lifetime() else { return (ttl, None) };
+        let span = self.span(ttl);
+        if self.jitter == 0.0 {
+            return (ttl, span);
+        }
+        // In [0, 1): the upper 53 bits are all that such a number holds.
+        let share = (draw >> 11) as f64 / (1_u64 << 53) as f64;
+        let left = 1.0 - self.jitter * share;
+        // In whole milliseconds, which every provider keeps exactly.
+        let short = Duration::from_millis(life.mul_f64(left).as_millis() as u64);
+        let short = short.clamp(Duration::from_millis(1), life);
+        // The same share of both, so that the fresh time is never longer than the whole.
+        let share = short.as_secs_f64() / life.as_secs_f64();
+        (Ttl::After(short), span.map(|span| span.mul_f64(share).min(short)))
+    }
+}
+
+#[cfg(feature = "tokio")]
+fn find_spawner(span: Duration) -> Result<Spawner> {
+    Spawner::tokio().map_err(|source| no_spawner(span).with_source(source))
+}
+
+#[cfg(not(feature = "tokio"))]
+fn find_spawner(span: Duration) -> Result<Spawner> {
+    Err(no_spawner(span))
+}
+
+fn no_spawner(span: Duration) -> Error {
+    Error::config(format!(
+        "fresh_for is {span:?} and there is no spawner to refresh in the background; make the contract \
+         inside a tokio runtime (feature `tokio`), give a spawner, or say refresh_by_callers"
+    ))
+}

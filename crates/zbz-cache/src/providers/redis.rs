@@ -1,0 +1,262 @@
+//! Provider "redis": the contract over a Redis (from 7.0) or Valkey server, or a cluster of them.
+//!
+//! | option | values | default |
+//! | --- | --- | --- |
+//! | `address` | `host:port`, several with commas for a cluster; `user:password@host:port/database` | 127.0.0.1:6379 |
+//! | `username`, `password` | texts | none |
+//! | `database` | a number | 0 |
+//! | `cluster`, `tls` | true, false; the names `redis+cluster`, `rediss` and `rediss+cluster` say it too | false |
+//! | `tls_ca` | a PEM file of the certificates to trust | the system's |
+//! | `tls_cert`, `tls_key` | PEM files that say who we are | none |
+//! | `connect_timeout` | a duration | 1 s |
+//! | `call_timeout` | a duration: connecting and trying again within it | 2 s |
+//! | `key_prefix` | a text ahead of every stored key | none |
+//! | `client_name` | what `CLIENT LIST` shows | none |
+//! | `default_ttl` | a duration, `"never"` | never |
+//! | `max_key_size` | bytes | 1 KiB |
+//!
+//! What holds:
+//!
+//! - **Every call ends by its deadline**, counted on the provider's own thread, where nothing
+//!   blocks (`runtime.rs`). A clear has one for each of its steps.
+//! - **One link a server**, made when needed (`node.rs`); what one caller hands over first goes
+//!   out first (`link.rs`).
+//! - **A write goes out twice only if it surely did not the first time** (`exchange.rs`).
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::Packed;
+use crate::options::Options;
+use crate::provider::{
+    Capabilities, Cursor, Deleted, Failures, Limits, Lookups, Page, Provider, Read, ReadBatch, SetOptions,
+    SetOutcome,
+};
+use crate::reply::Reply;
+use crate::stats::Stats;
+use crate::ttl::{Ttl, TtlState};
+
+mod address;
+mod client;
+mod exchange;
+mod failure;
+mod link;
+mod native;
+mod node;
+mod read;
+mod runtime;
+mod scan;
+mod scripts;
+mod settings;
+mod slots;
+mod tls;
+mod topology;
+mod wire;
+mod write;
+
+pub use native::RedisConnection;
+
+use client::Client;
+use read::Wanted;
+use runtime::Runtime;
+pub(crate) use settings::OPTIONS;
+use settings::{Scheme, Settings};
+
+/// The names it is registered under, and what each says: they are the schemes of its URLs.
+pub(crate) const SCHEMES: [Scheme; 4] = [
+    Scheme { name: "redis", tls: false, cluster: false },
+    Scheme { name: "rediss", tls: true, cluster: false },
+    Scheme { name: "redis+cluster", tls: false, cluster: true },
+    Scheme { name: "rediss+cluster", tls: true, cluster: true },
+];
+
+/// A provider over Redis or Valkey. Made by name from options; nothing is connected before the
+/// first verb.
+pub struct RedisProvider {
+    shared: Arc<Shared>,
+    native: OnceLock<RedisConnection>,
+}
+
+/// What the provider and the connections it gave out share. Whoever drops it last ends the thread.
+struct Shared {
+    client: Arc<Client>,
+    runtime: Runtime,
+}
+
+pub(crate) fn from_options(options: &Options, scheme: Scheme) -> Result<RedisProvider> {
+    let client = Arc::new(Client::new(Settings::read(options, scheme)?));
+    Ok(RedisProvider {
+        shared: Arc::new(Shared { client, runtime: Runtime::new() }),
+        native: OnceLock::new(),
+    })
+}
+
+impl RedisProvider {
+    /// A verb whose work is done on the provider's thread, from when the reply is first polled.
+    fn verb<'a, T, F>(&'a self, work: impl FnOnce(Arc<Client>, Instant) -> F + Send + 'a) -> Reply<'a, T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let shared = &self.shared;
+        if shared.runtime.is_closed() {
+            return Reply::ready(Err(Error::closed()));
+        }
+        Reply::pending(async move {
+            let client = Arc::clone(&shared.client);
+            let deadline = client.deadline();
+            match shared.runtime.begin(work(client, deadline))?.await {
+                Ok(answer) => answer,
+                Err(_) if shared.runtime.is_closed() => Err(Error::closed()),
+                Err(_) => Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the provider failed inside; whether a write took effect is unknown; please report this",
+                )),
+            }
+        })
+    }
+
+    fn key(&self, key: &[u8]) -> Vec<u8> {
+        self.shared.client.key(key)
+    }
+
+    fn keys(&self, keys: &[&[u8]]) -> Packed {
+        let prefix = &self.shared.client.settings.key_prefix;
+        let mut packed = Packed::default();
+        for key in keys {
+            // Nothing fails in copying.
+            let _ = packed.push(|bytes| {
+                bytes.extend_from_slice(prefix);
+                bytes.extend_from_slice(key);
+                Ok(())
+            });
+        }
+        packed
+    }
+}
+
+impl Provider for RedisProvider {
+    fn name(&self) -> &str {
+        SCHEMES[0].name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { exact_listing: false, ..Capabilities::in_process() }
+    }
+
+    fn limits(&self) -> Limits {
+        self.shared.client.settings.limits
+    }
+
+    fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
+        let key = self.key(key);
+        self.verb(move |client, deadline| read::get(client, Wanted::All, key, buffer, deadline))
+    }
+
+    fn get_value<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
+        let key = self.key(key);
+        self.verb(move |client, deadline| read::get(client, Wanted::Value, key, buffer, deadline))
+    }
+
+    fn set<'a>(&'a self, key: &[u8], value: &[u8], options: SetOptions) -> Reply<'a, SetOutcome> {
+        let set = write::Set { key: self.key(key), value: value.to_vec(), options };
+        self.verb(move |client, deadline| write::set(client, set, deadline))
+    }
+
+    fn delete<'a>(&'a self, key: &[u8]) -> Reply<'a, bool> {
+        let key = self.key(key);
+        self.verb(move |client, deadline| write::delete(client, key, deadline))
+    }
+
+    fn ttl<'a>(&'a self, key: &[u8]) -> Reply<'a, TtlState> {
+        let key = self.key(key);
+        self.verb(move |client, deadline| read::ttl(client, key, deadline))
+    }
+
+    fn expire<'a>(&'a self, key: &[u8], ttl: Ttl) -> Reply<'a, bool> {
+        let key = self.key(key);
+        self.verb(move |client, deadline| write::expire(client, key, ttl, deadline))
+    }
+
+    fn take<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
+        let key = self.key(key);
+        self.verb(move |client, deadline| write::take(client, key, buffer, deadline))
+    }
+
+    fn add<'a>(&'a self, key: &[u8], delta: i64, ttl: Ttl) -> Reply<'a, i64> {
+        let key = self.key(key);
+        self.verb(move |client, deadline| write::add(client, key, delta, ttl, deadline))
+    }
+
+    fn get_multi<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
+        let keys = self.keys(keys);
+        self.verb(move |client, deadline| read::get_multi(client, Wanted::All, keys, batch, deadline))
+    }
+
+    fn get_values<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
+        let keys = self.keys(keys);
+        self.verb(move |client, deadline| read::get_multi(client, Wanted::Value, keys, batch, deadline))
+    }
+
+    fn set_multi<'a>(&'a self, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Reply<'a, Failures> {
+        let entries = entries.iter().map(|(key, value)| (self.key(key), value.to_vec())).collect();
+        self.verb(move |client, deadline| write::set_multi(client, entries, ttl, deadline))
+    }
+
+    fn delete_multi<'a>(&'a self, keys: &[&[u8]]) -> Reply<'a, Deleted> {
+        let keys = self.keys(keys);
+        self.verb(move |client, deadline| write::delete_multi(client, keys, deadline))
+    }
+
+    fn scan<'a>(&'a self, prefix: &[u8], cursor: Option<&Cursor>) -> Reply<'a, Page> {
+        let (prefix, cursor) = (self.key(prefix), cursor.cloned());
+        self.verb(move |client, deadline| scan::scan(client, prefix, cursor, deadline))
+    }
+
+    fn clear<'a>(&'a self, prefix: &[u8]) -> Reply<'a, ()> {
+        let prefix = self.key(prefix);
+        self.verb(move |client, _| scan::clear(client, prefix))
+    }
+
+    /// Of this provider's own calls; what the server knows of all its users is not looked at.
+    fn stats(&self) -> Reply<'_, Stats> {
+        Reply::ready(match self.shared.runtime.is_closed() {
+            true => Err(Error::closed()),
+            false => Ok(self.shared.client.counts.stats()),
+        })
+    }
+
+    fn record_lookups(&self, lookups: Lookups) {
+        self.shared.client.counts.lookups.record(lookups);
+    }
+
+    /// Verbs under way end first, which takes them call_timeout at most; new ones are refused from
+    /// the call on.
+    fn close(&self) -> Reply<'_, ()> {
+        self.shared.client.closing.store(true, Ordering::Relaxed);
+        let closing = self.shared.runtime.close();
+        Reply::pending(async move {
+            closing.await;
+            Ok(())
+        })
+    }
+
+    fn native(&self) -> Option<&(dyn Any + Send + Sync)> {
+        if self.native.get().is_none() && self.shared.client.topology.was_met() {
+            self.native.get_or_init(|| RedisConnection::new(&self.shared));
+        }
+        self.native.get().map(|connection| connection as _)
+    }
+}
+
+impl fmt::Debug for RedisProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisProvider").finish_non_exhaustive()
+    }
+}

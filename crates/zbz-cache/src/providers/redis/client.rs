@@ -1,0 +1,194 @@
+//! [`Client`]: what all verbs of one provider share, on their own thread and off it.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant as Moment;
+
+use redis::{Cmd, Value};
+use tokio::time::Instant;
+
+use super::exchange::{Answer, Ask, Exchange};
+use super::failure::{self, Effect, Failure, Fate};
+use super::settings::Settings;
+use super::slots::slot_of;
+use super::topology::Topology;
+use crate::error::{Error, ErrorKind};
+use crate::provider::{LookupCounters, Version};
+use crate::stats::Stats;
+use crate::ttl::{Lifetime, Ttl};
+
+/// The longest deadline that is sent, far below where Redis's own arithmetic ends.
+const MAX_MS: u64 = 1 << 50;
+
+/// What this provider's own calls did. The counters guard nothing, so Relaxed suffices.
+#[derive(Debug)]
+pub(super) struct Counts {
+    pub(super) lookups: LookupCounters,
+    sets: AtomicU64,
+    deletes: AtomicU64,
+    rejections: AtomicU64,
+    made: Moment,
+}
+
+impl Counts {
+    pub(super) fn sets(&self, count: u64) {
+        self.sets.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn deletes(&self, count: u64) {
+        self.deletes.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts a set that was refused, if it was.
+    pub(super) fn refused(&self, error: &Error) {
+        if matches!(error.kind(), ErrorKind::Full | ErrorKind::TooLarge) {
+            self.rejections.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What others do to the server, or it does by itself, is not known here.
+    pub(super) fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            sets: self.sets.load(Ordering::Relaxed),
+            deletes: self.deletes.load(Ordering::Relaxed),
+            rejections: self.rejections.load(Ordering::Relaxed),
+            uptime: self.made.elapsed(),
+            ..Stats::default()
+        };
+        self.lookups.fill(&mut stats);
+        stats
+    }
+}
+
+/// What all verbs share.
+pub(super) struct Client {
+    pub(super) settings: Arc<Settings>,
+    pub(super) topology: Arc<Topology>,
+    pub(super) counts: Counts,
+    /// Set when the provider is closed: what takes many steps ends at the next one.
+    pub(super) closing: AtomicBool,
+    marks: [RandomState; 2],
+}
+
+impl Client {
+    pub(super) fn new(settings: Settings) -> Client {
+        let settings = Arc::new(settings);
+        let counts = Counts {
+            lookups: LookupCounters::default(),
+            sets: AtomicU64::new(0),
+            deletes: AtomicU64::new(0),
+            rejections: AtomicU64::new(0),
+            made: Moment::now(),
+        };
+        Client {
+            topology: Arc::new(Topology::new(Arc::clone(&settings))),
+            settings,
+            counts,
+            closing: AtomicBool::new(false),
+            marks: [RandomState::new(), RandomState::new()],
+        }
+    }
+
+    /// The key as the server has it.
+    pub(super) fn key(&self, key: &[u8]) -> Vec<u8> {
+        [&self.settings.key_prefix, key].concat()
+    }
+
+    /// The slot of a key; one server has no need of more than one.
+    pub(super) fn slot(&self, key: &[u8]) -> u16 {
+        if self.settings.cluster { slot_of(key) } else { 0 }
+    }
+
+    /// One ask about a key, of these commands.
+    pub(super) fn ask(&self, key: &[u8], commands: Vec<Cmd>) -> Ask {
+        Ask { slot: self.slot(key), commands, ..Ask::default() }
+    }
+
+    /// That of a call that begins now.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.settings.call_timeout
+    }
+
+    pub(super) fn lifetime(&self, ttl: Ttl) -> Lifetime {
+        ttl.or(self.settings.default_ttl).lifetime()
+    }
+
+    /// A mark of these bytes. Its keys are this provider's secret, so nobody makes two values that
+    /// share one.
+    pub(super) fn version(&self, value: &[u8]) -> Version {
+        let [high, low] = self.marks.each_ref().map(|mark| u128::from(mark.hash_one(value)));
+        Version::from_u128(high << 64 | low)
+    }
+
+    fn exchange(&self, effect: Effect, deadline: Instant) -> Exchange {
+        let (settings, topology) = (Arc::clone(&self.settings), Arc::clone(&self.topology));
+        Exchange { settings, topology, effect, deadline }
+    }
+
+    /// One answer for each ask, in their order.
+    pub(super) async fn answers(&self, asks: Vec<Ask>, effect: Effect, deadline: Instant) -> Vec<Answer> {
+        let exchange = self.exchange(effect, deadline);
+        match <[Ask; 1]>::try_from(asks) {
+            Ok([ask]) => vec![exchange.answer(ask).await],
+            Err(asks) => exchange.answers(asks).await,
+        }
+    }
+
+    /// The answer of one ask.
+    pub(super) async fn answer(&self, ask: Ask, effect: Effect, deadline: Instant) -> Answer {
+        self.exchange(effect, deadline).answer(ask).await
+    }
+
+    /// An answer that makes no sense: whatever is on that link may be meant for something else.
+    pub(super) fn nonsense(&self, slot: u16) -> Failure {
+        let node = self.topology.owner(slot);
+        if let Some(link) = node.as_ref().and_then(|node| node.live()) {
+            link.retire();
+        }
+        let address = node.map(|node| node.address.clone());
+        match address.or_else(|| self.settings.servers.first().cloned()) {
+            Some(address) => failure::nonsense(&address, Fate::Unknown),
+            None => failure::timed_out(Fate::Unknown, "no time"),
+        }
+    }
+
+    /// A server's error that a verb has no use for, or an answer of the wrong kind.
+    pub(super) fn refusal(&self, slot: u16, value: &Value) -> Failure {
+        match (value, self.topology.owner(slot)) {
+            (Value::ServerError(error), Some(node)) => failure::of_server_error(&node.address, error),
+            _ => self.nonsense(slot),
+        }
+    }
+}
+
+/// Whole milliseconds, rounded up: an entry is never lost before its deadline.
+pub(super) fn milliseconds(span: std::time::Duration) -> u64 {
+    let whole = span.as_nanos().div_ceil(1_000_000);
+    u64::try_from(whole).unwrap_or(MAX_MS).clamp(1, MAX_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ttl::HORIZON;
+
+    #[test]
+    fn milliseconds_are_rounded_up_and_stay_below_what_redis_takes() {
+        let cases = [
+            (Duration::from_nanos(1), 1),
+            (Duration::from_millis(1), 1),
+            (Duration::from_nanos(1_000_001), 2),
+            (Duration::from_millis(1500), 1500),
+            (HORIZON, 3_155_760_000_000),
+            (Duration::MAX, MAX_MS),
+        ];
+        for (span, expected) in cases {
+            assert_eq!(milliseconds(span), expected, "{span:?}");
+        }
+        // The server adds the time since 1970 to it.
+        assert!(MAX_MS < i64::MAX as u64 / 2);
+    }
+}

@@ -1,0 +1,381 @@
+//! The machine that gets answers: it routes, sends, follows redirections and tries again.
+//!
+//! An [`Ask`] is what one slot is asked, answered as a whole. All asks of a call go out at once,
+//! one write a server, and those without an answer go again, until their deadline or
+//! [`TRIES`] times. What goes again:
+//!
+//! - what a server said it did not do, if that may pass (loading, moving, failing over);
+//! - what was surely not sent: no link could be made, or it broke before a byte went out;
+//! - what reads, whatever happened to it.
+//!
+//! A write that may have been sent and has no answer is not sent again: its outcome is unknown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, Pipeline, ServerError, Value};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::address::Address;
+use super::failure::{self, Effect, Failure, Fate};
+use super::link::Broken;
+use super::node::Node;
+use super::settings::Settings;
+use super::topology::Topology;
+use crate::error::ErrorKind;
+use crate::provider::Token;
+
+/// How often a thing is asked at most.
+const TRIES: usize = 6;
+
+/// How often a thing is sent on to another server before that counts as a try.
+const FREE_HOPS: usize = 4;
+
+/// The first pause before trying again (the one before the second try is none), doubled each time.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What one slot is asked.
+#[derive(Default)]
+pub(super) struct Ask {
+    pub(super) slot: u16,
+    pub(super) commands: Vec<Cmd>,
+    /// Judged as the commands are queued; revoked: [`Failed::Revoked`].
+    pub(super) gate: Option<Token>,
+}
+
+/// Why an ask has no answer.
+#[derive(Debug, Clone)]
+pub(super) enum Failed {
+    /// Its token was revoked; nothing was sent.
+    Revoked,
+    Failure(Failure),
+}
+
+/// One value for each command, errors of the server among them that ask for no other try.
+pub(super) type Answer = Result<Vec<Value>, Failed>;
+
+/// Asks on their way to their answers.
+pub(super) struct Exchange {
+    pub(super) settings: Arc<Settings>,
+    pub(super) topology: Arc<Topology>,
+    pub(super) effect: Effect,
+    pub(super) deadline: Instant,
+}
+
+/// An ask that is not answered yet.
+struct Open {
+    /// Its place in the call.
+    index: usize,
+    ask: Ask,
+    /// Where a server said to ask it, just this time.
+    asking: Option<Address>,
+    /// Who was asked last.
+    node: Option<Arc<Node>>,
+    tries: usize,
+    hops: usize,
+}
+
+impl Open {
+    fn new(index: usize, ask: Ask) -> Open {
+        Open { index, ask, asking: None, node: None, tries: 0, hops: 0 }
+    }
+}
+
+/// What is to be done about an ask that was sent.
+enum Verdict {
+    Answered,
+    /// Another server has its slot.
+    Moved(Address),
+    /// Another server is to be asked this time.
+    Asking(Address),
+    Failed(Failure),
+}
+
+impl Exchange {
+    /// One answer for each ask, in their order, by the deadline.
+    pub(super) async fn answers(&self, asks: Vec<Ask>) -> Vec<Answer> {
+        let unanswered = || Err(Failed::Failure(self.timed_out(Fate::Unsent)));
+        let mut answers: Vec<Answer> = asks.iter().map(|_| unanswered()).collect();
+        let open = asks.into_iter().enumerate().map(|(index, ask)| Open::new(index, ask)).collect();
+        let sent = self.round(open).await;
+        self.settle(sent, &mut answers).await;
+        answers
+    }
+
+    /// The answer of one ask of one command. Where a link is up and all is well, which is how it
+    /// usually is, it takes the shortest way.
+    pub(super) async fn answer(&self, ask: Ask) -> Answer {
+        let node = self.topology.owner(ask.slot);
+        let link = node.as_ref().and_then(|node| node.live());
+        let (Some(link), [command]) = (link, ask.commands.as_slice()) else {
+            return self.answers(vec![ask]).await.pop().unwrap_or(Err(Failed::Revoked));
+        };
+        let sent = match link.send_one_by(self.deadline, command, ask.gate.as_ref()).await {
+            Some(Ok(value @ Value::ServerError(_))) => Ok(vec![value]),
+            Some(Ok(value)) => return Ok(vec![value]),
+            Some(Err(Broken::Revoked)) => return Err(Failed::Revoked),
+            Some(Err(Broken::Lost(failure))) => Err(Failed::Failure(failure)),
+            None => return Err(Failed::Failure(self.timed_out(Fate::Unknown))),
+        };
+        let mut answers = [Err(Failed::Failure(self.timed_out(Fate::Unsent)))];
+        let open = Open { node, ..Open::new(0, ask) };
+        self.settle(vec![(open, sent)], &mut answers).await;
+        let [answer] = answers;
+        answer
+    }
+
+    /// Takes the answers of what was sent, and sends again what may go again, until that is all.
+    async fn settle(&self, mut sent: Vec<(Open, Answer)>, answers: &mut [Answer]) {
+        let mut tries = 0;
+        loop {
+            let again: Vec<Open> =
+                sent.into_iter().filter_map(|(one, sent)| self.take(one, sent, answers)).collect();
+            let worst = again.iter().map(|one| one.tries).max().unwrap_or(0);
+            if again.is_empty() || worst > tries && !self.pause(worst).await {
+                return;
+            }
+            tries = worst;
+            sent = self.round(again).await;
+        }
+    }
+
+    /// Puts an answer, or the failure so far, in its place; the ask, if it may go again.
+    fn take(&self, mut one: Open, sent: Answer, answers: &mut [Answer]) -> Option<Open> {
+        let failure = match sent {
+            Err(Failed::Failure(failure)) => {
+                one.tries += 1;
+                Some(failure)
+            }
+            Ok(ref values) => match self.judge(&one, values) {
+                Verdict::Answered => {
+                    answers[one.index] = sent;
+                    return None;
+                }
+                verdict => self.redirect(&mut one, verdict),
+            },
+            Err(Failed::Revoked) => {
+                answers[one.index] = sent;
+                return None;
+            }
+        };
+        let may_go = failure.as_ref().is_none_or(|why| why.may_retry(self.effect));
+        match failure {
+            // Time ran out on the way to another try: why there was one says more.
+            Some(failure) if one.tries > 1 && failure.came_too_late() => {}
+            Some(failure) => answers[one.index] = Err(Failed::Failure(failure)),
+            None => {}
+        }
+        (may_go && one.tries < TRIES).then_some(one)
+    }
+
+    /// Waits before the next try, and sees where everything is; false if there is no time left.
+    async fn pause(&self, tries: usize) -> bool {
+        let pause = if tries < 2 { Duration::ZERO } else { PAUSE * (1 << (tries - 2)) };
+        if Instant::now() + pause >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        // What cannot be learned is found out by trying.
+        let _ = timeout_at(self.deadline, self.topology.refresh()).await;
+        true
+    }
+
+    fn timed_out(&self, fate: Fate) -> Failure {
+        failure::timed_out(fate, &format!("{:?}", self.settings.call_timeout))
+    }
+
+    /// Sends everything once, to all servers at the same time.
+    async fn round(&self, open: Vec<Open>) -> Vec<(Open, Answer)> {
+        let mut groups: Vec<(Arc<Node>, Vec<Open>)> = Vec::new();
+        let mut lost = Vec::new();
+        for one in open {
+            let node = match &one.asking {
+                Some(address) => Ok(self.topology.node(address)),
+                None => self.owner(one.ask.slot).await,
+            };
+            match node {
+                Err(failure) => lost.push((one, Err(Failed::Failure(failure)))),
+                Ok(node) => {
+                    let one = Open { node: Some(Arc::clone(&node)), ..one };
+                    let alone = one.asking.is_some() || one.ask.gate.is_some();
+                    let same = |(other, group): &&mut (Arc<Node>, Vec<Open>)| {
+                        let may_join = |first: &Open| first.asking.is_none() && first.ask.gate.is_none();
+                        !alone && Arc::ptr_eq(other, &node) && group.first().is_some_and(may_join)
+                    };
+                    match groups.iter_mut().find(same) {
+                        Some((_, group)) => group.push(one),
+                        None => groups.push((node, vec![one])),
+                    }
+                }
+            }
+        }
+        let waiting = self.timed_out(Fate::Unknown);
+        let mut sent = if groups.len() == 1 {
+            let (node, group) = groups.remove(0);
+            send(node, group, self.deadline, waiting).await
+        } else {
+            let mut sending = JoinSet::new();
+            for (node, group) in groups {
+                sending.spawn(send(node, group, self.deadline, waiting.clone()));
+            }
+            sending.join_all().await.into_iter().flatten().collect()
+        };
+        sent.append(&mut lost);
+        sent
+    }
+
+    /// Who has a slot, asked for if nobody knows.
+    async fn owner(&self, slot: u16) -> Result<Arc<Node>, Failure> {
+        if let Some(node) = self.topology.owner(slot) {
+            return Ok(node);
+        }
+        match timeout_at(self.deadline, self.topology.refresh()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => return Err(self.timed_out(Fate::Unsent)),
+        }
+        self.topology.owner(slot).ok_or_else(|| {
+            let advice = "assign all slots: redis-cli --cluster fix";
+            Failure::new(
+                ErrorKind::Unavailable,
+                Fate::Unsent,
+                "no server of the cluster has this key",
+                advice,
+            )
+        })
+    }
+
+    fn judge(&self, one: &Open, values: &[Value]) -> Verdict {
+        let error = values.iter().find_map(|value| match value {
+            Value::ServerError(error) => Some(error),
+            _ => None,
+        });
+        let (Some(error), Some(node)) = (error, &one.node) else { return Verdict::Answered };
+        let address = &node.address;
+        match error.code() {
+            "MOVED" | "ASK" if self.settings.cluster => match redirection(error, address) {
+                Some(to) if error.code() == "MOVED" => Verdict::Moved(to),
+                Some(to) => Verdict::Asking(to),
+                None => Verdict::Failed(failure::nonsense(address, Fate::NotRun)),
+            },
+            "READONLY" => {
+                // The name may lead to the new primary by now.
+                node.renew();
+                Verdict::Failed(failure::of_server_error(address, error))
+            }
+            "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY" | "MOVED" | "ASK" => {
+                Verdict::Failed(failure::of_server_error(address, error))
+            }
+            _ => Verdict::Answered,
+        }
+    }
+
+    /// Turns an ask to where it has to go; the failure, if that is what it is.
+    fn redirect(&self, one: &mut Open, verdict: Verdict) -> Option<Failure> {
+        one.asking = None;
+        match verdict {
+            Verdict::Answered => return None,
+            Verdict::Moved(to) => self.topology.moved(one.ask.slot, &to),
+            Verdict::Asking(to) => one.asking = Some(to),
+            Verdict::Failed(failure) => {
+                one.tries += 1;
+                return Some(failure);
+            }
+        }
+        one.hops += 1;
+        one.tries += usize::from(one.hops > FREE_HOPS);
+        Some(failure::sent_around(one.node.as_ref().map(|node| &node.address)))
+    }
+}
+
+/// `MOVED 3999 host:port`, the host left out by a server that does not know its own.
+fn redirection(error: &ServerError, asked: &Address) -> Option<Address> {
+    let to = error.details()?.split_ascii_whitespace().nth(1)?;
+    let (host, port) = to.rsplit_once(':')?;
+    let host = if host.is_empty() || host == "?" { &asked.host } else { host.trim_matches(['[', ']']) };
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    Some(Address { host: host.to_owned(), port })
+}
+
+/// Sends asks to one server in one write, and splits what comes back.
+async fn send(
+    node: Arc<Node>,
+    mut group: Vec<Open>,
+    deadline: Instant,
+    waiting: Failure,
+) -> Vec<(Open, Answer)> {
+    let all = |group: Vec<Open>, failed: Failed| -> Vec<(Open, Answer)> {
+        group.into_iter().map(|one| (one, Err(failed.clone()))).collect()
+    };
+    let link = match timeout_at(deadline, node.link()).await {
+        Ok(Ok(link)) => link,
+        Ok(Err(failure)) => return all(group, Failed::Failure(failure)),
+        Err(_) => return all(group, Failed::Failure(waiting.with_fate(Fate::Unsent))),
+    };
+    let (commands, counts) = pack(&mut group);
+    let gate = group.first().and_then(|one| one.ask.gate.clone());
+    let sent = link.send_by(deadline, &commands, gate.as_ref()).await;
+    match sent.unwrap_or(Err(Broken::Lost(waiting))) {
+        Ok(values) => split(group, values, &commands, &counts),
+        Err(broken) => {
+            let failed = match broken {
+                Broken::Revoked => Failed::Revoked,
+                Broken::Lost(failure) => Failed::Failure(failure),
+            };
+            unpack(&mut group, &commands, &counts);
+            all(group, failed)
+        }
+    }
+}
+
+/// The commands of all asks in one pipeline, and how many each has there.
+fn pack(group: &mut [Open]) -> (Pipeline, Vec<usize>) {
+    let mut commands = Pipeline::with_capacity(group.iter().map(|one| one.ask.commands.len()).sum());
+    let mut counts = Vec::with_capacity(group.len());
+    for one in group {
+        let before = commands.len();
+        for command in one.ask.commands.drain(..) {
+            if one.asking.is_some() {
+                commands.cmd("ASKING");
+            }
+            commands.add_command(command);
+        }
+        counts.push(commands.len() - before);
+    }
+    (commands, counts)
+}
+
+/// Gives the asks their commands back, for another try.
+fn unpack(group: &mut [Open], commands: &Pipeline, counts: &[usize]) {
+    let mut packed = commands.cmd_iter();
+    for (one, count) in group.iter_mut().zip(counts) {
+        let own = packed.by_ref().take(*count);
+        one.ask.commands = match one.asking {
+            None => own.cloned().collect(),
+            Some(_) => own.skip(1).step_by(2).cloned().collect(),
+        };
+    }
+}
+
+fn split(group: Vec<Open>, values: Vec<Value>, commands: &Pipeline, counts: &[usize]) -> Vec<(Open, Answer)> {
+    let mut group = group;
+    // Few have to go again; who does is known by its errors.
+    if values.iter().any(|value| matches!(value, Value::ServerError(_))) {
+        unpack(&mut group, commands, counts);
+    }
+    let mut values = values.into_iter();
+    group
+        .into_iter()
+        .zip(counts)
+        .map(|(one, count)| {
+            let own = values.by_ref().take(*count);
+            // Every other answer is to an ASKING.
+            let own = match one.asking {
+                None => own.collect(),
+                Some(_) => own.skip(1).step_by(2).collect(),
+            };
+            (one, Ok(own))
+        })
+        .collect()
+}

@@ -1,0 +1,333 @@
+//! [`Failure`]: why something was not answered, what became of it, and what to do.
+//!
+//! Nothing that a server or a peer wrote gets into the words, but for error codes that are known
+//! here: an "unknown command" error repeats its arguments, a password or a key among them.
+
+use std::io;
+use std::sync::Arc;
+
+use redis::{RedisError, ServerError};
+
+use super::address::Address;
+use crate::error::{Error, ErrorKind};
+
+/// What became of a command that has no answer of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Surely not sent.
+    Unsent,
+    /// The server said that it did not carry it out.
+    NotRun,
+    /// Sent, or perhaps sent, and not answered.
+    Unknown,
+}
+
+/// Whether a verb changes anything; one that does not can be tried again whatever happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    Reads,
+    Writes,
+}
+
+/// Why, and whether trying again may help.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    kind: ErrorKind,
+    what: String,
+    advice: &'static str,
+    fate: Fate,
+    /// Trying again cannot help: somebody has to change something.
+    pub(super) lasting: bool,
+    /// Keys on their way between servers were asked for together; one by one they are answered.
+    pub(super) split: bool,
+    source: Option<Arc<io::Error>>,
+}
+
+impl Failure {
+    pub(super) fn new(kind: ErrorKind, fate: Fate, what: impl Into<String>, advice: &'static str) -> Self {
+        Failure { kind, what: what.into(), advice, fate, lasting: false, split: false, source: None }
+    }
+
+    /// One that trying again does not mend.
+    pub(super) fn lasting(self) -> Self {
+        Failure { lasting: true, ..self }
+    }
+
+    fn because(self, source: io::Error) -> Self {
+        Failure { what: format!("{} ({source})", self.what), source: Some(Arc::new(source)), ..self }
+    }
+
+    /// The same failure for a verb that may have been sent.
+    pub(super) fn with_fate(self, fate: Fate) -> Self {
+        Failure { fate, ..self }
+    }
+
+    /// Whether time ran out before anything was sent: an earlier failure says more.
+    pub(super) fn came_too_late(&self) -> bool {
+        self.kind == ErrorKind::Timeout && self.fate == Fate::Unsent
+    }
+
+    /// Whether the same thing may be asked again.
+    pub(super) fn may_retry(&self, effect: Effect) -> bool {
+        !self.lasting && (effect == Effect::Reads || self.fate != Fate::Unknown)
+    }
+
+    pub(super) fn into_error(self, effect: Effect) -> Error {
+        let fate = match (effect, self.fate) {
+            (Effect::Reads, _) => "",
+            (Effect::Writes, Fate::Unsent) => "; nothing was sent, so nothing was changed",
+            (Effect::Writes, Fate::NotRun) => "; nothing was changed",
+            (Effect::Writes, Fate::Unknown) => "; whether it took effect is unknown",
+        };
+        let error = Error::new(self.kind, format!("{}{fate}; {}", self.what, self.advice));
+        match self.source {
+            // Cloned by kind: its words are in the message already.
+            Some(source) => error.with_source(io::Error::from(source.kind())),
+            None => error,
+        }
+    }
+}
+
+/// No answer within the deadline.
+pub(super) fn timed_out(fate: Fate, waited_for: &str) -> Failure {
+    Failure::new(
+        ErrorKind::Timeout,
+        fate,
+        format!("no answer within call_timeout ({waited_for})"),
+        "see whether the server is overloaded or unreachable, or raise call_timeout",
+    )
+}
+
+/// The link was ended because nothing at all was answered on it for as long as a call may take.
+pub(super) fn silent(address: &Address, fate: Fate) -> Failure {
+    Failure::new(
+        ErrorKind::Timeout,
+        fate,
+        format!("{address} answered nobody within call_timeout, so its link was ended"),
+        "see whether the server is overloaded or unreachable, or raise call_timeout",
+    )
+}
+
+/// The link broke while something was on it.
+pub(super) fn link_lost(address: &Address, fate: Fate) -> Failure {
+    Failure::new(
+        ErrorKind::Unavailable,
+        fate,
+        format!("the link to {address} broke"),
+        "the next call makes a new one; see the server's log if it goes on",
+    )
+}
+
+/// The other side said something that no Redis says there.
+pub(super) fn nonsense(address: &Address, fate: Fate) -> Failure {
+    Failure::new(
+        ErrorKind::Unavailable,
+        fate,
+        format!("what {address} answered makes no sense, so the link was dropped"),
+        "see whether the option address names a Redis or Valkey server, and what stands between",
+    )
+}
+
+/// Servers sent it from one to another.
+pub(super) fn sent_around(last: Option<&Address>) -> Failure {
+    let who = last.map_or("the cluster".to_owned(), Address::to_string);
+    Failure::new(
+        ErrorKind::Unavailable,
+        Fate::NotRun,
+        format!("{who} sends this key to another server"),
+        "wait until its slot is at rest; redis-cli --cluster check shows where it is",
+    )
+}
+
+/// A link could not be made.
+pub(super) fn not_reached(address: &Address, source: io::Error) -> Failure {
+    let advice = match source.kind() {
+        io::ErrorKind::ConnectionRefused => "start the server, or correct the option address",
+        _ => "see whether the option address is right and the network lets it through",
+    };
+    let what = format!("{address} cannot be reached");
+    Failure::new(ErrorKind::Unavailable, Fate::Unsent, what, advice).because(source)
+}
+
+/// A link could not be made in time.
+pub(super) fn not_reached_in_time(address: &Address) -> Failure {
+    Failure::new(
+        ErrorKind::Unavailable,
+        Fate::Unsent,
+        format!("{address} gave no link within connect_timeout"),
+        "see whether the server is up and the network lets it through, or raise connect_timeout",
+    )
+}
+
+/// The TLS handshake failed.
+pub(super) fn no_tls(address: &Address, source: io::Error) -> Failure {
+    Failure::new(
+        ErrorKind::Unavailable,
+        Fate::Unsent,
+        format!("{address} and this program do not agree on TLS"),
+        "name the server's CA by the option tls_ca, and the server as its certificate does; a server \
+         without TLS takes redis://",
+    )
+    .because(source)
+    .lasting()
+}
+
+/// What a server said while a link was being set up.
+pub(super) fn not_welcome(address: &Address, error: &RedisError) -> Failure {
+    let refused = |kind, what: &str, advice| {
+        Failure::new(kind, Fate::Unsent, format!("{address} {what}"), advice).lasting()
+    };
+    let detail = error.detail().unwrap_or_default();
+    let credentials = "correct the options username and password, or the user on the server";
+    match error.code() {
+        Some("WRONGPASS" | "NOAUTH" | "NOPERM") => {
+            refused(ErrorKind::Denied, "refused this user or password", credentials)
+        }
+        Some("DENIED") => refused(
+            ErrorKind::Denied,
+            "is in protected mode",
+            "give the server a password and the option password, or bind it to an inside address",
+        ),
+        Some("NOPROTO") => too_old(address),
+        Some("LOADING" | "MASTERDOWN") => of_server(address, error.code()).with_fate(Fate::Unsent),
+        Some("ERR") if detail.contains("HELLO") || detail.contains("unknown command") => too_old(address),
+        Some("ERR") if detail.contains("DB index") || detail.contains("invalid DB") => refused(
+            ErrorKind::Config,
+            "has no such database",
+            "correct the option database, or raise databases on the server",
+        ),
+        Some("ERR") if detail.contains("max number of clients") => {
+            let what = format!("{address} takes no more clients");
+            let advice = "raise maxclients on the server, or close idle clients";
+            Failure::new(ErrorKind::Unavailable, Fate::Unsent, what, advice)
+        }
+        _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
+            refused(ErrorKind::Denied, "refused this user or password", credentials)
+        }
+        _ if error.kind() == redis::ErrorKind::RESP3NotSupported => too_old(address),
+        _ if error.kind() == redis::ErrorKind::Parse => nonsense(address, Fate::Unsent),
+        _ if error.is_io_error() => link_lost(address, Fate::Unsent),
+        code => of_server(address, code).with_fate(Fate::Unsent),
+    }
+}
+
+fn too_old(address: &Address) -> Failure {
+    let what = format!("{address} does not speak RESP3");
+    let advice = "take Redis from 6.0 or Valkey, and leave HELLO enabled";
+    Failure::new(ErrorKind::Config, Fate::Unsent, what, advice).lasting()
+}
+
+/// What a server answered instead of doing it: it never did.
+pub(super) fn of_server(address: &Address, code: Option<&str>) -> Failure {
+    use ErrorKind::{Config, Denied, Full, Unavailable};
+    let (kind, lasting, what, advice) = match code.unwrap_or_default() {
+        "NOPERM" => (
+            Denied,
+            true,
+            "does not let this user do that",
+            "give the user the commands and keys that the guide lists, by ACL SETUSER",
+        ),
+        "NOAUTH" | "WRONGPASS" => (Denied, true, "asks for a password", "give the option password"),
+        "OOM" => (
+            Full,
+            true,
+            "is out of memory and does not evict",
+            "raise its maxmemory, or choose a maxmemory-policy that evicts",
+        ),
+        "READONLY" => (
+            Unavailable,
+            false,
+            "is a replica and takes no writes",
+            "point the option address at the primary; after a failover the next calls find it",
+        ),
+        "LOADING" => (Unavailable, false, "is still loading its data", "try again when it has"),
+        "MASTERDOWN" => (Unavailable, false, "is a replica without its primary", "bring the primary back"),
+        "CLUSTERDOWN" => (
+            Unavailable,
+            false,
+            "says that the cluster does not serve this key",
+            "bring the lost primary back, or wait for its replica to be elected",
+        ),
+        "TRYAGAIN" => (Unavailable, true, "is moving these keys", "try again in a moment"),
+        "BUSY" => (Unavailable, false, "is busy with a script", "see what runs there: SCRIPT KILL ends it"),
+        "MISCONF" => (
+            Unavailable,
+            true,
+            "takes no writes because it cannot save to disk",
+            "mend its disk, or set stop-writes-on-bgsave-error to no",
+        ),
+        "NOREPLICAS" => (
+            Unavailable,
+            true,
+            "takes no writes because it has too few replicas",
+            "bring its replicas back, or lower min-replicas-to-write",
+        ),
+        "MOVED" | "ASK" => (
+            Config,
+            true,
+            "belongs to a cluster",
+            "say cluster = true, or make the provider from redis+cluster://",
+        ),
+        _ => (
+            Unavailable,
+            true,
+            "refused a command",
+            "see whether it is a Redis from 7.0 or a Valkey with all its commands enabled",
+        ),
+    };
+    let failure = Failure::new(kind, Fate::NotRun, format!("{address} {what}"), advice);
+    Failure { lasting, split: code == Some("TRYAGAIN"), ..failure }
+}
+
+/// The code of a server's error, if it is one of those known here.
+pub(super) fn of_server_error(address: &Address, error: &ServerError) -> Failure {
+    of_server(address, Some(error.code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn here() -> Address {
+        Address::parse("host:7000").unwrap()
+    }
+
+    #[test]
+    fn a_write_that_was_or_may_have_been_sent_is_not_tried_again_and_says_so() {
+        let lost = |fate| link_lost(&here(), fate);
+        assert!(lost(Fate::Unsent).may_retry(Effect::Writes));
+        assert!(!lost(Fate::Unknown).may_retry(Effect::Writes));
+        assert!(lost(Fate::Unknown).may_retry(Effect::Reads));
+        let words = |failure: Failure| failure.into_error(Effect::Writes).to_string();
+        assert!(words(lost(Fate::Unknown)).contains("whether it took effect is unknown"));
+        assert!(words(lost(Fate::Unsent)).contains("nothing was sent"));
+        assert!(words(of_server(&here(), Some("OOM"))).contains("nothing was changed"));
+        let read = lost(Fate::Unknown).into_error(Effect::Reads).to_string();
+        assert!(!read.contains("unknown") && read.contains("host:7000"), "{read}");
+    }
+
+    #[test]
+    fn what_the_server_wrote_is_never_shown() {
+        let echoed = "ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 'sentinel'";
+        for text in [echoed, "sentinel sentinel", "WRONGPASS sentinel", "NOPERM sentinel", "-", "ERR"] {
+            let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
+            let error = value.extract_error().unwrap_err();
+            for failure in [not_welcome(&here(), &error), of_server(&here(), error.code())] {
+                let error = failure.into_error(Effect::Writes);
+                let shown = format!("{error} {error:?}");
+                assert!(!shown.contains("sentinel"), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_kind_says_who_has_to_act() {
+        let kind = |code| of_server(&here(), Some(code)).into_error(Effect::Writes).kind();
+        assert_eq!(kind("NOPERM"), ErrorKind::Denied);
+        assert_eq!(kind("OOM"), ErrorKind::Full);
+        assert_eq!(kind("LOADING"), ErrorKind::Unavailable);
+        assert_eq!(kind("MOVED"), ErrorKind::Config);
+        assert!(of_server(&here(), Some("LOADING")).may_retry(Effect::Writes));
+        assert!(!of_server(&here(), Some("OOM")).may_retry(Effect::Writes));
+    }
+}

@@ -1,0 +1,121 @@
+//! [`RedisConnection`]: the way past the cache, to the same servers.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+
+use super::Shared;
+use super::slots::slot_of;
+
+/// The provider's own connection, as a connection of the crate `redis`: for the commands that a
+/// cache has no verb for. Cheap to clone; it works on any executor, and as long as the provider.
+///
+/// It follows the provider to every new link. Its commands are sent as they are, once, and end by
+/// `call_timeout`; they share the link with the cache's, so blocking ones (`BLPOP`), subscriptions
+/// and `MULTI` without a pipeline are not for it. Keys are stored keys: `key_prefix`, namespace,
+/// `:`, name. In a cluster it sends to one primary: [`at`](RedisConnection::at) chooses the one
+/// that has a key.
+///
+/// ```no_run
+/// # async fn an_example(users: zbz_cache::Cache<String>) -> Result<(), Box<dyn std::error::Error>> {
+/// use zbz_cache::providers::redis::RedisConnection;
+///
+/// let connection = users.native::<RedisConnection>().expect("there was a first call");
+/// let servers: String = redis::cmd("INFO").arg("server").query_async(&mut connection.clone()).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct RedisConnection {
+    shared: Weak<Shared>,
+    slot: Option<u16>,
+    database: i64,
+}
+
+impl RedisConnection {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        let database = shared.client.settings.database;
+        RedisConnection { shared: Arc::downgrade(shared), slot: None, database }
+    }
+
+    /// The same to the server that has this stored key.
+    #[must_use]
+    pub fn at(&self, stored_key: &[u8]) -> Self {
+        RedisConnection { slot: Some(slot_of(stored_key)), ..self.clone() }
+    }
+
+    /// Sends something over the link that is up, or a new one, by the deadline.
+    async fn run<T, F>(
+        &self,
+        send: impl FnOnce(MultiplexedConnection) -> F + Send + 'static,
+    ) -> RedisResult<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        let gone = || failed("the cache's provider was closed");
+        let work = {
+            let shared = self.shared.upgrade().ok_or_else(gone)?;
+            let (client, slot) = (Arc::clone(&shared.client), self.slot);
+            shared.runtime.begin(async move {
+                let topology = &client.topology;
+                let known = || match slot {
+                    Some(slot) => topology.owner(slot),
+                    None => topology.primaries().into_iter().next().map(|primary| primary.node),
+                };
+                let sent = async {
+                    if known().is_none() {
+                        topology.refresh().await.map_err(|_| failed("the cluster cannot be reached"))?;
+                    }
+                    let node = known().ok_or_else(|| failed("no server has this key"))?;
+                    let link = node.link().await.map_err(|_| failed("the server cannot be reached"))?;
+                    send(link.connection()).await
+                };
+                match tokio::time::timeout_at(client.deadline(), sent).await {
+                    Ok(answer) => answer,
+                    Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+                }
+            })
+        };
+        match work {
+            Ok(work) => work.await.unwrap_or_else(|_| Err(gone())),
+            Err(_) => Err(gone()),
+        }
+    }
+}
+
+fn failed(words: &'static str) -> RedisError {
+    RedisError::from((ErrorKind::Io, words))
+}
+
+impl ConnectionLike for RedisConnection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        let command = command.clone();
+        Box::pin(
+            self.run(async move |mut link: MultiplexedConnection| link.send_packed_command(&command).await),
+        )
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        let commands = commands.clone();
+        Box::pin(self.run(async move |mut link: MultiplexedConnection| {
+            link.send_packed_commands(&commands, offset, count).await
+        }))
+    }
+
+    fn get_db(&self) -> i64 {
+        self.database
+    }
+}
+
+impl fmt::Debug for RedisConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisConnection").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,188 @@
+//! [`Runtime`]: the provider's own thread, where all its network work happens.
+//!
+//! Begun by the first verb. Verbs are handed over by a queue of its own: only the first of many is
+//! a call of the system, to wake the thread. Nothing that a caller wrote ever runs on it and nothing on it blocks,
+//! so timers fire in time: names are looked up on the runtime's helper threads, and codecs run at
+//! the callers'. Dropping the runtime ends the thread without waiting for it; closing it lets the
+//! verbs under way end first, which they do by their deadlines.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::{Error, ErrorKind, Result};
+
+const THREAD: &str = "zbz-cache-redis";
+
+/// Looking up names takes a thread each, which goes when it is idle.
+const HELPERS: usize = 4;
+const HELPER_IDLE: Duration = Duration::from_secs(1);
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+enum Message {
+    Begin(Work),
+    /// End when what was begun has ended.
+    Finish,
+}
+
+struct Running {
+    /// Dropped to end the thread at once.
+    queue: mpsc::UnboundedSender<Message>,
+    /// Says by its end that the thread let go of everything.
+    ended: watch::Receiver<()>,
+}
+
+enum State {
+    New,
+    Running(Running),
+    /// Until the thread has ended.
+    Closed(Option<watch::Receiver<()>>),
+}
+
+/// A thread that is there from the first piece of work on.
+pub(super) struct Runtime {
+    state: Mutex<State>,
+}
+
+impl Runtime {
+    pub(super) fn new() -> Runtime {
+        Runtime { state: Mutex::new(State::New) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(*self.state(), State::Closed(_))
+    }
+
+    /// Begins some work on the thread. It goes on if the receiver is dropped; if the thread ends
+    /// first, the receiver says so.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`. `Unavailable`: the system has no thread for it.
+    pub(super) fn begin<F>(&self, work: F) -> Result<oneshot::Receiver<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let work = Box::pin(async move {
+            // Nobody may be waiting any more.
+            let _ = tell.send(work.await);
+        });
+        let mut state = self.state();
+        if matches!(*state, State::New) {
+            *state = State::Running(start()?);
+        }
+        let State::Running(running) = &*state else { return Err(Error::closed()) };
+        running.queue.send(Message::Begin(work)).map_err(|_| Error::closed())?;
+        Ok(told)
+    }
+
+    /// Takes no more work, waits for what is under way, and ends the thread.
+    pub(super) fn close(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut state = self.state();
+        let ended = match std::mem::replace(&mut *state, State::Closed(None)) {
+            State::New => None,
+            State::Closed(ended) => ended,
+            State::Running(Running { queue, ended }) => {
+                // With nobody there to hear it, it has ended.
+                let _ = queue.send(Message::Finish);
+                Some(ended)
+            }
+        };
+        *state = State::Closed(ended.clone());
+        async move {
+            if let Some(mut ended) = ended {
+                // Nothing is ever sent there either.
+                let _ = ended.changed().await;
+            }
+        }
+    }
+}
+
+fn start() -> Result<Running> {
+    let no_thread = |source| {
+        Error::new(
+            ErrorKind::Unavailable,
+            "the system gave no thread for the network; free some, or try again",
+        )
+        .with_source(source)
+    };
+    let mut builder = Builder::new_current_thread();
+    let builder = builder.enable_all().max_blocking_threads(HELPERS).thread_keep_alive(HELPER_IDLE);
+    let runtime = builder.thread_name(THREAD).build().map_err(no_thread)?;
+    let (queue, queued) = mpsc::unbounded_channel();
+    let (ending, ended) = watch::channel(());
+    let body = move || {
+        runtime.block_on(run(queued));
+        // A look-up of a name may hang in the system's resolver; it is not waited for.
+        runtime.shutdown_background();
+        drop(ending);
+    };
+    thread::Builder::new().name(THREAD.to_owned()).spawn(body).map_err(no_thread)?;
+    Ok(Running { queue, ended })
+}
+
+/// Begins what is queued, until it is told to stop or nobody is left who could.
+async fn run(mut queued: mpsc::UnboundedReceiver<Message>) {
+    // Held by everything under way; nothing is ever sent.
+    let (working, mut all_done) = mpsc::channel::<()>(1);
+    while let Some(message) = queued.recv().await {
+        match message {
+            Message::Begin(work) => {
+                let working = working.clone();
+                tokio::spawn(async move {
+                    work.await;
+                    drop(working);
+                });
+            }
+            Message::Finish => {
+                drop(working);
+                all_done.recv().await;
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply::block_on;
+
+    #[test]
+    fn work_under_way_ends_before_a_closed_thread_does_and_new_work_is_refused() {
+        let runtime = Runtime::new();
+        let (tell, told) = oneshot::channel();
+        let work = runtime.begin(told).unwrap();
+        let closing = runtime.close();
+        assert!(runtime.is_closed());
+        assert_eq!(runtime.begin(async {}).map(drop).unwrap_err().kind(), ErrorKind::Closed);
+        tell.send(7).unwrap();
+        assert_eq!(block_on(work).unwrap(), Ok(7));
+        block_on(closing);
+        block_on(runtime.close());
+    }
+
+    #[test]
+    fn a_dropped_one_ends_what_it_was_doing() {
+        let runtime = Runtime::new();
+        let work = runtime.begin(std::future::pending::<()>()).unwrap();
+        drop(runtime);
+        assert!(block_on(work).is_err());
+    }
+
+    #[test]
+    fn one_that_did_nothing_closes_at_once() {
+        block_on(Runtime::new().close());
+    }
+}

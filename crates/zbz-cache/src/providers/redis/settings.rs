@@ -1,0 +1,230 @@
+//! [`Settings`]: the options, read and checked when the provider is made.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+
+use super::address::{Address, Place};
+use super::tls;
+use crate::error::{Error, Result};
+use crate::options::Options;
+use crate::provider::Limits;
+use crate::ttl::Ttl;
+
+pub(crate) const OPTIONS: &[&str] = &[
+    "address",
+    "username",
+    "password",
+    "database",
+    "cluster",
+    "tls",
+    "tls_ca",
+    "tls_cert",
+    "tls_key",
+    "connect_timeout",
+    "call_timeout",
+    "key_prefix",
+    "client_name",
+    "default_ttl",
+    "max_key_size",
+];
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a provider's registered name says already: `rediss` is TLS, `redis+cluster` a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scheme {
+    pub(crate) name: &'static str,
+    pub(crate) tls: bool,
+    pub(crate) cluster: bool,
+}
+
+/// Who asks. `Debug` shows neither.
+#[derive(Clone, Default)]
+pub(super) struct Credentials {
+    pub(super) username: Option<String>,
+    pub(super) password: Option<String>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}
+
+/// A provider's options, all of them right.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// Where to begin: the server, or some of a cluster's.
+    pub(super) servers: Vec<Address>,
+    pub(super) cluster: bool,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) credentials: Credentials,
+    pub(super) database: i64,
+    pub(super) connect_timeout: Duration,
+    pub(super) call_timeout: Duration,
+    /// Ahead of every stored key.
+    pub(super) key_prefix: Vec<u8>,
+    pub(super) client_name: Option<String>,
+    pub(super) default_ttl: Ttl,
+    pub(super) limits: Limits,
+}
+
+impl Settings {
+    /// # Errors
+    ///
+    /// `Config`, naming the option. No message shows an address, a user or a password.
+    pub(super) fn read(options: &Options, scheme: Scheme) -> Result<Settings> {
+        let place = match options.text("address")? {
+            Some(text) => Place::parse(&text)?,
+            None => Place::parse("127.0.0.1")?,
+        };
+        let cluster = one_of_two(options, "cluster", scheme.cluster, scheme.name)?;
+        let tls = one_of_two(options, "tls", scheme.tls, scheme.name)?;
+        if !cluster && place.servers.len() > 1 {
+            return Err(Error::config(
+                "option \"address\" names several servers; say cluster = true, or name one",
+            ));
+        }
+        let database = read_database(options, place.database, cluster)?;
+        let credentials = Credentials {
+            username: once("username", options.text("username")?, place.username)?,
+            password: once("password", options.text("password")?, place.password)?,
+        };
+        if credentials.username.is_some() && credentials.password.is_none() {
+            return Err(Error::config("option \"username\" is given without \"password\"; give both"));
+        }
+        Ok(Settings {
+            servers: place.servers,
+            cluster,
+            tls: tls::read(options, tls)?,
+            credentials,
+            database,
+            connect_timeout: timeout(options, "connect_timeout", CONNECT_TIMEOUT)?,
+            call_timeout: timeout(options, "call_timeout", CALL_TIMEOUT)?,
+            key_prefix: options.text("key_prefix")?.unwrap_or_default().into_bytes(),
+            client_name: read_client_name(options)?,
+            default_ttl: options.ttl("default_ttl")?.unwrap_or(Ttl::Never),
+            limits: read_limits(options)?,
+        })
+    }
+}
+
+/// A yes or no that the provider's name may have said already.
+fn one_of_two(options: &Options, name: &str, said: bool, scheme: &str) -> Result<bool> {
+    match options.flag(name)? {
+        Some(false) if said => {
+            Err(Error::config(format!("option {name:?} is false, and {scheme:?} means true; take one away")))
+        }
+        flag => Ok(flag.unwrap_or(said)),
+    }
+}
+
+/// Takes what was given as an option of its own or within `address`.
+fn once(name: &str, own: Option<String>, within: Option<String>) -> Result<Option<String>> {
+    if own.is_some() && within.is_some() {
+        return Err(Error::config(format!(
+            "option {name:?} is given twice, also in \"address\"; give it once"
+        )));
+    }
+    Ok(own.or(within))
+}
+
+fn read_database(options: &Options, within: Option<String>, cluster: bool) -> Result<i64> {
+    let Some(text) = once("database", options.text("database")?, within)? else { return Ok(0) };
+    let number = text.parse().ok().filter(|number| *number >= 0);
+    let number = number.ok_or_else(|| Error::config("option \"database\" takes a number from 0"))?;
+    if cluster && number > 0 {
+        return Err(Error::config("a cluster has database 0 only; take the option \"database\" away"));
+    }
+    Ok(number)
+}
+
+fn timeout(options: &Options, name: &str, otherwise: Duration) -> Result<Duration> {
+    let span = options.duration(name)?.unwrap_or(otherwise);
+    if span < Duration::from_millis(1) || span > Duration::from_secs(3600) {
+        return Err(Error::config(format!("option {name:?}: got {span:?}, takes 1 ms to 1 hour")));
+    }
+    Ok(span)
+}
+
+fn read_client_name(options: &Options) -> Result<Option<String>> {
+    let Some(name) = options.text("client_name")? else { return Ok(None) };
+    // What CLIENT SETNAME takes.
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::config("option \"client_name\" takes ASCII letters, digits and signs, no spaces"));
+    }
+    Ok(Some(name))
+}
+
+fn read_limits(options: &Options) -> Result<Limits> {
+    let limits = Limits::default();
+    let Some(bytes) = options.bytes("max_key_size")? else { return Ok(limits) };
+    let most = limits.max_stored_key_bytes;
+    let fits = usize::try_from(bytes).ok().filter(|bytes| (1..=most).contains(bytes));
+    let refuse = || Error::config(format!("option \"max_key_size\": got {bytes}, takes 1 to {most} bytes"));
+    Ok(limits.with_max_key_bytes(fits.ok_or_else(refuse)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options;
+
+    const PLAIN: Scheme = Scheme { name: "redis", tls: false, cluster: false };
+    const CLUSTER: Scheme = Scheme { name: "redis+cluster", tls: false, cluster: true };
+
+    fn refused(options: Options, scheme: Scheme) -> String {
+        Settings::read(&options, scheme).expect_err("a wrong option was taken").to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_those_documented() {
+        let settings = Settings::read(&options! {}, PLAIN).unwrap();
+        assert_eq!(settings.servers[0].to_string(), "127.0.0.1:6379");
+        assert!(!settings.cluster && settings.tls.is_none() && settings.key_prefix.is_empty());
+        assert_eq!((settings.connect_timeout, settings.call_timeout), (CONNECT_TIMEOUT, CALL_TIMEOUT));
+        assert_eq!((settings.database, settings.default_ttl), (0, Ttl::Never));
+    }
+
+    #[test]
+    fn every_wrong_option_is_refused_by_its_name_and_no_secret_is_shown() {
+        let secret = "sentinel-5f3a";
+        for (options, scheme, word) in [
+            (options! { "address" => "a,b" }, PLAIN, "cluster = true"),
+            (options! { "address" => "a:x" }, PLAIN, "address"),
+            (options! { "address" => format!(":{secret}@a"), "password" => secret }, PLAIN, "password"),
+            (options! { "password" => true }, PLAIN, "password"),
+            (options! { "username" => secret }, PLAIN, "username"),
+            (options! { "database" => secret }, PLAIN, "database"),
+            (options! { "database" => -1 }, PLAIN, "database"),
+            (options! { "database" => 1 }, CLUSTER, "cluster has database 0"),
+            (options! { "cluster" => false }, CLUSTER, "cluster"),
+            (options! { "tls" => "maybe" }, PLAIN, "tls"),
+            (options! { "tls_ca" => "/no/such/file.pem", "tls" => true }, PLAIN, "tls_ca"),
+            (options! { "tls_ca" => "ca.pem" }, PLAIN, "tls"),
+            (options! { "tls_cert" => "cert.pem", "tls" => true }, PLAIN, "tls_key"),
+            (options! { "connect_timeout" => 0 }, PLAIN, "connect_timeout"),
+            (options! { "call_timeout" => "2h" }, PLAIN, "call_timeout"),
+            (options! { "client_name" => "two words" }, PLAIN, "client_name"),
+            (options! { "max_key_size" => 0 }, PLAIN, "max_key_size"),
+            (options! { "default_ttl" => "later" }, PLAIN, "default_ttl"),
+        ] {
+            let error = refused(options, scheme);
+            assert!(error.contains(word), "{word:?} is not in: {error}");
+            assert!(!error.contains(secret), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let secret = "sentinel-5f3a";
+        let options = options! { "address" => "a", "username" => secret, "password" => secret };
+        let settings = Settings::read(&options, PLAIN).unwrap();
+        assert_eq!(settings.credentials.password.as_deref(), Some(secret));
+        assert!(!format!("{settings:?} {options:?}").contains(secret));
+    }
+}

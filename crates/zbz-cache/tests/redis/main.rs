@@ -1,0 +1,17 @@
+//! The provider "redis" against servers that the tests start, and end, themselves: Debian's
+//! `redis-server`, on free ports. `make test-redis` runs them; `make fault-redis` the long forms.
+
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
+mod cluster;
+mod faults;
+mod foreign;
+mod leaks;
+mod proxy;
+mod secrets;
+mod server;
+mod speed;
+mod suite;
+mod tls;
+mod verbs;
+mod wire;

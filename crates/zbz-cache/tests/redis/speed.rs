@@ -1,0 +1,130 @@
+//! Pipelined work through the typed cache, against the bare client that sends the same commands.
+
+use std::time::{Duration, Instant};
+
+use redis::aio::MultiplexedConnection;
+use serde::{Deserialize, Serialize};
+use zbz_cache::{Cache, Codec, Contract, MessagePack};
+
+use crate::server::{Server, provider};
+
+/// At most so many times the time of the bare client.
+const LIMIT: f64 = 1.5;
+
+const BATCH: usize = 100;
+const BATCHES: u32 = 10;
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+struct User {
+    id: u64,
+    name: String,
+}
+
+fn user(id: u64) -> User {
+    User { id, name: format!("user number {id}") }
+}
+
+/// The commands that the cache sends, on bytes as it has them.
+struct Bare {
+    connection: MultiplexedConnection,
+    keys: Vec<String>,
+    values: Vec<Vec<u8>>,
+}
+
+impl Bare {
+    async fn set(&self) {
+        let mut sets = redis::pipe();
+        for (key, value) in self.keys.iter().zip(&self.values) {
+            sets.cmd("SET").arg(key).arg(value).arg("PX").arg(HOUR.as_millis() as u64).ignore();
+        }
+        sets.exec_async(&mut self.connection.clone()).await.unwrap();
+    }
+
+    async fn get(&self) {
+        let mut get = redis::cmd("MGET");
+        let values: Vec<Vec<u8>> =
+            get.arg(&self.keys).query_async(&mut self.connection.clone()).await.unwrap();
+        assert_eq!(values.len(), BATCH);
+    }
+
+    async fn get_one_by_one(&self) {
+        let asked = self.keys.iter().map(|key| {
+            let (mut connection, get) = (self.connection.clone(), redis::cmd("GET").arg(key).to_owned());
+            tokio::spawn(async move { get.query_async::<Vec<u8>>(&mut connection).await.unwrap() })
+        });
+        for one in asked.collect::<Vec<_>>() {
+            assert!(!one.await.unwrap().is_empty());
+        }
+    }
+}
+
+async fn get_one_by_one(cache: &Cache<User>, names: &[String]) {
+    let asked = names.iter().map(|name| {
+        let (cache, name) = (cache.clone(), name.clone());
+        tokio::spawn(async move { cache.get(&name).await.unwrap() })
+    });
+    for one in asked.collect::<Vec<_>>() {
+        assert!(one.await.unwrap().is_some());
+    }
+}
+
+/// The least time of a batch's entry so far: some tasks at once, each batch after batch.
+async fn time(best: &mut Duration, batch: impl AsyncFn()) {
+    let begun = Instant::now();
+    for _ in 0..BATCHES {
+        tokio::join!(batch(), batch(), batch(), batch());
+    }
+    *best = (begun.elapsed() / (4 * BATCHES * BATCH as u32)).min(*best);
+}
+
+#[test]
+#[ignore = "starts redis-server: make test-redis"]
+fn pipelined_work_keeps_up_with_the_bare_client() {
+    let server = Server::start();
+    let cache = Contract::<User>::new("speed", provider(&server.address())).unwrap().cache();
+    let names: Vec<String> = (0..BATCH).map(|n| format!("{n}")).collect();
+    let users: Vec<User> = (0..BATCH as u64).map(user).collect();
+    let encode = |user: &User| {
+        let mut bytes = vec![0; 4];
+        MessagePack.encode(user, &mut bytes).unwrap();
+        bytes
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = redis::Client::open(format!("redis://{}?protocol=resp3", server.address())).unwrap();
+        let bare = Bare {
+            connection: client.get_multiplexed_async_connection().await.unwrap(),
+            keys: names.iter().map(|name| format!("bare:{name}")).collect(),
+            values: users.iter().map(encode).collect(),
+        };
+        let entries = || names.iter().zip(users.iter());
+        let mut best = [[Duration::MAX; 2]; 4];
+        // Turn by turn, so that whatever else the machine does meets both.
+        for _ in 0..60 {
+            let [[bare_set, typed_set], [bare_get, typed_get], [_, typed_map], [bare_one, typed_one]] =
+                &mut best;
+            time(bare_set, async || bare.set().await).await;
+            time(typed_set, async || cache.set_multi(entries(), HOUR).await.unwrap()).await;
+            time(bare_get, async || bare.get().await).await;
+            time(typed_get, async || assert_eq!(cache.get_each(&names).await.unwrap().len(), BATCH)).await;
+            time(typed_map, async || assert_eq!(cache.get_multi(&names).await.unwrap().len(), BATCH)).await;
+            time(bare_one, async || bare.get_one_by_one().await).await;
+            time(typed_one, async || get_one_by_one(&cache, &names).await).await;
+        }
+        best[2][0] = best[1][0];
+        let rows = [
+            ("SET PX, 100 piped: set_multi", true),
+            ("MGET of 100: get_each", true),
+            ("MGET of 100: get_multi, into a map", false),
+            ("GET, 400 calls at once: get", false),
+        ];
+        for ((what, limited), [bare, typed]) in rows.into_iter().zip(best) {
+            let ratio = typed.as_secs_f64() / bare.as_secs_f64();
+            println!("{what:36} bare {bare:?}, typed {typed:?} an entry: {ratio:.2}");
+            // Without optimisation it says nothing.
+            let within = !limited || ratio < LIMIT || cfg!(debug_assertions);
+            assert!(within, "{what}: {ratio:.2} times the bare client");
+        }
+    });
+}
