@@ -41,6 +41,12 @@ const STRETCHES: usize = 32;
 /// is left there is little.
 const UNCUT: usize = 16;
 
+/// Nor is one of so few bytes, if a segment holds it: what is read most is read in place.
+const UNCUT_BYTES: usize = 4608;
+
+/// The smallest piece: more than the head, which is written anew when a piece is moved.
+const LEAST_PIECE_BYTES: usize = 256;
+
 /// An entry in the log that no slot names yet. Its room is dead again when it is dropped; its
 /// segments are not drained before.
 #[derive(Debug)]
@@ -75,7 +81,7 @@ impl Engine {
         let content = Content { key: entry.key.bytes, value: entry.value, deadline, head: false };
         let size = self.segment_size();
         if let Some(layout) = Layout::of(&content).filter(|layout| layout.len() <= size)
-            && (layout.len() <= size / UNCUT || self.room_left(lane) >= layout.len())
+            && (layout.len() <= (size / UNCUT).max(UNCUT_BYTES) || self.room_left(lane) >= layout.len())
         {
             let room = self.write(lane, &layout, &content, need)?;
             return Some(Appended { location: room.location()?, room, pieces: Vec::new() });
@@ -122,7 +128,7 @@ impl Engine {
         let rest = [key_rest, entry.value];
         let len = key_rest.len() + entry.value.len();
         self.largest_item.fetch_max((len / size) as u64 + 2, Ordering::Relaxed);
-        let least = PIECE_HEADER_BYTES + (size / 64).max(16);
+        let least = PIECE_HEADER_BYTES + (size / 64).max(LEAST_PIECE_BYTES).min(size / 4);
         if self.room_left(lane) < least
             && key_rest.is_empty()
             && let Some(room) = self.append_item(lane, whole, need)

@@ -168,14 +168,16 @@ impl MemoryCache {
     }
 
     /// The largest budget that [`resize`](MemoryCache::resize) takes: eight times the first, for
-    /// which addresses, but no memory, were reserved when the cache was built.
+    /// which addresses, but no memory, were reserved when the cache was built; less where the
+    /// system refuses as many addresses, and never 256 GiB.
     pub fn max_resize(&self) -> u64 {
         self.engine.shape.ceiling
     }
 
     /// The smallest budget that [`resize`](MemoryCache::resize) takes:
-    /// [`MIN_MAX_SIZE`](crate::MIN_MAX_SIZE), or more in a cache that was built for more than 128 MiB,
-    /// whose index does not become smaller than it began.
+    /// [`MIN_MAX_SIZE`](crate::MIN_MAX_SIZE), or more in a cache that was built for more than some
+    /// 128 MiB, whose index does not become smaller than it began, or that rejects, whose segments
+    /// do not.
     pub fn min_resize(&self) -> u64 {
         self.engine.floor
     }

@@ -13,9 +13,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use monotonic::Start;
+use std::time::{Duration, Instant};
 
 /// The last moment a clock can show, about 584 years after its start.
 const LAST: u64 = u64::MAX - 1;
@@ -43,14 +41,14 @@ pub struct Clock {
 
 #[derive(Clone)]
 enum Source {
-    System(Start),
+    System(Instant),
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// The system's monotonic clock, started now.
     pub fn system() -> Clock {
-        Clock { source: Source::System(Start::now()) }
+        Clock { source: Source::System(Instant::now()) }
     }
 
     /// A clock that stands at zero until its [`ManualClock`] moves it.
@@ -71,7 +69,7 @@ impl Clock {
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         match &self.source {
-            Source::System(start) => start.elapsed(),
+            Source::System(start) => nanos_since(*start),
             // SeqCst: whoever was told that the clock moved must find it moved.
             Source::Manual(now) => now.load(Ordering::SeqCst),
         }
@@ -116,52 +114,11 @@ impl ManualClock {
     }
 }
 
-/// The system's monotonic clock in nanoseconds, without the detour by `Instant` and `Duration`.
-#[cfg(all(target_os = "linux", not(zbz_cache_heap)))]
-mod monotonic {
-    use rustix::time::{ClockId, clock_gettime};
-
-    /// When the clock was started, by the system's time.
-    #[derive(Clone)]
-    pub(super) struct Start(u64);
-
-    impl Start {
-        pub(super) fn now() -> Start {
-            Start(now())
-        }
-
-        #[inline]
-        pub(super) fn elapsed(&self) -> u64 {
-            now().saturating_sub(self.0)
-        }
-    }
-
-    /// Time since the system started: positive, and centuries below what a u64 takes.
-    #[inline]
-    fn now() -> u64 {
-        let now = clock_gettime(ClockId::Monotonic);
-        (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
-    }
-}
-
-/// The system's monotonic clock as the standard library gives it.
-#[cfg(any(not(target_os = "linux"), zbz_cache_heap))]
-mod monotonic {
-    use std::time::Instant;
-
-    /// When the clock was started.
-    #[derive(Clone)]
-    pub(super) struct Start(Instant);
-
-    impl Start {
-        pub(super) fn now() -> Start {
-            Start(Instant::now())
-        }
-
-        pub(super) fn elapsed(&self) -> u64 {
-            super::saturating_nanos(self.0.elapsed())
-        }
-    }
+/// Without the 128-bit arithmetic of `Duration::as_nanos`: centuries fit.
+#[inline]
+fn nanos_since(start: Instant) -> u64 {
+    let elapsed = start.elapsed();
+    elapsed.as_secs().wrapping_mul(1_000_000_000).wrapping_add(u64::from(elapsed.subsec_nanos()))
 }
 
 fn saturating_nanos(duration: Duration) -> u64 {
@@ -196,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_system_clock_goes_as_fast_as_the_standard_librarys() {
-        let (clock, start) = (Clock::system(), std::time::Instant::now());
+        let (clock, start) = (Clock::system(), Instant::now());
         std::thread::sleep(Duration::from_millis(50));
         let (low, now, high) = (start.elapsed(), clock.elapsed(), start.elapsed());
         // What passed between the two starts and between the readings.

@@ -108,8 +108,7 @@ impl Counters {
         self.stripe_of(threads::number())
     }
 
-    /// The same for a caller that knows the number of its thread: `threads::number()`, or
-    /// `Reading::thread()`.
+    /// The same for a caller that knows the number of its thread.
     #[inline(always)]
     pub(crate) fn stripe_of(&self, thread: usize) -> Stripe<'_> {
         let (line, shared) = match self.own.get(thread) {

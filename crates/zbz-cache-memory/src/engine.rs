@@ -1,8 +1,9 @@
 //! The inside that all handles share: the parts, how they are put together, and what every verb
 //! asks first.
 //!
-//! - *One bit at a time*: a call holds at most one bucket's bit, and takes no lock and asks for no
-//!   room while it does.
+//! - *One bit at a time*: a call holds at most one bucket's bit, but for steps of the index, and
+//!   asks for no room while it does. Under a bit only the innermost locks are taken, those of the
+//!   overflow buckets and of the budget.
 //! - *Closed under the bit*: who puts an item into a bucket looks whether the cache is closed while
 //!   it holds the bit; closing says so first and then takes each bit. So nothing comes in after.
 //! - *Counted once*: an entry leaves through [`Engine::count_out`], called by whoever unlinked it.
@@ -37,6 +38,7 @@ const LEAST_PER_BUCKET: u64 = 7;
 
 /// What a cache must have for entries.
 const LEAST_LOG_BYTES: u64 = 16 * 1024;
+const LEAST_SEGMENTS: u64 = 6;
 
 /// Buckets whose ghosts' memory is given back together: pages of both of their tables.
 const GHOSTS_GIVEN_BACK: u64 = 2048;
@@ -145,12 +147,19 @@ impl Engine {
     /// [`Error::Config`]: the system gives too few addresses for the size.
     pub(crate) fn new(builder: &Builder) -> Result<Engine, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut shape = Shape::new(builder.max_size, threads)?;
-        if builder.when_full == WhenFull::Reject {
-            // What is left in open segments is room that writes are refused for.
-            shape.classes = 1;
+        let mut refused = None;
+        for headroom in shape::HEADROOMS {
+            let mut shape = Shape::new(builder.max_size, headroom, threads)?;
+            if builder.when_full == WhenFull::Reject {
+                // What is left in open segments is room that writes are refused for.
+                shape.classes = 1;
+            }
+            match Engine::with_shape(builder, shape) {
+                Ok(engine) => return Ok(engine),
+                Err(error) => refused = Some(error),
+            }
         }
-        Engine::with_shape(builder, shape)
+        Err(refused.unwrap_or(Error::Closed))
     }
 
     pub(crate) fn with_shape(builder: &Builder, shape: Shape) -> Result<Engine, Error> {
@@ -164,7 +173,12 @@ impl Engine {
         let base =
             size_of::<Engine>() as u64 + lanes.bytes() + counters.bytes() + size_of_val(&*evictors) as u64;
         let took = budget.take(base);
-        let floor = (budget.used() + LEAST_LOG_BYTES).max(crate::MIN_MAX_SIZE);
+        // Only where entries may go do segments become smaller.
+        let least_log = match builder.when_full {
+            WhenFull::Evict => LEAST_LOG_BYTES,
+            WhenFull::Reject => LEAST_SEGMENTS * Lanes::cost(1 << shape.segment_bits),
+        };
+        let floor = (budget.used() + least_log).max(crate::MIN_MAX_SIZE);
         debug_assert!(took, "the smallest budget has room for the parts that do not grow");
         let clock = builder.clock.clone();
         Ok(Engine {
@@ -282,7 +296,7 @@ impl Engine {
     fn names(&self, held: &Held<'_>, slot: Slot, key: &[u8]) -> bool {
         let item = self.log.read_held(held, slot);
         if !item.is_head() {
-            return item.key() == key;
+            return item.has_key(key);
         }
         let Some(head) = Head::parse(item.value()) else { return false };
         let Some(rest) = key.strip_prefix(item.key()) else { return false };
@@ -437,10 +451,15 @@ fn longest_key(max_size: u64) -> usize {
 
 #[inline]
 fn check_key_len(key: &[u8], max_size: &AtomicU64) -> Result<(), Error> {
-    // The smallest budget takes keys of this length: no need to look.
-    if !key.is_empty() && key.len() <= longest_key(crate::MIN_MAX_SIZE) {
+    // Every cache takes keys of these lengths: no need to look.
+    if key.len().wrapping_sub(1) < (crate::MIN_MAX_SIZE / 8) as usize {
         return Ok(());
     }
+    check_long_key(key, max_size)
+}
+
+#[cold]
+fn check_long_key(key: &[u8], max_size: &AtomicU64) -> Result<(), Error> {
     match (key.len(), longest_key(max_size.load(Ordering::Relaxed))) {
         (0, _) => Err(Error::KeyEmpty),
         (len, max) if len > max => Err(Error::KeyTooLong { len, max }),

@@ -29,7 +29,7 @@ pub(crate) const AHEAD: usize = 16;
 /// Items in a row that are kept; the next one is dropped whatever its hits.
 const PATIENCE: u32 = 32;
 
-/// A segment of which less than this many 256ths is alive is moved together before any is
+/// A segment of which at most this many 256ths are alive is moved together before any is
 /// evicted.
 const SPARSE: u64 = 128;
 
@@ -293,15 +293,24 @@ impl Engine {
         let named = Named { location: slot.location(), ..walked };
         let item = self.log.read_held(&held, slot);
         let deadline = item.deadline();
-        if !self.is_wanted(work, slot, deadline, now) {
+        // An entry is judged once a lap: by its first piece, or by what of it is met first in the
+        // small queue. The others follow it.
+        let is_first = head_of(slot).is_some_and(|head| head.pieces().next() == Some(walked.location));
+        let follows = match work.side {
+            Side::Small => self.side_at(named.location) == Side::Main,
+            Side::Main => !is_first,
+        };
+        let expired = deadline.is_some_and(|deadline| deadline <= now.get());
+        if expired || !(follows || self.is_wanted(work, slot, None, now)) {
             return Some(self.drop_entry(held, place, named, now));
         }
         let (key, head) = (item.key().to_vec(), item.value().to_vec());
         drop(held);
-        // The head keeps its hits, until it is walked itself.
-        let lane = self.lane(work.destination(slot).0, deadline.unwrap_or(NEVER), now);
+        let (to, hits) = work.destination(slot);
+        let hits = if follows { slot.hits() } else { hits };
+        let lane = self.lane(to, deadline.unwrap_or(NEVER), now);
         let content = Content { key: &key, value: &head, deadline, head: true };
-        match self.move_piece(piece, walked.location, (named, lane), &content) {
+        match self.move_piece(piece, walked.location, (named, lane, hits), &content) {
             Some(true) => Some(Fate::Kept),
             Some(false) => None,
             // If the head was moved meanwhile, it is not dropped, and all begins anew.
@@ -371,7 +380,7 @@ impl Engine {
         &self,
         piece: &Item<'_>,
         from: Location,
-        (named, lane): (Named, Lane),
+        (named, lane, hits): (Named, Lane, u64),
         head: &Content<'_>,
     ) -> Option<bool> {
         let bytes = piece.bytes();
@@ -384,7 +393,7 @@ impl Engine {
         let held = self.index.hold(named.hash);
         let Some(place) = held.find_location(named.location) else { return Some(false) };
         let head_len = self.log.read_held(&held, place.slot()).bytes().len();
-        held.replace(&place, place.slot().moved_to(head_to, place.slot().hits()));
+        held.replace(&place, place.slot().moved_to(head_to, hits));
         drop(held);
         head_room.publish();
         room.publish();

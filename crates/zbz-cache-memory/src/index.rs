@@ -199,6 +199,19 @@ impl Index {
         })
     }
 
+    /// The first slot with the key's tag in the line that the key prefers, at this moment, and its
+    /// word. Says nothing of other slots.
+    #[inline(always)]
+    pub(crate) fn candidate(&self, hash: u64) -> Option<(&AtomicU64, Slot)> {
+        let mark = self.mark(hash);
+        let part = Part::of(self.bucket(self.recent_geometry().bucket(mark)), mark.line());
+        let found = part.candidates(mark.tag());
+        let word = (found != 0).then(|| part.word(found.trailing_zeros()))?;
+        // Acquire: pairs with the store that published the item.
+        let slot = Slot::from_word(word.load(Ordering::Acquire));
+        slot.has(mark.tag()).then_some((word, slot))
+    }
+
     /// Looks for a key; `probe` is asked about each slot that may be its. Without a lock, and
     /// without a write. `None` means that at one moment of the call no slot was the key's.
     ///

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! All numbers are little endian. Nothing is aligned. An item is immutable once it is published.
-//! Deadlines are nanoseconds since the cache was made; those of the first two years take 7 bytes.
+//! Deadlines are nanoseconds of the cache's clock; those of the first two years take 7 bytes.
 //!
 //! What stands in a segment is one of four [`Kind`]s. An entry that does not fit where it is
 //! appended is cut (`large.rs`): a *head* has what the index names, *pieces* the rest. Room that
@@ -64,7 +64,7 @@ const LONG_DEADLINE: u64 = 1 << 56;
 pub(crate) struct Content<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) value: &'a [u8],
-    /// In nanoseconds since the cache was made; `None` for none.
+    /// In nanoseconds of the cache's clock; `None` for none.
     pub(crate) deadline: Option<u64>,
     /// Whether key and value are those of a head.
     pub(crate) head: bool,
@@ -101,6 +101,17 @@ impl Layout {
     #[inline(always)]
     pub(crate) fn read(header: [u8; HEADER_BYTES], long: impl FnOnce() -> [u8; 2]) -> Layout {
         let header = u32::from_le_bytes(header);
+        let value_len = header as usize & MOST_VALUE_BYTES;
+        let key_len = (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1);
+        // By far the most have no deadline and a short key.
+        if header >> FORM_SHIFT == NONE && header & HEAD == 0 && key_len != 0 {
+            return Layout { key_at: HEADER_BYTES, key_len, value_len, deadline_len: 0, kind: Kind::Whole };
+        }
+        Layout::read_other(header, long)
+    }
+
+    #[inline]
+    fn read_other(header: u32, long: impl FnOnce() -> [u8; 2]) -> Layout {
         let value_len = header as usize & MOST_VALUE_BYTES;
         let key_field = (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1);
         let deadline_len = match header >> FORM_SHIFT & 3 {
@@ -148,6 +159,24 @@ impl Layout {
         let (key, value) = rest.split_at_mut(self.key_len);
         key.copy_from_slice(content.key);
         value.copy_from_slice(content.value);
+    }
+}
+
+/// Whether two byte strings are equal.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let len = a.len();
+    if len != b.len() {
+        return false;
+    }
+    let words = (a.first_chunk::<8>(), b.first_chunk::<8>(), a.last_chunk::<8>(), b.last_chunk::<8>());
+    match words {
+        // Two words that overlap are all of it.
+        (Some(first), Some(other_first), Some(last), Some(other_last)) if len <= 16 => {
+            let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+            (word(first) ^ word(other_first)) | (word(last) ^ word(other_last)) == 0
+        }
+        _ => a == b,
     }
 }
 
@@ -214,12 +243,18 @@ impl<'a> Item<'a> {
         self.bytes.get(key_at..key_at + key_len).unwrap_or_default()
     }
 
+    /// Whether it is this key; for what most keys are, without a call.
+    #[inline(always)]
+    pub(crate) fn has_key(&self, key: &[u8]) -> bool {
+        same(self.key(), key)
+    }
+
     #[inline(always)]
     pub(crate) fn value(&self) -> &'a [u8] {
         self.bytes.get(self.layout.key_at + self.layout.key_len..).unwrap_or_default()
     }
 
-    /// In nanoseconds since the cache was made; `None` for none.
+    /// In nanoseconds of the cache's clock; `None` for none.
     #[inline(always)]
     pub(crate) fn deadline(&self) -> Option<u64> {
         let Layout { key_at, deadline_len, .. } = self.layout;
@@ -287,6 +322,19 @@ mod tests {
             let layout = Layout::read(bytes[..4].try_into().unwrap(), || unreachable!());
             assert_eq!(layout.len(), len);
             assert_eq!(Item::new(&bytes, layout).kind(), Kind::Filler);
+        }
+    }
+
+    #[test]
+    fn strings_are_the_same_if_all_their_bytes_are() {
+        for len in 0..40_usize {
+            let bytes: Vec<u8> = (0..len as u8).collect();
+            assert!(same(&bytes, &bytes.clone()) && !same(&bytes, &[&bytes[..], b"x"].concat()));
+            for at in 0..len {
+                let mut other = bytes.clone();
+                other[at] ^= 0x80;
+                assert!(!same(&bytes, &other), "{len} {at}");
+            }
         }
     }
 

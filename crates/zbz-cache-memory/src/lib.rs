@@ -15,27 +15,62 @@
 //! # Ok::<(), zbz_cache_memory::Error>(())
 //! ```
 //!
+//! # The engine
+//!
+//! ```text
+//!   key --hash--> index                    log: segments of one size
+//!                 +--------------------+   +-----------------------------+
+//!     bucket      | version, bit       |   | item | item | dead | item | |   open, sealed,
+//!     (two lines) | tag hits location -+-->|      ^ header, key, value   |   draining, limbo
+//!                 | ...                |   +-----------------------------+
+//!                 +--------------------+
+//!   get   scan a line for the tag, announce the segment, look again, read in place
+//!   set   append the item, hold the bucket's bit, swap the slot
+//!
+//!   new --> small queue --hit--> main queue --hit--> main again       queues of sealed segments,
+//!               +-- not hit: a ghost +-- not hit: a ghost             walked from the oldest on
+//! ```
+//!
+//! `docs/engine.md` in the repository draws the bits, argues that the protocols are right, and has a
+//! table of every atomic and every lock.
+//!
 //! # Promises
 //!
 //! - **Values.** A hit brings exactly the bytes that were set for exactly that key, never a mix of
 //!   two writes. Each key behaves as in a map under one lock, except that an entry may go by itself
 //!   when room is needed; after a miss the key stays absent until it is set.
 //! - **Deadlines.** An entry is never returned at or after its deadline, to the nanosecond of the
-//!   [`Clock`], and never lost before it except to make room. The system's wall clock has no say.
-//! - **Memory.** The bytes accounted for never exceed `max_size`. A full cache evicts, or refuses
-//!   with [`Error::Full`], as it was [built](Builder::when_full).
+//!   [`Clock`], and never lost before it except to make room. A batch reads the clock
+//!   once, and judges its entries as of then. The system's wall clock has no say.
+//! - **Memory.** Keys, values, index and tables never take more than `max_size`, counted before they
+//!   are touched. A full cache evicts, or refuses with [`Error::Full`], as it was
+//!   [built](Builder::when_full).
+//! - **Waiting.** A read takes no lock, unless what it reads changes faster than it can be read, or
+//!   it is its thread's first. A write waits for a bucket's bit, a few stores, and in a full cache
+//!   does a bounded part of an eviction. Only a shrinking [`resize`](MemoryCache::resize) waits for
+//!   readers.
 //! - **Callers' code** runs under no lock of the cache, and its panic harms only that call. The one
 //!   exception is [`Condition::If`], which says so.
 //! - **Errors.** A miss is `Ok(None)`. No key, value, duration or size makes a call panic.
 //!
 //! # Reading order
 //!
-//! `cache` (the handle and its verbs), `config`, `options`, `found`, `ttl`, `clock`, `error`; then
-//! the inside: `engine` (what the handles share), `store` (a write, step by step), `room`
-//! (evicting, sweeping, resizing), `budget` (who may use which bytes), `shard` (entries and their
-//! order), `scan`, `maintenance` (the background thread), `counters`, `stats`.
+//! 1. The face: `cache` (the handle; `cache/read`, `write`, `deadline`), `config`, `options`,
+//!    `found`, `ttl`, `clock`, `stats`, `error`.
+//! 2. What the handles share: `engine`, and `shape` (how large its parts are).
+//! 3. A get: `lookup`. On its way: `slot`, `geometry`, `index` (then `index/bucket`, `overflow`,
+//!    `step`, `visit`), `item`, `log`, `hazard`.
+//! 4. A set: `store`, `append`. On its way: `segment`, `lanes`, `large` (entries that are cut),
+//!    `budget`; then `update` (writes that depend on what is there).
+//! 5. Making room: `evict`, `tide` (the policy), `ghosts`.
+//! 6. The rest: `sweep`, `scan`, `resize`, `maintenance` (the background thread), `counters`,
+//!    `threads`.
+//! 7. The ground: `words`, `system`, `sync`. Unsafe code is in `log`, `words` and `system` alone.
 
 #![deny(unsafe_code)]
+
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!("zbz-cache-memory needs 64-bit atomics, which this target has not");
 
 #[cfg(not(loom))]
 mod append;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::engine::{Engine, HashedKey, Look, Moment};
 use crate::hazard::{self, Reading};
 use crate::index::Probe;
-use crate::item::Item;
+use crate::item::{Item, Kind};
 use crate::large::Head;
 use crate::slot::Slot;
 use crate::tide::Side;
@@ -99,6 +99,28 @@ impl Engine {
         moment: &Moment<'_>,
         read: impl FnOnce(Bytes<'_>, Glance<'_>) -> R,
     ) -> Option<R> {
+        // By far the most are the first candidate of the line that their key prefers.
+        let found = hazard::reading(|reading| {
+            let Some((word, slot)) = self.index.candidate(key.hash) else { return Err(read) };
+            let Some(item) = self.log.read(reading, word, slot) else { return Err(read) };
+            if item.kind() != Kind::Whole || !item.has_key(key.bytes) {
+                return Err(read);
+            }
+            let Some(glance) = self.glance(&item, slot, moment) else { return Ok(None) };
+            self.count_hit(word, slot);
+            Ok(Some(read(Bytes::InPlace(item.value()), glance)))
+        });
+        found.unwrap_or_else(|read| self.search(key, moment, read))
+    }
+
+    /// The same for any key.
+    #[inline(never)]
+    fn search<R>(
+        &self,
+        key: HashedKey<'_>,
+        moment: &Moment<'_>,
+        read: impl FnOnce(Bytes<'_>, Glance<'_>) -> R,
+    ) -> Option<R> {
         // Called once at most: after it the search is over.
         let mut read = Some(read);
         let mut rounds = 0_u32;
@@ -109,7 +131,7 @@ impl Engine {
                     rounds += 1;
                     return self.probe_head(&item, key.bytes, (word, slot), rounds);
                 }
-                if item.key() != key.bytes {
+                if !item.has_key(key.bytes) {
                     return Probe::Other;
                 }
                 Probe::Answer(match self.glance(&item, slot, moment) {

@@ -1,7 +1,9 @@
 //! Listing keys page by page without stopping writers.
 //!
-//! A cursor is a point of the index's order of visiting (`index.rs`). A key's point never changes,
+//! A cursor is a point of the index's order of visiting (`index/visit.rs`). A key's point never changes,
 //! and a listing passes every point once, so a key that is present throughout is met exactly once.
+
+use std::cell::RefCell;
 
 use crate::Error;
 use crate::engine::Engine;
@@ -52,10 +54,14 @@ impl Engine {
         let mut next = Some(cursor.0);
         let mut met = Vec::new();
         while let Some(from) = next {
-            next = self.index.visit_group(from, || (), |held| self.meet(held, prefix, from, &mut met));
+            next = {
+                let met = RefCell::new(&mut met);
+                let begin = || met.borrow_mut().clear();
+                self.index
+                    .visit_group(from, begin, |held| self.meet(held, prefix, from, &mut met.borrow_mut()))
+            };
             self.check_open()?;
             met.sort_unstable();
-            met.dedup();
             // Points are met in order, so a page can end at any.
             let mut last = None;
             for (point, key) in met.drain(..) {

@@ -25,8 +25,9 @@ pub(crate) struct Shape {
     pub(crate) ceiling: u64,
 }
 
-/// Addresses are reserved for a budget this many times as large as the first.
-const HEADROOM: u64 = 8;
+/// Addresses are reserved for a budget this many times as large as the first; for less where the
+/// system refuses them.
+pub(crate) const HEADROOMS: [u64; 3] = [8, 2, 1];
 
 const LEAST_SEGMENT_BITS: u32 = 10;
 const MOST_SEGMENT_BITS: u32 = 20;
@@ -51,15 +52,16 @@ pub(crate) fn segment_bits(budget: u64) -> u32 {
 }
 
 impl Shape {
-    /// For a budget of so many bytes, used by so many threads at once.
+    /// For a budget of so many bytes that may grow `headroom` times as large, used by so many
+    /// threads at once.
     ///
     /// # Errors
     ///
     /// [`Error::Config`]: there are not as many addresses.
-    pub(crate) fn new(budget: u64, threads: usize) -> Result<Shape, Error> {
+    pub(crate) fn new(budget: u64, headroom: u64, threads: usize) -> Result<Shape, Error> {
         let segment_bits = segment_bits(budget);
         let most = Location::COUNT - (1 << MOST_SEGMENT_BITS);
-        let ceiling = budget.saturating_mul(HEADROOM).min(most);
+        let ceiling = budget.saturating_mul(headroom).min(most);
         if budget > ceiling {
             return Err(Error::Config {
                 option: "max_size",
@@ -104,7 +106,7 @@ mod tests {
     fn every_budget_has_many_segments_and_a_small_first_index() {
         for bits in 16..36 {
             for budget in [1_u64 << bits, (1 << bits) + 4095] {
-                let shape = Shape::new(budget, 2).unwrap();
+                let shape = Shape::new(budget, 8, 2).unwrap();
                 let segments = budget >> shape.segment_bits;
                 assert!(segments >= 64, "{budget}: {segments}");
                 assert!(segments <= 512 || shape.segment_bits == MOST_SEGMENT_BITS);
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_budget_beyond_all_addresses_is_refused() {
-        assert!(Shape::new(u64::MAX, 1).is_err());
-        assert!(Shape::new(Location::COUNT, 1).is_err());
+        assert!(Shape::new(u64::MAX, 8, 1).is_err());
+        assert!(Shape::new(Location::COUNT, 8, 1).is_err());
     }
 }

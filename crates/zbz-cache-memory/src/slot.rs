@@ -21,7 +21,7 @@ const _: () = assert!(TAG_SHIFT + TAG_BITS == 64);
 /// The most hits a slot counts; a slot that has them is not written by reads.
 pub(crate) const MAX_HITS: u64 = (1 << HITS_BITS) - 1;
 
-/// Where an item begins, in units from the start of the reservation. Never zero.
+/// Where an item begins, in bytes from the start of the log, counted from one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Location(u64);
 

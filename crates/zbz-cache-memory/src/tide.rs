@@ -136,7 +136,7 @@ impl Tide {
         if facts.taken[1] > main_may_take || facts.taken[0] == 0 { Side::Main } else { Side::Small }
     }
 
-    /// All begins anew: the cache was cleared.
+    /// The cache was cleared: it fills again before anything is evicted.
     pub(crate) fn forget(&self) {
         self.evicted.store(0, Ordering::Relaxed);
         self.credit.store(0, Ordering::Relaxed);

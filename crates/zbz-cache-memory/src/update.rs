@@ -93,8 +93,8 @@ impl Engine {
             return Some((old.slot.location(), copied));
         }
         drop(look.held);
-        // Copied without the bit, so that nobody waits for it. One that became a head meanwhile
-        // is copied as a whole, and fits no segment: it is then looked at again.
+        // Copied without the bit, so that nobody waits for it. One that was cut meanwhile is put
+        // together, and is written as a whole, or found to have no room.
         self.look_up_hashed(key, now, |bytes, glance| {
             let copied = Copied { key: key.bytes.to_vec(), value: bytes.into_vec(), head: false };
             (glance.slot.location(), copied)

@@ -1,4 +1,5 @@
-//! Verbs that read values. Callers' closures run on the bytes in place, under no lock.
+//! Verbs that read values. Callers' closures run on the bytes in place, or on a copy of an entry
+//! that was cut, under no lock.
 
 use super::MemoryCache;
 use crate::counters::Count;
@@ -49,7 +50,7 @@ impl MemoryCache {
     ///
     /// `read` runs under no lock and may call the cache; it sees the bytes as they were when they
     /// were found, whatever is written meanwhile. While it runs, one segment of the cache's memory,
-    /// at most a sixty-fourth of it, is not used for anything else. Counts a hit or a miss.
+    /// a small part of it, is not used for anything else. Counts a hit or a miss.
     ///
     /// # Errors
     ///
@@ -140,12 +141,13 @@ impl MemoryCache {
         self.check_keys(keys)?;
         let engine = &*self.engine;
         let mut hashes = [0; BATCH];
-        let now = engine.moment();
         let mut at = 0;
         for stretch in keys.chunks(BATCH) {
             engine.prefetch(stretch, &mut hashes);
             for (key, &hash) in stretch.iter().zip(&hashes) {
                 engine.check_open()?;
+                // A caller's closure may have taken its time.
+                let now = engine.moment();
                 let key = HashedKey { hash, bytes: key.as_ref() };
                 let found = engine.look_up_hashed(key, &now, |bytes: Bytes<'_>, glance: Glance<'_>| {
                     count(true);
