@@ -34,8 +34,8 @@ pub(crate) enum Need {
 /// Segments that one write drains before it gives up.
 const MOST_DRAINED: usize = 64;
 
-/// The room of a segment is paid for in so many stretches.
-const STRETCHES: usize = 32;
+/// The room of a segment is paid for in two to this many stretches.
+const STRETCH_BITS: u32 = 5;
 
 /// An item that takes one over this of a segment, or less, is not cut to fit the end of one: what
 /// is left there is little.
@@ -182,7 +182,7 @@ impl Engine {
             _ if shape.classes == 1 => 0,
             deadline => 1 + class_of(deadline.saturating_sub(now.get())).min(shape.classes - 2),
         };
-        let stripe = if shape.stripes == 1 { 0 } else { threads::number() % shape.stripes };
+        let stripe = threads::number() & (shape.stripes - 1);
         Lane { side, class, stripe }
     }
 
@@ -240,9 +240,10 @@ impl Engine {
     /// Evicts in return for a stretch that was filled, if the cache is full.
     #[inline]
     fn pay(&self, offset: usize, len: usize) {
-        let stretch = (self.segment_size() / STRETCHES).max(1);
-        if offset / stretch != (offset + len) / stretch {
-            self.pay_for(stretch.max(len));
+        // Segments have a power of two of bytes.
+        let stretch_bits = self.segment_size().ilog2().saturating_sub(STRETCH_BITS);
+        if offset >> stretch_bits != (offset + len) >> stretch_bits {
+            self.pay_for(len.max(1 << stretch_bits));
         }
     }
 

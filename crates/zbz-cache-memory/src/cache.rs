@@ -10,7 +10,7 @@ mod read;
 mod write;
 
 use crate::engine::Engine;
-use crate::{Builder, Cursor, Error, Lookups, Maintenance, Page, Stats};
+use crate::{Builder, Cursor, Error, Lookups, Maintenance, MemoryReport, Page, Stats};
 use std::fmt;
 use std::sync::Arc;
 
@@ -122,6 +122,23 @@ impl MemoryCache {
     /// Reads the counters. Works on a closed cache too.
     pub fn stats(&self) -> Stats {
         self.engine.stats()
+    }
+
+    /// Says what holds each accounted byte. Looks at every segment once: for people and for
+    /// dashboards, not for every call.
+    ///
+    /// ```
+    /// use zbz_cache_memory::MemoryCache;
+    ///
+    /// let cache = MemoryCache::builder().build()?;
+    /// cache.set(b"k", b"value", None)?;
+    /// let report = cache.memory_report();
+    /// assert_eq!(report.payload_bytes, 6);
+    /// println!("{report}");
+    /// # Ok::<(), zbz_cache_memory::Error>(())
+    /// ```
+    pub fn memory_report(&self) -> MemoryReport {
+        self.engine.memory_report()
     }
 
     /// Adds reads that were judged elsewhere to the counters, exactly as given.

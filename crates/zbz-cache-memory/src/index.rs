@@ -36,7 +36,10 @@ use overflow::Overflow;
 use step::Regrouping;
 
 /// What a bucket costs: its two lines, and as much as the policy's ghosts need for its keys.
-pub(crate) const BYTES_PER_BUCKET: u64 = 146;
+pub(crate) const BYTES_PER_BUCKET: u64 = 128 + GHOST_BYTES_PER_BUCKET;
+
+/// Of these, what the policy remembers of evicted keys.
+pub(crate) const GHOST_BYTES_PER_BUCKET: u64 = 18;
 
 /// How often a miss is looked for again before the bit is taken.
 const ROUNDS: usize = 8;

@@ -18,7 +18,7 @@ use crate::segment::{Opening, Phase};
 use crate::tide::{SIDES, Side};
 
 /// What a segment costs beside its bytes: its words, its links, and its place in a list.
-const TABLE_BYTES: u64 = 96;
+const TABLE_BYTES: u64 = 160;
 
 /// Segments of a queue that are looked at for one that can be drained.
 const LOOKS: usize = 8;

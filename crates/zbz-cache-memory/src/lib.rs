@@ -103,6 +103,8 @@ mod lookup;
 mod maintenance;
 mod options;
 #[cfg(not(loom))]
+mod report;
+#[cfg(not(loom))]
 mod resize;
 #[cfg(not(loom))]
 mod scan;
@@ -134,6 +136,8 @@ pub use found::{Found, Version};
 #[cfg(not(loom))]
 pub use maintenance::Maintenance;
 pub use options::{Condition, SetOptions, SetOutcome, SetTtl};
+#[cfg(not(loom))]
+pub use report::MemoryReport;
 #[cfg(not(loom))]
 pub use scan::{Cursor, Page};
 pub use stats::Stats;

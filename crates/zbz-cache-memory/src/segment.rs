@@ -1,15 +1,16 @@
 //! [`Segment`]: who may do what with one segment of the log, and what is known of it without
-//! looking at its items: one line of words.
+//! looking at its items: two lines of words.
 //!
 //! ```text
 //!   0 state     | phase: 3 | (unused): 5 | writers: 24 bits | fill: 32 bits, bytes reserved |
-//!   1 dead      bytes that no slot names: items that went, room not used
-//!   2 info      | place: queue and class of deadlines, 32 bits | size: 32 bits, bytes |
-//!   3 start     how many segments its queue had opened before it
-//!   4 opened    the eviction clock when it was opened
-//!   5 turn      which opening of a segment of this cache this is, counted from 1
-//!   6 last      no item expires later; NEVER if one never does
-//!   7 first     no item expires earlier
+//!   1 info      | place: queue and class of deadlines, 32 bits | size: 32 bits, bytes |
+//!   2 start     how many segments its queue had opened before it
+//!   3 opened    the eviction clock when it was opened
+//!   4 turn      which opening of a segment of this cache this is, counted from 1
+//!   5 last      no item expires later; NEVER if one never does
+//!   6 first     no item expires earlier
+//!   8 dead      bytes that no slot names: items that went, room not used; on a line of its own,
+//!               since other threads add to it while writers of the segment move its state
 //!
 //!   absent -> free -> open -> sealed -> draining -> limbo -> free
 //!              ^                ^          |          |
@@ -23,7 +24,7 @@
 //! - *Dead is counted once*: each reserved byte is added to `dead` after no slot names it any
 //!   more, and what was not reserved when it is sealed. A sealed segment without writers whose
 //!   dead bytes are its size is named by no slot.
-//! - *Words 2 to 5* change only while it is free or absent, before it is opened.
+//! - *Words 1 to 4* change only while it is free or absent, before it is opened.
 
 use crate::sync::{AtomicU64, Ordering};
 
@@ -33,16 +34,16 @@ const WRITERS_MASK: u64 = ((1 << 24) - 1) << 32;
 const PHASE_SHIFT: u32 = 61;
 
 /// Words of a segment.
-pub(crate) const WORDS: usize = 8;
+pub(crate) const WORDS: usize = 16;
 
 const STATE: usize = 0;
-const DEAD: usize = 1;
-const INFO: usize = 2;
-const START: usize = 3;
-const OPENED: usize = 4;
-const TURN: usize = 5;
-const LAST: usize = 6;
-const FIRST: usize = 7;
+const INFO: usize = 1;
+const START: usize = 2;
+const OPENED: usize = 3;
+const TURN: usize = 4;
+const LAST: usize = 5;
+const FIRST: usize = 6;
+const DEAD: usize = 8;
 
 /// Deadlines of items that have none.
 pub(crate) const NEVER: u64 = u64::MAX;

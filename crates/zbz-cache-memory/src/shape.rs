@@ -15,7 +15,7 @@ pub(crate) struct Shape {
     pub(crate) most_buckets: usize,
     /// Classes of deadlines, that without any among them.
     pub(crate) classes: usize,
-    /// Stripes of writers.
+    /// Stripes of writers, a power of two.
     pub(crate) stripes: usize,
     /// Stripes of counters.
     pub(crate) counters: usize,
@@ -85,7 +85,7 @@ impl Shape {
             group_bits: initial.max(1).ilog2(),
             most_buckets: most_buckets as usize,
             classes,
-            stripes: threads.min(most_stripes).min(8) as usize,
+            stripes: 1 << threads.min(most_stripes).min(8).ilog2(),
             counters: (budget >> 17).clamp(2, 64) as usize,
             evictors: if first < 128 { 1 } else { threads.clamp(2, 4) as usize },
             ceiling,
