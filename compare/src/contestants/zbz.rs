@@ -1,7 +1,7 @@
 //! This project's engine, through its public face only.
 //!
 //! Stored: key and value bytes. A get copies the value into a buffer the caller keeps; a batch shows the bytes to a
-//! closure. Looked up by `&[u8]`. Its limit is accounted bytes.
+//! closure. Looked up by `&[u8]`. Its limit is all of its memory, in bytes.
 
 use crate::contestant::{Capacity, Card, Contestant, Kind, Limit};
 use crate::data::Key;
@@ -16,10 +16,10 @@ pub const CARD: Card = Card {
     limit: Limit::Bytes,
     races: true,
     hands_out: "copy in a kept buffer",
-    stores: "bytes in maps",
+    stores: "bytes in a log",
     setup: "`MemoryCache::builder().max_size(bytes).build()`, all defaults",
     batch: Some("`get_multi`"),
-    guess_bytes: 24,
+    guess_bytes: 20,
     build,
 };
 

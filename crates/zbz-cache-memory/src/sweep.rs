@@ -6,6 +6,7 @@
 use crate::counters::Count;
 use crate::engine::{Engine, Exit};
 use crate::evict::AHEAD;
+use crate::item::{Item, Kind};
 use crate::log::Draining;
 use crate::slot::Location;
 use crate::ttl::NEVER;
@@ -16,6 +17,8 @@ use crate::{Error, lanes};
 struct Swept {
     entries: u64,
     payload: u64,
+    /// Bytes of the segment that are dead now.
+    dead: u64,
     /// The first deadline that is ahead.
     next: Option<u64>,
 }
@@ -71,7 +74,7 @@ impl Engine {
     /// Unlinks the items from `offset` on whose time has passed.
     fn sweep_items(&self, draining: &Draining, mut offset: usize, now: u64) -> Swept {
         let mut swept = Swept::default();
-        let mut due: [Option<(u64, Location)>; AHEAD] = [None; AHEAD];
+        let mut due: [Option<(u64, Location, Item<'_>)>; AHEAD] = [None; AHEAD];
         loop {
             let mut count = 0;
             let mut more = false;
@@ -81,7 +84,7 @@ impl Engine {
                     Some(deadline) if deadline <= now => {
                         let hash = self.hash_of(&item);
                         self.index.prefetch_bucket(hash);
-                        due[count] = Some((hash, location));
+                        due[count] = Some((hash, location, item));
                         count += 1;
                     }
                     Some(deadline) => {
@@ -94,28 +97,35 @@ impl Engine {
                     break;
                 }
             }
-            for &(hash, location) in due[..count].iter().flatten() {
-                self.sweep_item(hash, location, &mut swept);
+            for (hash, location, item) in due[..count].iter().flatten() {
+                self.sweep_item(*hash, *location, item, &mut swept);
             }
             if !more {
                 break;
             }
         }
+        self.log.segment(draining.segment()).add_dead(swept.dead);
         let stripe = self.counters.stripe();
+        (0..swept.entries).for_each(|_| stripe.key_out());
         stripe.add(Count::Expirations, swept.entries);
         stripe.add(Count::PayloadOut, swept.payload);
         self.fit_index();
         swept
     }
 
-    fn sweep_item(&self, hash: u64, location: Location, swept: &mut Swept) {
+    fn sweep_item(&self, hash: u64, location: Location, item: &Item<'_>, swept: &mut Swept) {
         let held = self.index.hold(hash);
         let Some(place) = held.find_location(location) else { return };
+        swept.entries += 1;
+        if item.kind() == Kind::Whole {
+            held.remove(place);
+            swept.payload += (item.key().len() + item.value().len()) as u64;
+            swept.dead += item.bytes().len() as u64;
+            return;
+        }
         let old = self.describe(&held, place.slot());
         held.remove(place);
         drop(held);
-        self.counters.stripe().key_out();
-        swept.entries += 1;
         swept.payload += old.payload;
         self.free(&old);
     }
