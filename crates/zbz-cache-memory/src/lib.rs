@@ -40,8 +40,7 @@
 //!   two writes. Each key behaves as in a map under one lock, except that an entry may go by itself
 //!   when room is needed; after a miss the key stays absent until it is set.
 //! - **Deadlines.** An entry is never returned at or after its deadline, to the nanosecond of the
-//!   [`Clock`], and never lost before it except to make room. A batch reads the clock
-//!   once, and judges its entries as of then. The system's wall clock has no say.
+//!   [`Clock`], and never lost before it except to make room. The wall clock has no say.
 //! - **Memory.** Keys, values, index and tables never take more than `max_size`, counted before they
 //!   are touched. A full cache evicts, or refuses with [`Error::Full`], as it was
 //!   [built](Builder::when_full).
