@@ -56,6 +56,21 @@ pub(crate) struct Appended<'a> {
     pieces: Vec<Reservation<'a>>,
 }
 
+/// What came of making room for a write that may have to begin anew.
+#[derive(Debug)]
+pub(crate) struct Kept<R> {
+    pub(crate) room: Option<R>,
+    /// There was none to be had. It is not asked for again: that may move the very entry which the
+    /// write depends on, each time.
+    pub(crate) refused: bool,
+}
+
+impl<R> Default for Kept<R> {
+    fn default() -> Kept<R> {
+        Kept { room: None, refused: false }
+    }
+}
+
 impl Appended<'_> {
     pub(crate) fn location(&self) -> Location {
         self.location
@@ -316,7 +331,7 @@ impl Engine {
                 return None;
             }
             match self.when_full {
-                WhenFull::Evict => *drained += self.evict_for_segment()?,
+                WhenFull::Evict => *drained += self.evict_for_segment(*drained)?,
                 WhenFull::Reject => {
                     if self.lanes.holes(&self.log) < len as u64 {
                         return None;

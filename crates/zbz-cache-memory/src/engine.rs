@@ -77,6 +77,9 @@ pub(crate) struct Engine {
     closed: AtomicBool,
     /// Dropping it ends the background thread.
     background: Mutex<Option<Sender<()>>>,
+    /// The bits of hashes that tests leave as they are; the others are zero.
+    #[cfg(test)]
+    pub(crate) hash_mask: u64,
 }
 
 /// Why an entry leaves; one whose time has passed counts as expired whatever the reason.
@@ -204,6 +207,8 @@ impl Engine {
             epoch: RandomState::default().hash_one("epoch"),
             closed: AtomicBool::new(false),
             background: Mutex::new(None),
+            #[cfg(test)]
+            hash_mask: u64::MAX,
             budget,
         })
     }
@@ -246,7 +251,10 @@ impl Engine {
 
     #[inline(always)]
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
-        self.hasher.hash_one(key)
+        let hash = self.hasher.hash_one(key);
+        #[cfg(test)]
+        let hash = hash & self.hash_mask;
+        hash
     }
 
     #[inline(always)]
@@ -466,3 +474,6 @@ fn check_long_key(key: &[u8], max_size: &AtomicU64) -> Result<(), Error> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod check;

@@ -33,6 +33,10 @@ const PATIENCE: u32 = 32;
 /// evicted.
 const SPARSE: u64 = 128;
 
+/// Segments that one write moves together before it has others judged: moving a piece writes its
+/// head anew, and where that is large, nothing is gained.
+const MOST_FORWARDED: usize = 16;
+
 /// Where one evictor is.
 #[derive(Debug, Default)]
 pub(crate) struct Evictor {
@@ -119,7 +123,7 @@ impl Engine {
         if let Ok(mut evictor) = self.evictors[number].try_lock() {
             let mut freed = 0;
             for _ in 0..2 {
-                match self.step(&mut evictor, bytes as u64) {
+                match self.step(&mut evictor, bytes as u64, 0) {
                     Step::Walked { freed: more } | Step::Ended { freed: more } => freed += more,
                     Step::Idle | Step::Stuck => break,
                 }
@@ -133,13 +137,13 @@ impl Engine {
         }
     }
 
-    /// A step towards a free segment; answers how many segments went to limbo. `None` if there is
-    /// nothing left to evict.
-    pub(crate) fn evict_for_segment(&self) -> Option<usize> {
+    /// A step towards a free segment for who had `drained` segments drained for it so far; answers
+    /// how many more went to limbo. `None` if there is nothing left to evict.
+    pub(crate) fn evict_for_segment(&self, drained: usize) -> Option<usize> {
         let first = threads::number();
         for number in 0..self.evictors.len() {
             let mut evictor = self.evictor(first.wrapping_add(number));
-            match self.step(&mut evictor, self.segment_size() as u64) {
+            match self.step(&mut evictor, self.segment_size() as u64, drained) {
                 Step::Idle | Step::Stuck => {}
                 Step::Walked { .. } => return Some(0),
                 Step::Ended { .. } => return Some(1),
@@ -163,7 +167,7 @@ impl Engine {
             evictor.work = Some(self.work(draining, How::Forward));
         }
         loop {
-            match self.step(&mut evictor, u64::MAX) {
+            match self.step(&mut evictor, u64::MAX, 0) {
                 Step::Walked { .. } => {}
                 Step::Ended { .. } => return Some(1),
                 Step::Idle | Step::Stuck => return None,
@@ -177,8 +181,10 @@ impl Engine {
     }
 
     /// Chooses the next segment to walk.
-    fn begin(&self) -> Option<Work> {
-        if let Some(draining) = self.lanes.pick_sparse(&self.log, SPARSE, false) {
+    fn begin(&self, drained: usize) -> Option<Work> {
+        if drained < MOST_FORWARDED
+            && let Some(draining) = self.lanes.pick_sparse(&self.log, SPARSE, false)
+        {
             return Some(self.work(draining, How::Forward));
         }
         let side = self.tide.side_to_walk(&self.facts());
@@ -188,12 +194,12 @@ impl Engine {
     }
 
     /// Walks on until enough is freed, for [`STEP`] items at most.
-    fn step(&self, evictor: &mut Evictor, enough: u64) -> Step {
+    fn step(&self, evictor: &mut Evictor, enough: u64, drained: usize) -> Step {
         if evictor.work.is_none() {
             if self.when_full == WhenFull::Reject {
                 return Step::Idle;
             }
-            evictor.work = self.begin();
+            evictor.work = self.begin(drained);
         }
         let Some(work) = &mut evictor.work else { return Step::Idle };
         let now = self.moment();
@@ -430,7 +436,7 @@ impl Engine {
             let mut evictor = self.evictor(number);
             let dead = |work: &Work| self.log.segment(work.draining.segment()).is_dead();
             if evictor.work.as_ref().is_some_and(dead) {
-                self.step(&mut evictor, u64::MAX);
+                self.step(&mut evictor, u64::MAX, 0);
             }
         }
     }

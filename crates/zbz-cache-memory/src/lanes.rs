@@ -504,3 +504,6 @@ impl Lanes {
         true
     }
 }
+
+#[cfg(test)]
+mod check;

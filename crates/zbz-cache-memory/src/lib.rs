@@ -117,6 +117,8 @@ mod store;
 mod sweep;
 mod sync;
 mod system;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod threads;
 mod tide;
 mod ttl;

@@ -45,6 +45,7 @@ impl Engine {
     /// Gives back what is above the limit; false if it cannot.
     fn shrink_to(&self, limit: u64) -> bool {
         let begun = Instant::now();
+        let mut drained = 0;
         if self.when_full == WhenFull::Reject && (self.sweep().is_err() || !self.may_fit(limit)) {
             return false;
         }
@@ -60,7 +61,7 @@ impl Engine {
                 break;
             }
             let went_on = match self.when_full {
-                WhenFull::Evict => self.evict_for_segment().is_some(),
+                WhenFull::Evict => self.evict_for_segment(drained).map(|more| drained += more).is_some(),
                 WhenFull::Reject => {
                     self.reclaim_for_segment().is_some()
                         || self.lanes.close_lanes(&self.log, |segment| self.log.segment(segment).fill() > 0)

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::append::{Appended, Need};
+use crate::append::{Appended, Kept, Need};
 use crate::counters::Count;
 use crate::engine::{Engine, Exit, HashedKey, Look, Moment, Old};
 use crate::lookup::BATCH;
@@ -107,31 +107,34 @@ impl Engine {
         }
         let swap = match end {
             End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
-            End::At(deadline) => self.put(&Entry { key, value, deadline }, &mut None, guard, &now)?,
+            End::At(deadline) => {
+                self.put(&Entry { key, value, deadline }, &mut Kept::default(), guard, &now)?
+            }
         };
         Ok(if swap == Swap::Done { SetOutcome::Stored } else { SetOutcome::ConditionFailed })
     }
 
-    /// Stores an entry, making room for it. What was appended for it stays in `kept` if the entry
-    /// was to take the place of another that changed meanwhile: making room may move that very one,
-    /// and would again.
+    /// Stores an entry, making room for it. What came of that stays in `kept` if the entry was to
+    /// take the place of another that changed meanwhile: making room may move that very one, and
+    /// would again.
     pub(crate) fn put<'a>(
         &'a self,
         entry: &Entry<'_>,
-        kept: &mut Option<Appended<'a>>,
+        kept: &mut Kept<Appended<'a>>,
         guard: Guard<'_>,
         now: &Moment<'_>,
     ) -> Result<Swap, Error> {
-        if kept.is_none() {
+        if kept.room.is_none() && !kept.refused {
             let need = self.need_of(entry, now);
-            *kept = self.append(entry, need, now);
-            if kept.is_none() && self.when_full == WhenFull::Reject {
+            kept.room = self.append(entry, need, now);
+            if kept.room.is_none() && self.when_full == WhenFull::Reject {
                 self.sweep()?;
-                *kept = self.append(entry, need, now);
+                kept.room = self.append(entry, need, now);
             }
+            kept.refused = kept.room.is_none();
         }
-        if kept.is_some() {
-            return self.swap(entry, kept, guard, now);
+        if kept.room.is_some() {
+            return self.swap(entry, &mut kept.room, guard, now);
         }
         if self.when_full == WhenFull::Evict {
             // As if it was evicted as soon as it was stored.
@@ -158,7 +161,7 @@ impl Engine {
     fn swap(
         &self,
         entry: &Entry<'_>,
-        kept: &mut Option<Appended<'_>>,
+        room: &mut Option<Appended<'_>>,
         guard: Guard<'_>,
         now: &Moment<'_>,
     ) -> Result<Swap, Error> {
@@ -166,7 +169,7 @@ impl Engine {
         // *Closed under the bit* (`engine.rs`).
         if let Err(closed) = self.check_open() {
             drop(look);
-            *kept = None;
+            *room = None;
             // What was opened for this write after the close.
             self.reclaim_all();
             return Err(closed);
@@ -176,7 +179,7 @@ impl Engine {
             return Ok(swap);
         }
         let Look { held, place, old } = look;
-        let Some(appended) = kept.take() else { return Ok(Swap::Changed) };
+        let Some(appended) = room.take() else { return Ok(Swap::Changed) };
         let new = self.index.slot(entry.key.hash, appended.location());
         let mut victim = None;
         match (place, &old) {
@@ -321,7 +324,7 @@ impl Engine {
         otherwise: Option<Duration>,
         condition: &Condition<'_>,
     ) -> Result<SetOutcome, Error> {
-        let mut kept = None;
+        let mut kept = Kept::default();
         let mut kept_until = None;
         loop {
             let now = self.moment();
@@ -343,7 +346,7 @@ impl Engine {
                 End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
                 End::At(deadline) => {
                     if kept_until.replace(deadline) != Some(deadline) {
-                        kept = None;
+                        kept.room = None;
                     }
                     self.put(&Entry { key, value, deadline }, &mut kept, guard, &now)?
                 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::append::Need;
+use crate::append::{Kept, Need};
 use crate::engine::{Engine, Exit, HashedKey, Moment};
 use crate::item::{Content, Layout};
 use crate::log::Reservation;
@@ -25,7 +25,7 @@ impl Engine {
     pub(crate) fn add(&self, key: &[u8], delta: i64, ttl_if_new: Option<Duration>) -> Result<i64, Error> {
         self.check_new_key(key)?;
         let key = self.hashed(key);
-        let mut kept = None;
+        let mut kept = Kept::default();
         let mut kept_for = None;
         loop {
             let now = self.moment();
@@ -43,7 +43,7 @@ impl Engine {
                 End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
                 End::At(deadline) => {
                     if kept_for.replace((sum, deadline)) != Some((sum, deadline)) {
-                        kept = None;
+                        kept.room = None;
                     }
                     let entry = Entry { key, value: value.as_bytes(), deadline };
                     self.put(&entry, &mut kept, guard, &now)?
@@ -59,7 +59,7 @@ impl Engine {
     pub(crate) fn expire(&self, key: &[u8], ttl: Option<Duration>) -> Result<bool, Error> {
         self.check_key(key)?;
         let key = self.hashed(key);
-        let mut room = None;
+        let mut room = Kept::default();
         loop {
             let now = self.moment();
             let Some((location, copied)) = self.copy_item(key, &now) else {
@@ -107,24 +107,26 @@ impl Engine {
         &'a self,
         key: HashedKey<'_>,
         content: &Content<'_>,
-        (location, kept): (Location, &mut Option<Reservation<'a>>),
+        (location, kept): (Location, &mut Kept<Reservation<'a>>),
         now: &Moment<'_>,
     ) -> Result<bool, Error> {
         let lane = self.lane(self.side_at(location), content.deadline.unwrap_or(NEVER), now);
         let layout = Layout::of(content).ok_or(Error::Full)?;
-        match kept.take().filter(|room| room.len() == layout.len()) {
+        match kept.room.take().filter(|room| room.len() == layout.len()) {
             Some(mut room) => {
                 self.log.segment(room.segment()).note_deadline(content.deadline.unwrap_or(NEVER));
                 room.write(&layout, content);
-                *kept = Some(room);
+                kept.room = Some(room);
             }
+            None if kept.refused => {}
             None => {
                 let room = self.append_item(lane, content, Need::Overwrite);
                 // It takes hardly more than before, and gives that back at once.
-                *kept = room.or_else(|| self.append_item(lane, content, Need::Survivor));
+                kept.room = room.or_else(|| self.append_item(lane, content, Need::Survivor));
+                kept.refused = kept.room.is_none();
             }
         }
-        if kept.is_none() {
+        if kept.room.is_none() {
             // No room for the copy: the entry goes as if it was evicted, but a cache that is told
             // to reject keeps what it has.
             return match self.when_full {
@@ -138,7 +140,7 @@ impl Engine {
             return Ok(false);
         };
         let slot = place.slot();
-        let Some((room, to)) = kept.take().and_then(|room| room.location().map(|to| (room, to))) else {
+        let Some((room, to)) = kept.room.take().and_then(|room| room.location().map(|to| (room, to))) else {
             return Ok(false);
         };
         look.held.replace(&place, slot.moved_to(to, slot.hits()));

@@ -1,0 +1,12 @@
+//! The whole engine with a few tiny segments, where everything is recycled all the time: against a
+//! plain map, under load, with hostile keys. The structure is checked whenever all is quiet.
+
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
+mod calls;
+mod expected;
+mod model;
+mod plan;
+#[path = "../tests/random/mod.rs"]
+mod random;
+mod writes;
