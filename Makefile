@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare policy bench test-redis fault-redis redis-server
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare policy figures bench test-redis fault-redis redis-server
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,5 +62,8 @@ compare: ## race rival caches on the same work; TRACES=dir adds hit ratios (minu
 policy: ## the eviction policies on the traces in TRACES=dir and on generated ones
 	cargo run --release -- replay $(wildcard $(TRACES)/*.zst) @loop @loopzipf @scanhot @phase @drift @mixphase @onehit @burst @zipf08 @zipf10 @zipf12 --policy lru,sieve,s3-fifo,clock2q+,tide,tide-log,belady --sizes 1%,10%
 
-bench: ## the headline figures on this machine
-	cargo run --release -- bench
+figures: ## the headline figures on this machine; QUICK=1 for seconds
+	cargo run --release -- bench $(if $(QUICK),--quick)
+
+bench: figures ## the same, then the engine by keys, value size and threads (criterion, minutes); QUICK=1
+	cargo bench --manifest-path benches/Cargo.toml -- $(if $(QUICK),--quick)

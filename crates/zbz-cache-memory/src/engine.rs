@@ -7,6 +7,9 @@
 //! - *Closed under the bit*: who puts an item into a bucket looks whether the cache is closed while
 //!   it holds the bit; closing says so first and then takes each bit. So nothing comes in after.
 //! - *Counted once*: an entry leaves through [`Engine::count_out`], called by whoever unlinked it.
+//! - *Freed under the bit*: what was unlinked is added to its segment's dead bytes before the bit is
+//!   let go. Whoever drains the segment asks for that bit, so it is not recycled in between: bytes
+//!   that are added to its next use would have that recycled while slots name it.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +20,7 @@ use std::time::Duration;
 use foldhash::quality::RandomState;
 
 use crate::budget::Budget;
-use crate::counters::{Count, Counters, Stripe};
+use crate::counters::{Count, Counters};
 use crate::evict::Evictor;
 use crate::ghosts::Ghosts;
 use crate::index::{Held, Index, Place};
@@ -329,15 +332,9 @@ impl Engine {
         }
     }
 
-    /// Frees what an entry took that was unlinked, and counts it out.
-    pub(crate) fn let_go(&self, old: &Old, exit: Exit, now: &Moment<'_>) {
-        self.count_out(&self.counters.stripe(), old, exit, now);
-        self.free(old);
-    }
-
-    /// Frees what an entry took that was unlinked.
+    /// Frees what an entry took that was unlinked: *Freed under the bit*.
     #[inline]
-    pub(crate) fn free(&self, old: &Old) {
+    pub(crate) fn free(&self, _held: &Held<'_>, old: &Old) {
         self.free_at(old.slot.location(), old.len);
         old.pieces.iter().for_each(|&(piece, len)| self.free_at(piece, len));
     }
@@ -352,7 +349,9 @@ impl Engine {
         self.log.segment(self.log.segment_of(location)).add_dead(len as u64);
     }
 
-    fn count_out(&self, stripe: &Stripe<'_>, old: &Old, exit: Exit, now: &Moment<'_>) {
+    /// Counts an entry out that was unlinked.
+    pub(crate) fn count_out(&self, old: &Old, exit: Exit, now: &Moment<'_>) {
+        let stripe = self.counters.stripe();
         let what = match exit {
             _ if !old.is_live(now) => Count::Expirations,
             Exit::Deleted => Count::Deletes,
@@ -363,15 +362,15 @@ impl Engine {
         stripe.add(Count::PayloadOut, old.payload);
     }
 
-    /// Unlinks what a key has, then counts and frees it.
+    /// Unlinks what a key has, frees it and counts it out.
     pub(crate) fn remove(&self, look: Look<'_>, exit: Exit, now: &Moment<'_>) -> Option<Old> {
         let Look { held, place, old } = look;
         held.remove(place?);
+        let old = old?;
+        self.free(&held, &old);
         drop(held);
-        if let Some(old) = &old {
-            self.let_go(old, exit, now);
-        }
-        old
+        self.count_out(&old, exit, now);
+        Some(old)
     }
 
     /// Whether the index is to grow.
@@ -394,7 +393,8 @@ impl Engine {
     fn step_index(&self, grow: bool) -> bool {
         let lost = |held: &Held<'_>, slot: Slot| {
             let old = self.describe(held, slot);
-            self.let_go(&old, Exit::Evicted, &self.moment());
+            self.free(held, &old);
+            self.count_out(&old, Exit::Evicted, &self.moment());
         };
         let stepped = if grow { self.index.grow(lost) } else { self.index.shrink(lost) };
         let buckets = self.index.buckets();

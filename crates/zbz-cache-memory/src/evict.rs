@@ -345,9 +345,10 @@ impl Engine {
     fn drop_entry(&self, held: Held<'_>, place: Place<'_>, named: Named, now: &Moment<'_>) -> Fate {
         let old = self.describe(&held, place.slot());
         held.remove(place);
+        self.free(&held, &old);
         drop(held);
         let expired = !old.is_live(now);
-        self.let_go(&old, Exit::Evicted, now);
+        self.count_out(&old, Exit::Evicted, now);
         if !expired {
             self.tide.evicted(named.side);
             let bucket = self.index.bucket_of(named.hash);
@@ -373,9 +374,9 @@ impl Engine {
         // Else it went meanwhile, and its copy is dead.
         if let Some(place) = held.find_location(named.location) {
             held.replace(&place, place.slot().moved_to(to, hits));
+            self.free_at(named.location, bytes.len());
             drop(held);
             room.publish();
-            self.free_at(named.location, bytes.len());
         }
         true
     }
@@ -400,11 +401,11 @@ impl Engine {
         let Some(place) = held.find_location(named.location) else { return Some(false) };
         let head_len = self.log.read_held(&held, place.slot()).bytes().len();
         held.replace(&place, place.slot().moved_to(head_to, hits));
+        self.free_at(named.location, head_len);
+        self.free_at(from, bytes.len());
         drop(held);
         head_room.publish();
         room.publish();
-        self.free_at(named.location, head_len);
-        self.free_at(from, bytes.len());
         Some(true)
     }
 

@@ -380,10 +380,15 @@ impl Lanes {
         self.update_tail(lists, log, side);
     }
 
-    /// Begins to drain this segment, if it waits in a queue.
-    pub(crate) fn pick(&self, log: &Log, segment: usize) -> Option<Draining> {
+    /// Begins to drain this segment, if it waits in a queue and is wholly dead: it may be another
+    /// opening of it than the one that the caller looked at.
+    pub(crate) fn pick_dead(&self, log: &Log, segment: usize) -> Option<Draining> {
         let mut lists = self.lock();
         let draining = log.begin_drain(segment)?;
+        if !log.segment(segment).is_dead() {
+            log.leave_drain(draining);
+            return None;
+        }
         let side = side_of(log.segment(segment).place());
         self.take_out(&mut lists, log, side, segment as u32);
         Some(draining)

@@ -198,21 +198,23 @@ impl Engine {
                 victim = held.crowded_victim().map(|place| {
                     let victim = self.describe(&held, place.slot());
                     held.remove(place);
+                    self.free(&held, &victim);
                     victim
                 });
                 if held.insert(entry.key.hash, new).is_err() {
                     drop((held, appended));
                     self.count_unkept(Exit::Evicted);
-                    victim.iter().for_each(|victim| self.let_go(victim, Exit::Evicted, now));
+                    victim.iter().for_each(|victim| self.count_out(victim, Exit::Evicted, now));
                     return Ok(Swap::Done);
                 }
             }
         }
+        old.iter().for_each(|old| self.free(&held, old));
         drop(held);
         appended.publish();
         self.count_stored(entry, old, now);
         if let Some(victim) = victim {
-            self.let_go(&victim, Exit::Evicted, now);
+            self.count_out(&victim, Exit::Evicted, now);
         }
         Ok(Swap::Done)
     }
@@ -225,12 +227,11 @@ impl Engine {
             Some(old) if old.is_live(now) => {
                 stripe.add(Count::Replaced, 1);
                 stripe.add(Count::PayloadOut, old.payload);
-                self.free(&old);
             }
             other => {
                 stripe.key_in();
                 if let Some(expired) = other {
-                    self.let_go(&expired, Exit::Deleted, now);
+                    self.count_out(&expired, Exit::Deleted, now);
                 }
                 self.fit_index();
             }

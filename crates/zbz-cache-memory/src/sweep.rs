@@ -51,7 +51,7 @@ impl Engine {
         self.log.leave_drain(draining);
         // One that held nothing else is free at once.
         if self.log.segment(segment).is_dead()
-            && let Some(draining) = self.lanes.pick(&self.log, segment)
+            && let Some(draining) = self.lanes.pick_dead(&self.log, segment)
         {
             let side = lanes::side_of(self.log.segment(segment).place());
             self.lanes.drained(&self.log, draining, side);
@@ -125,9 +125,9 @@ impl Engine {
         }
         let old = self.describe(&held, place.slot());
         held.remove(place);
+        self.free(&held, &old);
         drop(held);
         swept.payload += old.payload;
-        self.free(&old);
     }
 
     /// Removes everything that begins with `prefix` and answers how many entries were live.
@@ -151,6 +151,7 @@ impl Engine {
                 point,
                 || (),
                 |held| {
+                    let before = gone.len();
                     held.retain(|slot| {
                         let goes = self.begins_with(held, slot, prefix);
                         if goes {
@@ -158,11 +159,12 @@ impl Engine {
                         }
                         !goes
                     });
+                    gone[before..].iter().for_each(|old| self.free(held, old));
                 },
             );
             let now = self.moment();
             live += gone.iter().filter(|old| old.is_live(&now)).count() as u64;
-            gone.drain(..).for_each(|old| self.let_go(&old, Exit::Deleted, &now));
+            gone.drain(..).for_each(|old| self.count_out(&old, Exit::Deleted, &now));
         }
         live
     }

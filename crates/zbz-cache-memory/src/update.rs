@@ -144,14 +144,19 @@ impl Engine {
             return Ok(false);
         };
         look.held.replace(&place, slot.moved_to(to, slot.hits()));
+        // *Freed under the bit* (`engine.rs`).
+        match look.old {
+            // Its pieces are the new head's.
+            Some(old) if content.head => {
+                let kept_until = content.deadline.unwrap_or(NEVER);
+                old.pieces.iter().for_each(|&(piece, _)| self.note_deadline(piece, kept_until));
+                self.free_at(location, old.len);
+            }
+            Some(old) => self.free(&look.held, &old),
+            None => {}
+        }
         drop(look.held);
         room.publish();
-        // Its pieces, if it has any, are the new head's.
-        if let Some(old) = look.old {
-            let kept_until = content.deadline.unwrap_or(NEVER);
-            old.pieces.iter().for_each(|&(piece, _)| self.note_deadline(piece, kept_until));
-            self.free_at(location, old.len);
-        }
         Ok(true)
     }
 
