@@ -18,7 +18,7 @@ use crate::log::Draining;
 use crate::slot::{Location, Slot};
 use crate::tide::Side;
 use crate::ttl::NEVER;
-use crate::{WhenFull, threads};
+use crate::{Version, WhenFull, threads};
 
 /// Items of one step.
 const STEP: usize = 64;
@@ -83,6 +83,17 @@ struct Named {
     /// Of the item, or of the head of the piece.
     location: Location,
     side: Side,
+}
+
+/// A piece on its way.
+#[derive(Debug, Clone, Copy)]
+struct Moving {
+    from: Location,
+    /// Where its head was, and which it was: another may stand there when the piece was copied.
+    head: Location,
+    version: Version,
+    lane: Lane,
+    hits: u64,
 }
 
 /// What became of an item.
@@ -311,12 +322,14 @@ impl Engine {
             return Some(self.drop_entry(held, place, named, now));
         }
         let (key, head) = (item.key().to_vec(), item.value().to_vec());
+        let version = self.version_at(slot.location());
         drop(held);
         let (to, hits) = work.destination(slot);
         let hits = if follows { slot.hits() } else { hits };
         let lane = self.lane(to, deadline.unwrap_or(NEVER), now);
         let content = Content { key: &key, value: &head, deadline, head: true };
-        match self.move_piece(piece, walked.location, (named, lane, hits), &content) {
+        let moving = Moving { from: walked.location, head: named.location, version, lane, hits };
+        match self.move_piece(piece, named.hash, moving, &content) {
             Some(true) => Some(Fate::Kept),
             Some(false) => None,
             // If the head was moved meanwhile, it is not dropped, and all begins anew.
@@ -386,8 +399,8 @@ impl Engine {
     fn move_piece(
         &self,
         piece: &Item<'_>,
-        from: Location,
-        (named, lane, hits): (Named, Lane, u64),
+        hash: u64,
+        Moving { from, head: head_at, version, lane, hits }: Moving,
         head: &Content<'_>,
     ) -> Option<bool> {
         let bytes = piece.bytes();
@@ -397,11 +410,14 @@ impl Engine {
         let value = Head::parse(head.value)?.with_moved(from, room.location()?);
         let head_room = self.append_item(lane, &Content { value: &value, ..*head }, Need::Survivor)?;
         let head_to = head_room.location()?;
-        let held = self.index.hold(named.hash);
-        let Some(place) = held.find_location(named.location) else { return Some(false) };
+        let held = self.index.hold(hash);
+        let Some(place) = held.find_location(head_at) else { return Some(false) };
+        if self.version_at(head_at) != version {
+            return Some(false);
+        }
         let head_len = self.log.read_held(&held, place.slot()).bytes().len();
         held.replace(&place, place.slot().moved_to(head_to, hits));
-        self.free_at(named.location, head_len);
+        self.free_at(head_at, head_len);
         self.free_at(from, bytes.len());
         drop(held);
         head_room.publish();

@@ -14,7 +14,7 @@ use crate::large::Head;
 use crate::slot::Slot;
 use crate::tide::Side;
 use crate::ttl::{NEVER, remaining};
-use crate::{Error, Found, TtlState};
+use crate::{Error, Found, TtlState, Version};
 
 /// Keys of a batch whose memory is asked for before the first is read.
 pub(crate) const BATCH: usize = 32;
@@ -54,6 +54,8 @@ pub(crate) struct Glance<'a> {
     /// `NEVER` for none.
     pub(crate) deadline: u64,
     now: u64,
+    /// `None` while the entry is held in place, which tells it.
+    version: Option<Version>,
 }
 
 /// What a search for a key came to.
@@ -62,16 +64,30 @@ enum Seen<R> {
     Nothing,
     /// The caller read it in place.
     Read(R),
-    /// Its value, which was in pieces, its slot and its deadline.
-    Gathered(Vec<u8>, Slot, u64),
+    /// Its value was in pieces.
+    Gathered(Gathered),
     /// It, or its bucket, changed whenever it was looked at.
     Contended,
+}
+
+/// A value that was put together, and what was known of its entry while that was held in place.
+struct Gathered {
+    value: Vec<u8>,
+    slot: Slot,
+    deadline: u64,
+    version: Version,
 }
 
 impl Glance<'_> {
     #[inline]
     pub(crate) fn found(&self) -> Found {
-        Found::new(remaining(self.now, self.deadline), self.engine.version_at(self.slot.location()))
+        Found::new(remaining(self.now, self.deadline), self.version())
+    }
+
+    /// Of the entry that was found, whatever stands in its place by now.
+    #[inline]
+    pub(crate) fn version(&self) -> Version {
+        self.version.unwrap_or_else(|| self.engine.version_at(self.slot.location()))
     }
 }
 
@@ -144,14 +160,16 @@ impl Engine {
                 })
             })
         });
-        let (value, slot, deadline) = match found.unwrap_or(Some(Seen::Contended))? {
+        let gathered = match found.unwrap_or(Some(Seen::Contended))? {
             Seen::Nothing => return None,
             Seen::Read(answer) => return Some(answer),
-            Seen::Gathered(value, slot, deadline) => (value, slot, deadline),
+            Seen::Gathered(gathered) => gathered,
             Seen::Contended => self.gather_held(key)?,
         };
+        let Gathered { value, slot, deadline, version } = gathered;
         let now = if deadline == NEVER { 0 } else { moment.get() };
-        let glance = (now < deadline).then_some(Glance { engine: self, slot, deadline, now })?;
+        let glance = Glance { engine: self, slot, deadline, now, version: Some(version) };
+        let glance = (now < deadline).then_some(glance)?;
         read.take().map(|read| read(Bytes::Gathered(value), glance))
     }
 
@@ -162,7 +180,7 @@ impl Engine {
             None => (NEVER, 0),
             Some(deadline) => (deadline, moment.get()),
         };
-        (now < deadline).then_some(Glance { engine: self, slot, deadline, now })
+        (now < deadline).then_some(Glance { engine: self, slot, deadline, now, version: None })
     }
 
     /// Looks at an item that was cut.
@@ -189,7 +207,8 @@ impl Engine {
         }
         self.count_hit(word, slot);
         rest.drain(..head.key_len);
-        Probe::Answer(Seen::Gathered(rest, slot, item.deadline().unwrap_or(NEVER)))
+        let (deadline, version) = (item.deadline().unwrap_or(NEVER), self.version_at(slot.location()));
+        Probe::Answer(Seen::Gathered(Gathered { value: rest, slot, deadline, version }))
     }
 
     /// What a head and its pieces hold beyond the head's key. Each piece is announced in its turn,
@@ -206,16 +225,16 @@ impl Engine {
         gathered.then_some(rest)
     }
 
-    /// The value, slot and deadline of a key, copied while its bucket is held: for one that changes
-    /// faster than it can be read.
+    /// The same, copied while the bucket is held: for an entry that changes faster than it can be
+    /// read.
     #[cold]
-    fn gather_held(&self, key: HashedKey<'_>) -> Option<(Vec<u8>, Slot, u64)> {
+    fn gather_held(&self, key: HashedKey<'_>) -> Option<Gathered> {
         let Look { held, place, .. } = self.look(key);
         let slot = place?.slot();
         let item = self.log.read_held(&held, slot);
-        let deadline = item.deadline().unwrap_or(NEVER);
+        let (deadline, version) = (item.deadline().unwrap_or(NEVER), self.version_at(slot.location()));
         if !item.is_head() {
-            return Some((item.value().to_vec(), slot, deadline));
+            return Some(Gathered { value: item.value().to_vec(), slot, deadline, version });
         }
         let head = Head::parse(item.value())?;
         let mut rest = Vec::new();
@@ -224,7 +243,7 @@ impl Engine {
             true
         });
         rest.drain(..head.key_len.min(rest.len()));
-        Some((rest, slot, deadline))
+        Some(Gathered { value: rest, slot, deadline, version })
     }
 
     /// Lets the policy know of a hit; a slot that has all hits that count is not written.

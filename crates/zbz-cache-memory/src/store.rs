@@ -12,7 +12,7 @@ use crate::engine::{Engine, Exit, HashedKey, Look, Moment, Old};
 use crate::lookup::BATCH;
 use crate::slot::Location;
 use crate::ttl::{End, NEVER, end_of};
-use crate::{Condition, Error, SetOptions, SetOutcome, SetTtl, WhenFull};
+use crate::{Condition, Error, SetOptions, SetOutcome, SetTtl, Version, WhenFull};
 
 /// What a write brings.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +42,9 @@ pub(crate) enum Swap {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Guard<'a> {
     Condition(&'a Condition<'a>),
-    /// The key's live entry is still the one at this place, or there is still none.
-    Unchanged(Option<Location>),
+    /// The key's live entry is still this one, or there is still none, and the condition. Not the
+    /// entry's place: another of the key may stand there meanwhile, the segment having been recycled.
+    Unchanged(Option<Version>, &'a Condition<'a>),
 }
 
 impl Engine {
@@ -242,10 +243,12 @@ impl Engine {
         let live = old.filter(|old| old.is_live(now));
         let location = live.map(|old| old.slot.location());
         match guard {
-            Guard::Condition(condition) if self.holds(condition, location) => Swap::Done,
-            Guard::Condition(_) => Swap::ConditionFailed,
-            Guard::Unchanged(expected) if location == expected => Swap::Done,
-            Guard::Unchanged(_) => Swap::Changed,
+            Guard::Unchanged(expected, _) if location.map(|at| self.version_at(at)) != expected => {
+                Swap::Changed
+            }
+            Guard::Condition(condition) | Guard::Unchanged(_, condition) => {
+                if self.holds(condition, location) { Swap::Done } else { Swap::ConditionFailed }
+            }
         }
     }
 
@@ -332,17 +335,8 @@ impl Engine {
             if !self.holds_now(key, condition, &now) {
                 return self.check_open().map(|()| SetOutcome::ConditionFailed);
             }
-            let live = self.look(key).old.filter(|old| old.is_live(&now));
-            let location = live.as_ref().map(|old| old.slot.location());
-            let end = match live {
-                Some(old) => End::At(old.deadline.unwrap_or(NEVER)),
-                None => end_of(now.get(), otherwise),
-            };
-            // The entry may be another than the one that the condition was judged by.
-            if !self.holds(condition, location) {
-                return self.check_open().map(|()| SetOutcome::ConditionFailed);
-            }
-            let guard = Guard::Unchanged(location);
+            let (version, end) = self.version_and_end(key, otherwise, &now);
+            let guard = Guard::Unchanged(version, condition);
             let swap = match end {
                 End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
                 End::At(deadline) => {
@@ -352,9 +346,28 @@ impl Engine {
                     self.put(&Entry { key, value, deadline }, &mut kept, guard, &now)?
                 }
             };
-            if swap == Swap::Done {
-                return Ok(SetOutcome::Stored);
+            match swap {
+                Swap::Done => return Ok(SetOutcome::Stored),
+                Swap::ConditionFailed => return Ok(SetOutcome::ConditionFailed),
+                Swap::Changed => {}
             }
+        }
+    }
+
+    /// The version of a key's live entry, and the end of one that takes its place.
+    fn version_and_end(
+        &self,
+        key: HashedKey<'_>,
+        otherwise: Option<Duration>,
+        now: &Moment<'_>,
+    ) -> (Option<Version>, End) {
+        let look = self.look(key);
+        match look.old.filter(|old| old.is_live(now)) {
+            Some(old) => {
+                let version = self.version_at(old.slot.location());
+                (Some(version), End::At(old.deadline.unwrap_or(NEVER)))
+            }
+            None => (None, end_of(now.get(), otherwise)),
         }
     }
 }

@@ -5,8 +5,10 @@
 
 mod calls;
 mod expected;
+mod hostile;
 mod model;
 mod plan;
 #[path = "../tests/random/mod.rs"]
 mod random;
+mod stress;
 mod writes;

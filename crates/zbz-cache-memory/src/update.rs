@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use crate::append::{Kept, Need};
 use crate::engine::{Engine, Exit, HashedKey, Moment};
+use crate::index::Place;
 use crate::item::{Content, Layout};
 use crate::log::Reservation;
-use crate::slot::Location;
 use crate::store::{Entry, Guard, Swap};
+use crate::tide::Side;
 use crate::ttl::{End, NEVER, end_of};
-use crate::{Error, Found, WhenFull};
+use crate::{Condition, Error, Found, Version, WhenFull};
 
 /// A copy of an item.
 struct Copied {
@@ -30,15 +31,15 @@ impl Engine {
         loop {
             let now = self.moment();
             let old = self.look_up_hashed(key, &now, |bytes, glance| {
-                (parse_decimal(bytes.as_slice()), glance.slot.location(), glance.deadline)
+                (parse_decimal(bytes.as_slice()), glance.version(), glance.deadline)
             });
-            let (before, location, end) = match old {
+            let (before, version, end) = match old {
                 None => (Some(0), None, end_of(now.get(), ttl_if_new)),
-                Some((number, location, deadline)) => (number, Some(location), End::At(deadline)),
+                Some((number, version, deadline)) => (number, Some(version), End::At(deadline)),
             };
             let sum = before.ok_or(Error::NotANumber)?.checked_add(delta).ok_or(Error::Overflow)?;
             let value = sum.to_string();
-            let guard = Guard::Unchanged(location);
+            let guard = Guard::Unchanged(version, &Condition::Always);
             let swap = match end {
                 End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
                 End::At(deadline) => {
@@ -62,11 +63,11 @@ impl Engine {
         let mut room = Kept::default();
         loop {
             let now = self.moment();
-            let Some((location, copied)) = self.copy_item(key, &now) else {
+            let Some((version, copied)) = self.copy_item(key, &now) else {
                 return self.check_open().map(|()| false);
             };
             let done = match end_of(now.get(), ttl) {
-                End::AtOnce => self.remove_at(key, location, Exit::Deleted, &now)?,
+                End::AtOnce => self.remove_if(key, version, Exit::Deleted, &now)?,
                 End::At(deadline) => {
                     let content = Content {
                         key: &copied.key,
@@ -74,7 +75,7 @@ impl Engine {
                         deadline: (deadline != NEVER).then_some(deadline),
                         head: copied.head,
                     };
-                    self.move_deadline(key, &content, (location, &mut room), &now)?
+                    self.move_deadline(key, &content, (version, &mut room), &now)?
                 }
             };
             if done {
@@ -83,21 +84,21 @@ impl Engine {
         }
     }
 
-    /// Where the live item of a key is, and a copy of it; of a head, without its pieces.
-    fn copy_item(&self, key: HashedKey<'_>, now: &Moment<'_>) -> Option<(Location, Copied)> {
+    /// The version of the live item of a key, and a copy of it; of a head, without its pieces.
+    fn copy_item(&self, key: HashedKey<'_>, now: &Moment<'_>) -> Option<(Version, Copied)> {
         let look = self.look(key);
         let old = look.old.filter(|old| old.is_live(now))?;
         let item = self.log.read_held(&look.held, old.slot);
         if item.is_head() {
             let copied = Copied { key: item.key().to_vec(), value: item.value().to_vec(), head: true };
-            return Some((old.slot.location(), copied));
+            return Some((self.version_at(old.slot.location()), copied));
         }
         drop(look.held);
         // Copied without the bit, so that nobody waits for it. One that was cut meanwhile is put
         // together, and is written as a whole, or found to have no room.
         self.look_up_hashed(key, now, |bytes, glance| {
             let copied = Copied { key: key.bytes.to_vec(), value: bytes.into_vec(), head: false };
-            (glance.slot.location(), copied)
+            (glance.version(), copied)
         })
     }
 
@@ -107,10 +108,11 @@ impl Engine {
         &'a self,
         key: HashedKey<'_>,
         content: &Content<'_>,
-        (location, kept): (Location, &mut Kept<Reservation<'a>>),
+        (version, kept): (Version, &mut Kept<Reservation<'a>>),
         now: &Moment<'_>,
     ) -> Result<bool, Error> {
-        let lane = self.lane(self.side_at(location), content.deadline.unwrap_or(NEVER), now);
+        let side = self.index.peek(key.hash).map_or(Side::Main, |slot| self.side_at(slot.location()));
+        let lane = self.lane(side, content.deadline.unwrap_or(NEVER), now);
         let layout = Layout::of(content).ok_or(Error::Full)?;
         match kept.room.take().filter(|room| room.len() == layout.len()) {
             Some(mut room) => {
@@ -131,14 +133,13 @@ impl Engine {
             // to reject keeps what it has.
             return match self.when_full {
                 WhenFull::Reject => Err(Error::Full),
-                WhenFull::Evict => self.remove_at(key, location, Exit::Evicted, now),
+                WhenFull::Evict => self.remove_if(key, version, Exit::Evicted, now),
             };
         }
         let look = self.look(key);
         self.check_open()?;
-        let Some(place) = look.place.filter(|place| place.slot().location() == location) else {
-            return Ok(false);
-        };
+        let is_it = |place: &Place<'_>| self.version_at(place.slot().location()) == version;
+        let Some(place) = look.place.filter(is_it) else { return Ok(false) };
         let slot = place.slot();
         let Some((room, to)) = kept.room.take().and_then(|room| room.location().map(|to| (room, to))) else {
             return Ok(false);
@@ -150,7 +151,7 @@ impl Engine {
             Some(old) if content.head => {
                 let kept_until = content.deadline.unwrap_or(NEVER);
                 old.pieces.iter().for_each(|&(piece, _)| self.note_deadline(piece, kept_until));
-                self.free_at(location, old.len);
+                self.free_at(slot.location(), old.len);
             }
             Some(old) => self.free(&look.held, &old),
             None => {}
@@ -160,17 +161,17 @@ impl Engine {
         Ok(true)
     }
 
-    /// Removes a key if its item is still the one at this place.
-    fn remove_at(
+    /// Removes a key if its item is still the one of this version.
+    fn remove_if(
         &self,
         key: HashedKey<'_>,
-        location: Location,
+        version: Version,
         exit: Exit,
         now: &Moment<'_>,
     ) -> Result<bool, Error> {
         let look = self.look(key);
         self.check_open()?;
-        if look.old.as_ref().is_none_or(|old| old.slot.location() != location) {
+        if look.old.as_ref().is_none_or(|old| self.version_at(old.slot.location()) != version) {
             return Ok(false);
         }
         self.remove(look, exit, now);
@@ -197,10 +198,10 @@ impl Engine {
         loop {
             let now = self.moment();
             let found = self.look_up_hashed(key, &now, |bytes, glance| {
-                (read(bytes.as_slice(), glance.found()), glance.slot.location())
+                (read(bytes.as_slice(), glance.found()), glance.version())
             });
-            let Some((answer, location)) = found else { return self.check_open().map(|()| None) };
-            if self.remove_at(key, location, Exit::Deleted, &now)? {
+            let Some((answer, version)) = found else { return self.check_open().map(|()| None) };
+            if self.remove_if(key, version, Exit::Deleted, &now)? {
                 return Ok(Some(answer));
             }
         }
