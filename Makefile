@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare policy figures bench test-redis fault-redis redis-server
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare policy figures bench test-redis fault-redis redis-server sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +39,19 @@ fault-redis: redis-server ## the same, its faults in their long forms: every byt
 	LONG_FORM=1 $(REDIS) --skip speed:: --test-threads 2
 
 portable: ## the engine's parts over plain heap memory, as on systems other than Linux
-	RUSTFLAGS="--cfg zbz_cache_heap" cargo test --package zbz-cache-memory --lib --target-dir target/portable
+	RUSTFLAGS="--cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=4000 cargo test --package zbz-cache-memory --lib --target-dir target/portable
+
+SANITIZED := cargo +nightly test --package zbz-cache-memory --lib --test stress --target "$$(rustc -vV | sed -n 's/^host: //p')"
+
+sanitize: ## address and leak sanitizers on the engine's tests, over mappings and over the heap; takes a nightly compiler
+	RUSTFLAGS="-Zsanitizer=address" ZBZ_CACHE_TEST_SEQUENCES=4000 $(SANITIZED) --target-dir target/sanitize
+	RUSTFLAGS="-Zsanitizer=address --cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=2000 $(SANITIZED) --target-dir target/sanitize-heap
+
+fuzz: ## two minutes of calls made of bytes; takes a nightly compiler and cargo-fuzz
+	cd fuzz && cargo +nightly fuzz run verbs -- -max_total_time=120
+
+stress: ## the engine's random tests in their long forms (minutes)
+	ZBZ_CACHE_TEST_SECONDS=60 ZBZ_CACHE_TEST_SEQUENCES=200000 cargo test --release --package zbz-cache-memory --lib -- tests::
 
 outside: ## the contract's program, in a crate that depends on zbz-cache alone
 	cargo run --quiet --manifest-path outside/Cargo.toml --target-dir target/outside

@@ -56,7 +56,10 @@ impl Run {
         let plan = Plan::random(&mut random);
         let Rig { engine, cache, hand } = plan.build();
         let largest_value = cache.max_value_len() as u64;
-        let keys = (0..random.pick(&[3, 12, 40, 90])).map(|at| key(at, &plan, &mut random)).collect();
+        // Every cache takes keys of this length, also one too small to keep them.
+        let longest = cache.max_key_len().max(8192);
+        let count = random.pick(&[3, 12, 40, 90]);
+        let keys = (0..count).map(|at| key(at, longest, &plan, &mut random)).collect();
         Run {
             plan,
             engine,
@@ -160,13 +163,13 @@ impl Run {
 }
 
 /// A key of one byte to the longest, none like another.
-fn key(at: u64, plan: &Plan, random: &mut Random) -> Vec<u8> {
+fn key(at: u64, longest: usize, plan: &Plan, random: &mut Random) -> Vec<u8> {
     let segment = plan.segment_bytes();
     let len = match random.below(24) {
         0 => 253 + random.below(6),
         1 => segment / 4 + random.below(3) - 1,
         2 => segment + random.below(3) - 1,
-        3 if random.below(4) == 0 => 8192,
+        3 if random.below(4) == 0 => longest as u64,
         _ => 1 + random.below(20),
     };
     let mut key = vec![b'a' + (at % 3) as u8];
