@@ -45,7 +45,7 @@ SANITIZED := cargo +nightly test --package zbz-cache-memory --lib --test stress 
 
 sanitize: ## address and leak sanitizers on the engine's tests, over mappings and over the heap; takes a nightly compiler
 	RUSTFLAGS="-Zsanitizer=address" ZBZ_CACHE_TEST_SEQUENCES=4000 $(SANITIZED) --target-dir target/sanitize
-	RUSTFLAGS="-Zsanitizer=address --cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=2000 $(SANITIZED) --target-dir target/sanitize-heap
+	ASAN_OPTIONS=allocator_may_return_null=1 RUSTFLAGS="-Zsanitizer=address --cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=2000 $(SANITIZED) --target-dir target/sanitize-heap
 
 fuzz: ## two minutes of calls made of bytes; takes a nightly compiler and cargo-fuzz
 	cd fuzz && cargo +nightly fuzz run verbs -- -max_total_time=120

@@ -134,7 +134,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut input = Input(bytes);
     let (clock, hand) = Clock::manual();
     let when_full = if input.byte() % 2 == 0 { WhenFull::Evict } else { WhenFull::Reject };
-    let cache = MemoryCache::builder().max_size(MIN_MAX_SIZE).clock(clock).when_full(when_full).build().unwrap();
+    let cache =
+        MemoryCache::builder().max_size(MIN_MAX_SIZE).clock(clock).when_full(when_full).build().unwrap();
     let mut run = Run { cache, hand, now: 0, evicts: when_full == WhenFull::Evict, map: HashMap::new() };
     while !input.0.is_empty() {
         run.call(&mut input);
