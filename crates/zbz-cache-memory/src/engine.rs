@@ -416,6 +416,15 @@ impl Engine {
         self.empty();
     }
 
+    /// Gives back what a call that a close overtook has opened after it, or kept from being given
+    /// back. For whoever may have reserved room, when that is done.
+    #[inline]
+    pub(crate) fn tidy_if_closed(&self) {
+        if self.check_open().is_err() {
+            self.reclaim_all();
+        }
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         let count = |what| self.counters.sum(what);
         let (memory_bytes, max_bytes) = self.budget.used_and_told();

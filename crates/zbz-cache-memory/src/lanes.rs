@@ -462,10 +462,27 @@ impl Lanes {
     }
 
     /// Frees what is in limbo and not announced. While `withdraw` says so, it goes back to the
-    /// system and to the budget. Answers how many are free now that were not.
-    pub(crate) fn release(&self, log: &Log, budget: &Budget, mut withdraw: impl FnMut() -> bool) -> usize {
+    /// system and to the budget. Answers how many are free now that were not: none if another
+    /// thread is at it.
+    pub(crate) fn release(&self, log: &Log, budget: &Budget, withdraw: impl FnMut() -> bool) -> usize {
         let Ok(mut recycler) = self.recycler.try_lock() else { return 0 };
-        let Recycler { limbo, announced } = &mut *recycler;
+        self.release_with(&mut recycler, log, budget, withdraw)
+    }
+
+    /// The same, which waits for whoever is at it: that one may not have seen all.
+    pub(crate) fn release_all(&self, log: &Log, budget: &Budget) {
+        let mut recycler = self.recycler.lock().unwrap_or_else(PoisonError::into_inner);
+        self.release_with(&mut recycler, log, budget, || true);
+    }
+
+    fn release_with(
+        &self,
+        recycler: &mut Recycler,
+        log: &Log,
+        budget: &Budget,
+        mut withdraw: impl FnMut() -> bool,
+    ) -> usize {
+        let Recycler { limbo, announced } = recycler;
         limbo.clear();
         std::mem::swap(&mut self.lock().limbo, limbo);
         if limbo.is_empty() {

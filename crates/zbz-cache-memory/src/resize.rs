@@ -25,6 +25,12 @@ impl Engine {
             let takes = format!("{floor} to {ceiling} bytes in a cache built for what this one was");
             return Err(Error::Config { option: "max_size", got, takes });
         }
+        let answer = self.resize_within(max_size);
+        self.tidy_if_closed();
+        answer
+    }
+
+    fn resize_within(&self, max_size: u64) -> Result<(), Error> {
         let _resizing = self.resizing.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_open()?;
         let before = self.max_size();

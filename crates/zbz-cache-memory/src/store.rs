@@ -90,6 +90,17 @@ impl Engine {
         value: &[u8],
         options: &SetOptions<'_>,
     ) -> Result<SetOutcome, Error> {
+        let answer = self.try_set(key, value, options);
+        self.tidy_if_closed();
+        answer
+    }
+
+    fn try_set(
+        &self,
+        key: HashedKey<'_>,
+        value: &[u8],
+        options: &SetOptions<'_>,
+    ) -> Result<SetOutcome, Error> {
         let now = self.moment();
         let guard = Guard::Condition(&options.condition);
         if value.len() > self.max_value_len() {
@@ -168,13 +179,7 @@ impl Engine {
     ) -> Result<Swap, Error> {
         let look = self.look(entry.key);
         // *Closed under the bit* (`engine.rs`).
-        if let Err(closed) = self.check_open() {
-            drop(look);
-            *room = None;
-            // What was opened for this write after the close.
-            self.reclaim_all();
-            return Err(closed);
-        }
+        self.check_open()?;
         let swap = self.judge(guard, look.old.as_ref(), now);
         if swap != Swap::Done {
             return Ok(swap);

@@ -180,7 +180,7 @@ impl Engine {
         self.lanes.close_lanes(&self.log, |_| true);
         self.finish_dead_evictors();
         self.lanes.collect_dead(&self.log, usize::MAX);
-        self.release();
+        self.lanes.release_all(&self.log, &self.budget);
         while self.lanes.withdraw_one(&self.log, &self.budget) {}
         self.shrink_index();
     }

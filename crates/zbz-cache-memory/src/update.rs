@@ -25,7 +25,12 @@ struct Copied {
 impl Engine {
     pub(crate) fn add(&self, key: &[u8], delta: i64, ttl_if_new: Option<Duration>) -> Result<i64, Error> {
         self.check_new_key(key)?;
-        let key = self.hashed(key);
+        let answer = self.try_add(self.hashed(key), delta, ttl_if_new);
+        self.tidy_if_closed();
+        answer
+    }
+
+    fn try_add(&self, key: HashedKey<'_>, delta: i64, ttl_if_new: Option<Duration>) -> Result<i64, Error> {
         let mut kept = Kept::default();
         let mut kept_for = None;
         loop {
@@ -59,7 +64,12 @@ impl Engine {
     /// Moves the deadline of a live entry. True if there was one.
     pub(crate) fn expire(&self, key: &[u8], ttl: Option<Duration>) -> Result<bool, Error> {
         self.check_key(key)?;
-        let key = self.hashed(key);
+        let answer = self.try_expire(self.hashed(key), ttl);
+        self.tidy_if_closed();
+        answer
+    }
+
+    fn try_expire(&self, key: HashedKey<'_>, ttl: Option<Duration>) -> Result<bool, Error> {
         let mut room = Kept::default();
         loop {
             let now = self.moment();

@@ -2,11 +2,13 @@
 //! are whole. `ZBZ_CACHE_TEST_SECONDS` says how long; the structure is checked whenever all threads
 //! are done with a round.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::plan::{Plan, Rig};
 use super::random::Random;
+use crate::segment::Phase;
 use crate::{Condition, Cursor, Error, MemoryCache, SetOptions, SetOutcome, WhenFull};
 
 const THREADS: u64 = 4;
@@ -261,4 +263,47 @@ fn a_write_whose_predicate_failed_before_a_delete_is_not_there_after_it() {
         stop.store(true, Ordering::Relaxed);
     });
     rig.engine.check();
+}
+
+/// Whoever was at it when the cache was closed leaves nothing behind.
+#[test]
+fn a_close_under_load_leaves_no_segment_behind() {
+    let begun = Instant::now();
+    for round in 0.. {
+        let mut random = Random::new(round);
+        let when_full = random.pick(&[WhenFull::Evict, WhenFull::Reject]);
+        let told = Told(round, plan(&mut random, when_full));
+        let rig = told.1.build();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let cache = Arc::new(rig.cache.clone());
+                let plan = &told.1;
+                scope.spawn(move || {
+                    let mut random = Random::new(round << 8 | thread);
+                    while !cache.is_closed() {
+                        let id = random.below(8);
+                        let key = key(id, plan);
+                        let _ = match random.below(4) {
+                            0 => cache.set(&key, &value(id, 1, 60), None),
+                            1 => cache.expire(&key, Duration::from_secs(9)).map(drop),
+                            2 => cache.add(b"sum", 1, None).map(drop),
+                            _ => cache.persist(&key).map(drop),
+                        };
+                    }
+                });
+            }
+            (0..random.below(2000)).for_each(|_| std::hint::spin_loop());
+            rig.cache.set(b"sum", b"1", None).unwrap_or(());
+            rig.cache.close();
+        });
+        rig.engine.check();
+        assert_eq!(rig.cache.len(), 0);
+        // One that a call announced at the last look stays in limbo.
+        let phases = (0..rig.engine.lanes.reached()).map(|segment| rig.engine.log.segment(segment).phase());
+        let left: Vec<_> = phases.filter(|&phase| phase != Phase::Absent).collect();
+        assert!(left.len() <= THREADS as usize && left.iter().all(|&it| it == Phase::Limbo), "{left:?}");
+        if begun.elapsed() > seconds() {
+            return;
+        }
+    }
 }
