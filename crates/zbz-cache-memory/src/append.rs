@@ -124,7 +124,7 @@ impl Engine {
         need: Need,
     ) -> Option<Reservation<'_>> {
         let mut room = self.reserve(lane, (layout.len(), layout.len()), need)?;
-        self.log.segment(room.segment()).note_deadline(content.deadline.unwrap_or(NEVER));
+        room.note_deadline(content.deadline);
         room.write(layout, content);
         Some(room)
     }
@@ -155,7 +155,7 @@ impl Engine {
         while at < len {
             let most = len - at + PIECE_HEADER_BYTES;
             let mut room = self.reserve(lane, (least.min(most), most), need)?;
-            self.log.segment(room.segment()).note_deadline(entry.deadline);
+            room.note_deadline(whole.deadline);
             room.write_piece(entry.key.hash, rest, at);
             at += room.len() - PIECE_HEADER_BYTES;
             pieces.push(room);

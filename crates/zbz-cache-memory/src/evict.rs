@@ -11,14 +11,18 @@ use std::sync::{MutexGuard, PoisonError};
 use crate::append::Need;
 use crate::engine::{Engine, Exit, Moment};
 use crate::index::{Held, Place};
-use crate::item::{Content, Item, Kind};
+use crate::item::{Item, Kind};
 use crate::lanes::{self, Lane};
 use crate::large::Head;
 use crate::log::Draining;
 use crate::slot::{Location, Slot};
 use crate::tide::Side;
 use crate::ttl::NEVER;
-use crate::{Version, WhenFull, threads};
+use crate::{WhenFull, threads};
+
+mod pieces;
+
+use pieces::Walked;
 
 /// Items of one step.
 const STEP: usize = 64;
@@ -80,20 +84,9 @@ enum How {
 #[derive(Debug, Clone, Copy)]
 struct Named {
     hash: u64,
-    /// Of the item, or of the head of the piece.
+    /// Of the item in the segment that is walked, or of the head of a piece that is.
     location: Location,
     side: Side,
-}
-
-/// A piece on its way.
-#[derive(Debug, Clone, Copy)]
-struct Moving {
-    from: Location,
-    /// Where its head was, and which it was: another may stand there when the piece was copied.
-    head: Location,
-    version: Version,
-    lane: Lane,
-    hits: u64,
 }
 
 /// What became of an item.
@@ -252,7 +245,7 @@ impl Engine {
             Kind::Whole | Kind::Head => {
                 self.judge_item(&item, Named { hash, location, side: work.side }, work, now)
             }
-            Kind::Piece => self.judge_piece(&item, Named { hash, location, side: work.side }, work, now),
+            Kind::Piece => self.judge_piece(&item, Walked { hash, location }, work, now),
         };
         match fate {
             Fate::Kept if work.how == How::Judge => work.kept += 1,
@@ -281,78 +274,26 @@ impl Engine {
         self.fate_of_moved(self.move_item(item, named, lane, hits), named, work, now)
     }
 
-    /// Judges a cut entry of which a piece is walked, until no head names the piece any more.
-    fn judge_piece(&self, piece: &Item<'_>, walked: Named, work: &Work, now: &Moment<'_>) -> Fate {
-        loop {
-            if let Some(fate) = self.try_judge_piece(piece, walked, work, now) {
-                return fate;
-            }
-        }
-    }
-
-    /// `None` if the head was moved meanwhile: the new one may name the piece still.
-    fn try_judge_piece(
-        &self,
-        piece: &Item<'_>,
-        walked: Named,
-        work: &Work,
-        now: &Moment<'_>,
-    ) -> Option<Fate> {
-        let held = self.index.hold(walked.hash);
-        let head_of = |slot| {
-            let item = self.log.read_held(&held, slot);
-            Head::parse(item.value()).filter(|_| item.is_head())
-        };
-        let has_piece = |head: Head<'_>| head.pieces().any(|piece| piece == walked.location);
-        let place = held.find(walked.hash, |slot| head_of(slot).is_some_and(has_piece));
-        let Some(place) = place else { return Some(Fate::Dead) };
-        let slot = place.slot();
-        let named = Named { location: slot.location(), ..walked };
-        let item = self.log.read_held(&held, slot);
-        let deadline = item.deadline();
-        // An entry is judged once a lap: by its first piece, or by what of it is met first in the
-        // small queue. The others follow it.
-        let is_first = head_of(slot).is_some_and(|head| head.pieces().next() == Some(walked.location));
-        let follows = match work.side {
-            Side::Small => self.side_at(named.location) == Side::Main,
-            Side::Main => !is_first,
-        };
-        let expired = deadline.is_some_and(|deadline| deadline <= now.get());
-        if expired || !(follows || self.is_wanted(work, slot, None, now)) {
-            return Some(self.drop_entry(held, place, named, now));
-        }
-        let (key, head) = (item.key().to_vec(), item.value().to_vec());
-        let version = self.version_at(slot.location());
-        drop(held);
-        let (to, hits) = work.destination(slot);
-        let hits = if follows { slot.hits() } else { hits };
-        let lane = self.lane(to, deadline.unwrap_or(NEVER), now);
-        let content = Content { key: &key, value: &head, deadline, head: true };
-        let moving = Moving { from: walked.location, head: named.location, version, lane, hits };
-        match self.move_piece(piece, named.hash, moving, &content) {
-            Some(true) => Some(Fate::Kept),
-            Some(false) => None,
-            // If the head was moved meanwhile, it is not dropped, and all begins anew.
-            None => Some(self.fate_of_moved(false, named, work, now)).filter(|&fate| fate != Fate::Dead),
-        }
-    }
-
     fn fate_of_moved(&self, moved: bool, named: Named, work: &Work, now: &Moment<'_>) -> Fate {
         if moved {
-            if work.how == How::Judge && work.side == Side::Small {
-                self.tide.promoted(self.counters.keys_about());
-            }
-            return Fate::Kept;
+            return self.kept(work);
         }
         if self.when_full == WhenFull::Reject {
             return Fate::Stuck;
         }
-        // There was no room for it after all.
+        // There was no room for it after all. No other item can stand there: the segment is drained.
         let held = self.index.hold(named.hash);
         match held.find_location(named.location) {
             Some(place) => self.drop_entry(held, place, named, now),
             None => Fate::Dead,
         }
+    }
+
+    fn kept(&self, work: &Work) -> Fate {
+        if work.how == How::Judge && work.side == Side::Small {
+            self.tide.promoted(self.counters.keys_about());
+        }
+        Fate::Kept
     }
 
     fn drop_entry(&self, held: Held<'_>, place: Place<'_>, named: Named, now: &Moment<'_>) -> Fate {
@@ -381,7 +322,7 @@ impl Engine {
             return false;
         };
         let Some(to) = room.location() else { return false };
-        self.log.segment(room.segment()).note_deadline(item.deadline().unwrap_or(NEVER));
+        room.note_deadline(item.deadline());
         room.copy(bytes);
         let held = self.index.hold(named.hash);
         // Else it went meanwhile, and its copy is dead.
@@ -392,37 +333,6 @@ impl Engine {
             room.publish();
         }
         true
-    }
-
-    /// Copies a piece to a lane, and its head, which then names the copy; false if the head was
-    /// moved meanwhile. `None` if there is no room.
-    fn move_piece(
-        &self,
-        piece: &Item<'_>,
-        hash: u64,
-        Moving { from, head: head_at, version, lane, hits }: Moving,
-        head: &Content<'_>,
-    ) -> Option<bool> {
-        let bytes = piece.bytes();
-        let mut room = self.reserve(lane, (bytes.len(), bytes.len()), Need::Survivor)?;
-        self.log.segment(room.segment()).note_deadline(head.deadline.unwrap_or(NEVER));
-        room.copy(bytes);
-        let value = Head::parse(head.value)?.with_moved(from, room.location()?);
-        let head_room = self.append_item(lane, &Content { value: &value, ..*head }, Need::Survivor)?;
-        let head_to = head_room.location()?;
-        let held = self.index.hold(hash);
-        let Some(place) = held.find_location(head_at) else { return Some(false) };
-        if self.version_at(head_at) != version {
-            return Some(false);
-        }
-        let head_len = self.log.read_held(&held, place.slot()).bytes().len();
-        held.replace(&place, place.slot().moved_to(head_to, hits));
-        self.free_at(head_at, head_len);
-        self.free_at(from, bytes.len());
-        drop(held);
-        head_room.publish();
-        room.publish();
-        Some(true)
     }
 
     /// Asks for the buckets of the items that are walked past next.

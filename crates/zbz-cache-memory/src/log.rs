@@ -296,8 +296,12 @@ impl Reservation<'_> {
         Location::new(self.offset as u64 + 1)
     }
 
-    pub(crate) fn segment(&self) -> usize {
-        self.segment
+    /// Notes the deadline of what is written here.
+    #[inline]
+    pub(crate) fn note_deadline(&self, deadline: Option<u64>) {
+        if let Some(deadline) = deadline {
+            self.log.segment(self.segment).note_deadline(deadline);
+        }
     }
 
     /// Where in its segment it begins.

@@ -7,8 +7,7 @@
 //!   2 start     how many segments its queue had opened before it
 //!   3 opened    the eviction clock when it was opened
 //!   4 turn      which opening of a segment of this cache this is, counted from 1
-//!   5 last      no item expires later; NEVER if one never does
-//!   6 first     no item expires earlier
+//!   5 first     no item expires earlier; NEVER if none does
 //!   8 dead      bytes that no slot names: items that went, room not used; on a line of its own,
 //!               since other threads add to it while writers of the segment move its state
 //!
@@ -41,8 +40,7 @@ const INFO: usize = 1;
 const START: usize = 2;
 const OPENED: usize = 3;
 const TURN: usize = 4;
-const LAST: usize = 5;
-const FIRST: usize = 6;
+const FIRST: usize = 5;
 const DEAD: usize = 8;
 
 /// Deadlines of items that have none.
@@ -221,18 +219,15 @@ impl<'a> Segment<'a> {
         self.words[TURN].load(Ordering::Relaxed)
     }
 
-    /// The last deadline of its items, and the first.
-    pub(crate) fn deadlines(self) -> (u64, u64) {
-        (self.words[LAST].load(Ordering::Relaxed), self.words[FIRST].load(Ordering::Relaxed))
+    /// No item of it expires before this.
+    pub(crate) fn first_deadline(self) -> u64 {
+        self.words[FIRST].load(Ordering::Relaxed)
     }
 
     /// Notes the deadline of an item, before it is published.
     #[inline]
     pub(crate) fn note_deadline(self, deadline: u64) {
-        // Relaxed: who judges by them sees the writer's `published` first.
-        if self.words[LAST].load(Ordering::Relaxed) < deadline {
-            self.words[LAST].fetch_max(deadline, Ordering::Relaxed);
-        }
+        // Relaxed: who judges by it sees the writer's `published` first.
         if self.words[FIRST].load(Ordering::Relaxed) > deadline {
             self.words[FIRST].fetch_min(deadline, Ordering::Relaxed);
         }
@@ -268,7 +263,6 @@ impl<'a> Segment<'a> {
         self.words[START].store(opening.start, Ordering::Relaxed);
         self.words[OPENED].store(opening.opened, Ordering::Relaxed);
         self.words[TURN].store(opening.turn, Ordering::Relaxed);
-        self.words[LAST].store(0, Ordering::Relaxed);
         self.words[FIRST].store(NEVER, Ordering::Relaxed);
         self.advance(Phase::Free, Phase::Open)
     }

@@ -28,7 +28,7 @@ impl Engine {
     pub(crate) fn sweep(&self) -> Result<u64, Error> {
         self.check_open()?;
         let now = self.clock.now();
-        let is_due = |segment| self.log.segment(segment).deadlines().1 <= now;
+        let is_due = |segment| self.log.segment(segment).first_deadline() <= now;
         // An open segment cannot be walked.
         self.lanes.close_lanes(&self.log, is_due);
         let mut swept = 0;

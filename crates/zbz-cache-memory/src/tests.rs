@@ -7,8 +7,8 @@ mod calls;
 mod expected;
 mod hostile;
 mod model;
-mod plan;
+pub(crate) mod plan;
 #[path = "../tests/random/mod.rs"]
-mod random;
+pub(crate) mod random;
 mod stress;
 mod writes;

@@ -126,7 +126,7 @@ impl Engine {
         let layout = Layout::of(content).ok_or(Error::Full)?;
         match kept.room.take().filter(|room| room.len() == layout.len()) {
             Some(mut room) => {
-                self.log.segment(room.segment()).note_deadline(content.deadline.unwrap_or(NEVER));
+                room.note_deadline(content.deadline);
                 room.write(&layout, content);
                 kept.room = Some(room);
             }

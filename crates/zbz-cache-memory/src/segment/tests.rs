@@ -84,10 +84,10 @@ mod plain {
         segment.note_deadline(5);
         segment.note_deadline(3);
         segment.note_deadline(NEVER);
-        assert_eq!(segment.deadlines(), (NEVER, 3));
+        assert_eq!(segment.first_deadline(), 3);
         assert!(segment.seal() && segment.begin_drain() && segment.end_drain() && segment.release());
         assert!(segment.open(Opening { place: 1, start: 4, opened: 5, turn: 6 }));
-        assert_eq!(segment.deadlines(), (0, NEVER));
+        assert_eq!(segment.first_deadline(), NEVER);
         assert_eq!((segment.place(), segment.size(), segment.start()), (1, 8, 4));
         assert_eq!((segment.opened(), segment.turn(), segment.dead()), (5, 6, 0));
     }
