@@ -133,7 +133,8 @@ impl Counters {
 
     pub(crate) fn sum(&self, what: Count) -> u64 {
         let lines = self.own.iter().chain([&self.shared]);
-        let words = lines.map(|line| line.counts[what as usize].load(Ordering::Relaxed));
+        // Acquire: pairs with `move_word`. Who sees an addition sees those that came before it.
+        let words = lines.map(|line| line.counts[what as usize].load(Ordering::Acquire));
         words.fold(0, |sum: u64, word| if word >= FULL { u64::MAX } else { sum.saturating_add(word) })
     }
 
@@ -147,13 +148,12 @@ impl Counters {
         self.difference(Count::PayloadIn, Count::PayloadOut)
     }
 
-    /// What entered and did not leave. Out is read first, so that what comes and goes meanwhile
-    /// counts as held for a moment, instead of taking from the rest. Nothing makes a reader see
-    /// one thread's in before another thread's out, so the difference could still be negative: it
-    /// is none then.
+    /// What entered and did not leave: never more than there was at one moment, since in is read
+    /// first, and since what comes back is counted in after it was counted out. What left while this
+    /// looked is missing, so the difference could be negative: it is none then.
     fn difference(&self, come: Count, gone: Count) -> u64 {
-        let gone = self.sum(gone);
-        self.sum(come).saturating_sub(gone)
+        let come = self.sum(come);
+        come.saturating_sub(self.sum(gone))
     }
 
     /// About how many keys there are, by one load of one word: off by less than `flush_every` for
@@ -204,11 +204,12 @@ impl Stripe<'_> {
 
     #[inline(always)]
     fn move_word(&self, word: &AtomicU64, by: u64) {
+        // Release: pairs with `sum`.
         if self.shared {
-            word.fetch_add(by, Ordering::Relaxed);
+            word.fetch_add(by, Ordering::Release);
         } else {
             // *One writer*: nobody stores between the two.
-            word.store(word.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+            word.store(word.load(Ordering::Relaxed).wrapping_add(by), Ordering::Release);
         }
     }
 

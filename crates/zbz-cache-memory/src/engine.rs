@@ -6,10 +6,6 @@
 //!   overflow buckets and of the budget.
 //! - *Closed under the bit*: who puts an item into a bucket looks whether the cache is closed while
 //!   it holds the bit; closing says so first and then takes each bit. So nothing comes in after.
-//! - *Counted once*: an entry leaves through [`Engine::count_out`], called by whoever unlinked it.
-//! - *Freed under the bit*: what was unlinked is added to its segment's dead bytes before the bit is
-//!   let go. Whoever drains the segment asks for that bit, so it is not recycled in between: bytes
-//!   that are added to its next use would have that recycled while slots name it.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,11 +17,11 @@ use foldhash::quality::RandomState;
 
 use crate::budget::Budget;
 use crate::counters::{Count, Counters};
+use crate::entry::Exit;
 use crate::evict::Evictor;
 use crate::ghosts::Ghosts;
-use crate::index::{Held, Index, Place};
+use crate::index::{Held, Index};
 use crate::lanes::{self, Lanes};
-use crate::large::Head;
 use crate::log::Log;
 use crate::shape::{self, Shape};
 use crate::slot::{Location, Slot};
@@ -85,45 +81,11 @@ pub(crate) struct Engine {
     pub(crate) hash_mask: u64,
 }
 
-/// Why an entry leaves; one whose time has passed counts as expired whatever the reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    Deleted,
-    Evicted,
-}
-
 /// A key and its hash.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HashedKey<'a> {
     pub(crate) hash: u64,
     pub(crate) bytes: &'a [u8],
-}
-
-/// The bucket of a key, held, and what it has of the key.
-#[derive(Debug)]
-pub(crate) struct Look<'a> {
-    pub(crate) held: Held<'a>,
-    pub(crate) place: Option<Place<'a>>,
-    pub(crate) old: Option<Old>,
-}
-
-/// An entry that the index names, as whoever holds its bucket finds it.
-#[derive(Debug)]
-pub(crate) struct Old {
-    pub(crate) slot: Slot,
-    /// The bytes of its item in the log.
-    pub(crate) len: usize,
-    /// The bytes of its key and its value.
-    pub(crate) payload: u64,
-    pub(crate) deadline: Option<u64>,
-    /// The pieces of an entry that was cut, and the bytes each takes.
-    pub(crate) pieces: Vec<(Location, usize)>,
-}
-
-impl Old {
-    pub(crate) fn is_live(&self, now: &Moment<'_>) -> bool {
-        self.deadline.is_none_or(|deadline| now.get() < deadline)
-    }
 }
 
 /// The time of a call, read when it is first asked for.
@@ -294,85 +256,6 @@ impl Engine {
         lanes::side_of(self.log.segment(self.log.segment_of(location)).place())
     }
 
-    /// Holds the bucket of a key.
-    #[inline]
-    pub(crate) fn look(&self, key: HashedKey<'_>) -> Look<'_> {
-        let held = self.index.hold(key.hash);
-        let place = held.find(key.hash, |slot| self.names(&held, slot, key.bytes));
-        let old = place.map(|place| self.describe(&held, place.slot()));
-        Look { held, place, old }
-    }
-
-    /// Whether the slot of a held bucket names this key.
-    fn names(&self, held: &Held<'_>, slot: Slot, key: &[u8]) -> bool {
-        let item = self.log.read_held(held, slot);
-        if !item.is_head() {
-            return item.has_key(key);
-        }
-        let Some(head) = Head::parse(item.value()) else { return false };
-        let Some(rest) = key.strip_prefix(item.key()) else { return false };
-        let pieces = head.pieces().map(|piece| self.log.read_piece_held(held, piece));
-        rest.len() == head.key_len && starts_with(pieces, rest)
-    }
-
-    /// What is known of the item that a slot of a held bucket names.
-    pub(crate) fn describe(&self, held: &Held<'_>, slot: Slot) -> Old {
-        let item = self.log.read_held(held, slot);
-        let (len, deadline) = (item.bytes().len(), item.deadline());
-        match Head::parse(item.value()).filter(|_| item.is_head()) {
-            None => {
-                let payload = (item.key().len() + item.value().len()) as u64;
-                Old { slot, len, payload, deadline, pieces: Vec::new() }
-            }
-            Some(head) => {
-                let payload = (item.key().len() + head.key_len + head.value_len) as u64;
-                let pieces = head.pieces().map(|piece| (piece, self.log.piece_len_held(held, piece)));
-                Old { slot, len, payload, deadline, pieces: pieces.collect() }
-            }
-        }
-    }
-
-    /// Frees what an entry took that was unlinked: *Freed under the bit*.
-    #[inline]
-    pub(crate) fn free(&self, _held: &Held<'_>, old: &Old) {
-        self.free_at(old.slot.location(), old.len);
-        old.pieces.iter().for_each(|&(piece, len)| self.free_at(piece, len));
-    }
-
-    /// Notes the deadline of what is at this place.
-    pub(crate) fn note_deadline(&self, location: Location, deadline: u64) {
-        self.log.segment(self.log.segment_of(location)).note_deadline(deadline);
-    }
-
-    /// Frees so many bytes that nothing names any more.
-    pub(crate) fn free_at(&self, location: Location, len: usize) {
-        self.log.segment(self.log.segment_of(location)).add_dead(len as u64);
-    }
-
-    /// Counts an entry out that was unlinked.
-    pub(crate) fn count_out(&self, old: &Old, exit: Exit, now: &Moment<'_>) {
-        let stripe = self.counters.stripe();
-        let what = match exit {
-            _ if !old.is_live(now) => Count::Expirations,
-            Exit::Deleted => Count::Deletes,
-            Exit::Evicted => Count::Evictions,
-        };
-        stripe.add(what, 1);
-        stripe.key_out();
-        stripe.add(Count::PayloadOut, old.payload);
-    }
-
-    /// Unlinks what a key has, frees it and counts it out.
-    pub(crate) fn remove(&self, look: Look<'_>, exit: Exit, now: &Moment<'_>) -> Option<Old> {
-        let Look { held, place, old } = look;
-        held.remove(place?);
-        let old = old?;
-        self.free(&held, &old);
-        drop(held);
-        self.count_out(&old, exit, now);
-        Some(old)
-    }
-
     /// Whether the index is to grow.
     pub(crate) fn index_wants_bytes(&self) -> bool {
         self.counters.keys_about() > self.index.buckets() * MOST_PER_BUCKET
@@ -393,8 +276,7 @@ impl Engine {
     fn step_index(&self, grow: bool) -> bool {
         let lost = |held: &Held<'_>, slot: Slot| {
             let old = self.describe(held, slot);
-            self.free(held, &old);
-            self.count_out(&old, Exit::Evicted, &self.moment());
+            self.let_go(held, &old, Exit::Evicted, &self.moment());
         };
         let stepped = if grow { self.index.grow(lost) } else { self.index.shrink(lost) };
         let buckets = self.index.buckets();
@@ -445,21 +327,6 @@ impl Engine {
             uptime: Duration::from_nanos(self.clock.now().saturating_sub(self.started)),
         }
     }
-}
-
-/// Whether the pieces, one after the other, begin with these bytes.
-fn starts_with<'a>(pieces: impl Iterator<Item = &'a [u8]>, mut bytes: &[u8]) -> bool {
-    for piece in pieces {
-        let len = piece.len().min(bytes.len());
-        if piece[..len] != bytes[..len] {
-            return false;
-        }
-        bytes = &bytes[len..];
-        if bytes.is_empty() {
-            return true;
-        }
-    }
-    bytes.is_empty()
 }
 
 fn longest_key(max_size: u64) -> usize {

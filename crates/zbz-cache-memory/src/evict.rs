@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use std::sync::{MutexGuard, PoisonError};
 
 use crate::append::Need;
-use crate::engine::{Engine, Exit, Moment};
+use crate::engine::{Engine, Moment};
+use crate::entry::Exit;
 use crate::index::{Held, Place};
 use crate::item::{Item, Kind};
 use crate::lanes::{self, Lane};
@@ -299,11 +300,9 @@ impl Engine {
     fn drop_entry(&self, held: Held<'_>, place: Place<'_>, named: Named, now: &Moment<'_>) -> Fate {
         let old = self.describe(&held, place.slot());
         held.remove(place);
-        self.free(&held, &old);
+        self.let_go(&held, &old, Exit::Evicted, now);
         drop(held);
-        let expired = !old.is_live(now);
-        self.count_out(&old, Exit::Evicted, now);
-        if !expired {
+        if old.is_live(now) {
             self.tide.evicted(named.side);
             let bucket = self.index.bucket_of(named.hash);
             match named.side {

@@ -59,7 +59,7 @@
 //! 2. What the handles share: `engine`, and `shape` (how large its parts are).
 //! 3. A get: `lookup`. On its way: `slot`, `geometry`, `index` (then `index/bucket`, `overflow`,
 //!    `step`, `visit`), `item`, `log`, `hazard`.
-//! 4. A set: `store`, `append`. On its way: `segment`, `lanes`, `large` (entries that are cut),
+//! 4. A set: `store`, `append`, `entry`. On its way: `segment`, `lanes`, `large` (entries that are cut),
 //!    `budget`; then `update` (writes that depend on what is there).
 //! 5. Making room: `evict`, `tide` (the policy), `ghosts`.
 //! 6. The rest: `sweep`, `scan`, `resize`, `maintenance` (the background thread), `counters`,
@@ -82,6 +82,8 @@ mod config;
 mod counters;
 #[cfg(not(loom))]
 mod engine;
+#[cfg(not(loom))]
+mod entry;
 mod error;
 #[cfg(not(loom))]
 mod evict;

@@ -6,7 +6,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::{Engine, HashedKey, Look, Moment};
+use crate::engine::{Engine, HashedKey, Moment};
+use crate::entry::Look;
 use crate::hazard::{self, Reading};
 use crate::index::Probe;
 use crate::item::{Item, Kind};
@@ -229,8 +230,8 @@ impl Engine {
     /// read.
     #[cold]
     fn gather_held(&self, key: HashedKey<'_>) -> Option<Gathered> {
-        let Look { held, place, .. } = self.look(key);
-        let slot = place?.slot();
+        let Look { held, found } = self.look(key);
+        let slot = found?.0.slot();
         let item = self.log.read_held(&held, slot);
         let (deadline, version) = (item.deadline().unwrap_or(NEVER), self.version_at(slot.location()));
         if !item.is_head() {

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crate::append::{Appended, Kept, Need};
 use crate::counters::Count;
-use crate::engine::{Engine, Exit, HashedKey, Look, Moment, Old};
+use crate::engine::{Engine, HashedKey, Moment};
+use crate::entry::{Exit, Look, Old};
+use crate::index::Held;
 use crate::lookup::BATCH;
-use crate::slot::Location;
+use crate::slot::{Location, Slot};
 use crate::ttl::{End, NEVER, end_of};
 use crate::{Condition, Error, SetOptions, SetOutcome, SetTtl, Version, WhenFull};
 
@@ -120,7 +122,9 @@ impl Engine {
         let swap = match end {
             End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
             End::At(deadline) => {
-                self.put(&Entry { key, value, deadline }, &mut Kept::default(), guard, &now)?
+                let entry = Entry { key, value, deadline };
+                let mut room = self.room_for(&entry, &now)?;
+                self.place(&entry, &mut room, guard, &now)?
             }
         };
         Ok(if swap == Swap::Done { SetOutcome::Stored } else { SetOutcome::ConditionFailed })
@@ -137,16 +141,39 @@ impl Engine {
         now: &Moment<'_>,
     ) -> Result<Swap, Error> {
         if kept.room.is_none() && !kept.refused {
-            let need = self.need_of(entry, now);
-            kept.room = self.append(entry, need, now);
-            if kept.room.is_none() && self.when_full == WhenFull::Reject {
-                self.sweep()?;
-                kept.room = self.append(entry, need, now);
-            }
+            kept.room = self.room_for(entry, now)?;
             kept.refused = kept.room.is_none();
         }
-        if kept.room.is_some() {
-            return self.swap(entry, &mut kept.room, guard, now);
+        self.place(entry, &mut kept.room, guard, now)
+    }
+
+    /// Appends an entry. `None` if there is no room to be had.
+    #[inline]
+    fn room_for(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Result<Option<Appended<'_>>, Error> {
+        if self.when_full == WhenFull::Evict {
+            return Ok(self.append(entry, Need::New, now));
+        }
+        let need = self.need_of(entry, now);
+        let room = self.append(entry, need, now);
+        if room.is_some() {
+            return Ok(room);
+        }
+        self.sweep()?;
+        Ok(self.append(entry, need, now))
+    }
+
+    /// Puts what was appended in the place of what the key names, or says what becomes of an entry
+    /// that there is no room for.
+    #[inline]
+    fn place(
+        &self,
+        entry: &Entry<'_>,
+        room: &mut Option<Appended<'_>>,
+        guard: Guard<'_>,
+        now: &Moment<'_>,
+    ) -> Result<Swap, Error> {
+        if room.is_some() {
+            return self.swap(entry, room, guard, now);
         }
         if self.when_full == WhenFull::Evict {
             // As if it was evicted as soon as it was stored.
@@ -156,12 +183,9 @@ impl Engine {
         Err(Error::Full)
     }
 
-    /// How much right to the last of the room a write has.
+    /// How much right to the last of the room a write has, where nothing is evicted.
     fn need_of(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Need {
-        if self.when_full == WhenFull::Evict {
-            return Need::New;
-        }
-        match self.look(entry.key).old {
+        match self.look(entry.key).old() {
             Some(old) if old.is_live(now) && self.fits_in_place_of(old.payload, entry.payload()) => {
                 Need::Overwrite
             }
@@ -169,7 +193,6 @@ impl Engine {
         }
     }
 
-    /// Puts what was appended in the place of what the key names.
     fn swap(
         &self,
         entry: &Entry<'_>,
@@ -180,71 +203,70 @@ impl Engine {
         let look = self.look(entry.key);
         // *Closed under the bit* (`engine.rs`).
         self.check_open()?;
-        let swap = self.judge(guard, look.old.as_ref(), now);
+        let swap = self.judge(guard, look.old(), now);
         if swap != Swap::Done {
             return Ok(swap);
         }
-        let Look { held, place, old } = look;
         let Some(appended) = room.take() else { return Ok(Swap::Changed) };
-        let new = self.index.slot(entry.key.hash, appended.location());
-        let mut victim = None;
-        match (place, &old) {
-            (Some(place), Some(old)) => {
-                // An overwrite keeps what is known of the key's use.
-                let hits = if old.is_live(now) { place.slot().hits() } else { 0 };
-                held.replace(&place, new.moved_to(appended.location(), hits));
-            }
-            _ if held.insert(entry.key.hash, new).is_ok() => {}
-            // The bucket has all the slots it can get: one of its entries goes.
-            _ if self.when_full == WhenFull::Reject => {
-                self.counters.add(Count::Rejections, 1);
-                return Err(Error::Full);
-            }
-            _ => {
-                victim = held.crowded_victim().map(|place| {
-                    let victim = self.describe(&held, place.slot());
-                    held.remove(place);
-                    self.free(&held, &victim);
-                    victim
-                });
-                if held.insert(entry.key.hash, new).is_err() {
-                    drop((held, appended));
-                    self.count_unkept(Exit::Evicted);
-                    victim.iter().for_each(|victim| self.count_out(victim, Exit::Evicted, now));
-                    return Ok(Swap::Done);
-                }
+        let Look { held, found } = look;
+        let mut replaces = false;
+        if let Some((place, old)) = found {
+            replaces = old.is_live(now);
+            // An overwrite keeps what is known of the key's use.
+            let hits = if replaces { place.slot().hits() } else { 0 };
+            held.replace(&place, place.slot().moved_to(appended.location(), hits));
+            self.let_go(&held, &old, Exit::Replaced, now);
+        } else {
+            let new = self.index.slot(entry.key.hash, appended.location());
+            if held.insert(entry.key.hash, new).is_err()
+                && !self.insert_crowded(&held, entry.key.hash, new, now)?
+            {
+                drop((held, appended));
+                self.count_unkept(Exit::Evicted);
+                return Ok(Swap::Done);
             }
         }
-        old.iter().for_each(|old| self.free(&held, old));
         drop(held);
         appended.publish();
-        self.count_stored(entry, old, now);
-        if let Some(victim) = victim {
-            self.count_out(&victim, Exit::Evicted, now);
-        }
+        self.count_stored(entry, replaces);
         Ok(Swap::Done)
     }
 
-    fn count_stored(&self, entry: &Entry<'_>, old: Option<Old>, now: &Moment<'_>) {
+    /// Puts an entry into a bucket that has all the slots it can get: one of its entries goes. False
+    /// if that was in vain.
+    #[cold]
+    fn insert_crowded(&self, held: &Held<'_>, hash: u64, new: Slot, now: &Moment<'_>) -> Result<bool, Error> {
+        if self.when_full == WhenFull::Reject {
+            self.counters.add(Count::Rejections, 1);
+            return Err(Error::Full);
+        }
+        if let Some(place) = held.crowded_victim() {
+            let victim = self.describe(held, place.slot());
+            held.remove(place);
+            self.let_go(held, &victim, Exit::Evicted, now);
+        }
+        Ok(held.insert(hash, new).is_ok())
+    }
+
+    /// Counts an entry in; one that replaces another brings no key.
+    #[inline]
+    fn count_stored(&self, entry: &Entry<'_>, replaces: bool) {
         let stripe = self.counters.stripe();
         stripe.add(Count::Sets, 1);
         stripe.add(Count::PayloadIn, entry.payload());
-        match old {
-            Some(old) if old.is_live(now) => {
-                stripe.add(Count::Replaced, 1);
-                stripe.add(Count::PayloadOut, old.payload);
-            }
-            other => {
-                stripe.key_in();
-                if let Some(expired) = other {
-                    self.count_out(&expired, Exit::Deleted, now);
-                }
-                self.fit_index();
-            }
+        if replaces {
+            stripe.add(Count::Replaced, 1);
+        } else {
+            stripe.key_in();
+            self.fit_index();
         }
     }
 
+    #[inline]
     pub(crate) fn judge(&self, guard: Guard<'_>, old: Option<&Old>, now: &Moment<'_>) -> Swap {
+        if let Guard::Condition(Condition::Always) = guard {
+            return Swap::Done;
+        }
         let live = old.filter(|old| old.is_live(now));
         let location = live.map(|old| old.slot.location());
         match guard {
@@ -270,8 +292,8 @@ impl Engine {
     /// Whether a condition holds at this moment: what does not needs no room.
     fn holds_now(&self, key: HashedKey<'_>, condition: &Condition<'_>, now: &Moment<'_>) -> bool {
         let look = self.look(key);
-        let holds = self.judge(Guard::Condition(condition), look.old.as_ref(), now) == Swap::Done;
-        if look.old.as_ref().is_some_and(|old| !old.is_live(now)) {
+        let holds = self.judge(Guard::Condition(condition), look.old(), now) == Swap::Done;
+        if look.old().is_some_and(|old| !old.is_live(now)) {
             self.remove(look, Exit::Deleted, now);
         }
         holds
@@ -287,7 +309,7 @@ impl Engine {
     ) -> Result<Swap, Error> {
         let look = self.look(key);
         self.check_open()?;
-        let swap = self.judge(guard, look.old.as_ref(), now);
+        let swap = self.judge(guard, look.old(), now);
         if swap != Swap::Done {
             return Ok(swap);
         }
@@ -317,7 +339,7 @@ impl Engine {
     ) -> Result<SetOutcome, Error> {
         let look = self.look(key);
         self.check_open()?;
-        if self.judge(guard, look.old.as_ref(), now) != Swap::Done {
+        if self.judge(guard, look.old(), now) != Swap::Done {
             return Ok(SetOutcome::ConditionFailed);
         }
         self.remove(look, Exit::Deleted, now);
@@ -367,10 +389,10 @@ impl Engine {
         now: &Moment<'_>,
     ) -> (Option<Version>, End) {
         let look = self.look(key);
-        match look.old.filter(|old| old.is_live(now)) {
+        match look.old().filter(|old| old.is_live(now)) {
             Some(old) => {
                 let version = self.version_at(old.slot.location());
-                (Some(version), End::At(old.deadline.unwrap_or(NEVER)))
+                (Some(version), End::At(old.deadline))
             }
             None => (None, end_of(now.get(), otherwise)),
         }

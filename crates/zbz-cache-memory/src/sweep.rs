@@ -4,7 +4,8 @@
 //! - *No lock*: a segment that is walked is claimed by `begin_drain`; one bucket is held at a time.
 
 use crate::counters::Count;
-use crate::engine::{Engine, Exit};
+use crate::engine::Engine;
+use crate::entry::{Exit, Old};
 use crate::evict::AHEAD;
 use crate::item::{Item, Kind};
 use crate::log::Draining;
@@ -16,7 +17,6 @@ use crate::{Error, lanes};
 #[derive(Debug, Default)]
 struct Swept {
     entries: u64,
-    payload: u64,
     /// Bytes of the segment that are dead now.
     dead: u64,
     /// The first deadline that is ahead.
@@ -105,10 +105,7 @@ impl Engine {
             }
         }
         self.log.segment(draining.segment()).add_dead(swept.dead);
-        let stripe = self.counters.stripe();
-        (0..swept.entries).for_each(|_| stripe.key_out());
-        stripe.add(Count::Expirations, swept.entries);
-        stripe.add(Count::PayloadOut, swept.payload);
+        self.counters.add(Count::Expirations, swept.entries);
         self.fit_index();
         swept
     }
@@ -117,17 +114,21 @@ impl Engine {
         let held = self.index.hold(hash);
         let Some(place) = held.find_location(location) else { return };
         swept.entries += 1;
-        if item.kind() == Kind::Whole {
+        let payload = if item.kind() == Kind::Whole {
             held.remove(place);
-            swept.payload += (item.key().len() + item.value().len()) as u64;
+            // The segment is drained: its dead bytes may be added later.
             swept.dead += item.bytes().len() as u64;
-            return;
-        }
-        let old = self.describe(&held, place.slot());
-        held.remove(place);
-        self.free(&held, &old);
-        drop(held);
-        swept.payload += old.payload;
+            (item.key().len() + item.value().len()) as u64
+        } else {
+            let old = self.describe(&held, place.slot());
+            held.remove(place);
+            self.free(&held, &old);
+            old.payload
+        };
+        // *Gone under the bit* (`entry.rs`).
+        let stripe = self.counters.stripe();
+        stripe.key_out();
+        stripe.add(Count::PayloadOut, payload);
     }
 
     /// Removes everything that begins with `prefix` and answers how many entries were live.
@@ -145,13 +146,12 @@ impl Engine {
     fn unlink_prefix(&self, prefix: &[u8]) -> u64 {
         let mut live = 0;
         let mut next = Some(0);
-        let mut gone = Vec::new();
+        let mut gone: Vec<Old> = Vec::new();
         while let Some(point) = next {
             next = self.index.visit_group(
                 point,
                 || (),
                 |held| {
-                    let before = gone.len();
                     held.retain(|slot| {
                         let goes = self.begins_with(held, slot, prefix);
                         if goes {
@@ -159,12 +159,13 @@ impl Engine {
                         }
                         !goes
                     });
-                    gone[before..].iter().for_each(|old| self.free(held, old));
+                    let now = self.moment();
+                    gone.drain(..).for_each(|old| {
+                        live += u64::from(old.is_live(&now));
+                        self.let_go(held, &old, Exit::Deleted, &now);
+                    });
                 },
             );
-            let now = self.moment();
-            live += gone.iter().filter(|old| old.is_live(&now)).count() as u64;
-            gone.drain(..).for_each(|old| self.count_out(&old, Exit::Deleted, &now));
         }
         live
     }

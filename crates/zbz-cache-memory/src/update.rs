@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use crate::append::{Kept, Need};
-use crate::engine::{Engine, Exit, HashedKey, Moment};
-use crate::index::Place;
+use crate::engine::{Engine, HashedKey, Moment};
+use crate::entry::{Exit, Look};
 use crate::item::{Content, Layout};
 use crate::log::Reservation;
+use crate::slot::Slot;
 use crate::store::{Entry, Guard, Swap};
 use crate::tide::Side;
 use crate::ttl::{End, NEVER, end_of};
@@ -97,11 +98,11 @@ impl Engine {
     /// The version of the live item of a key, and a copy of it; of a head, without its pieces.
     fn copy_item(&self, key: HashedKey<'_>, now: &Moment<'_>) -> Option<(Version, Copied)> {
         let look = self.look(key);
-        let old = look.old.filter(|old| old.is_live(now))?;
-        let item = self.log.read_held(&look.held, old.slot);
+        let slot = look.old().filter(|old| old.is_live(now))?.slot;
+        let item = self.log.read_held(&look.held, slot);
         if item.is_head() {
             let copied = Copied { key: item.key().to_vec(), value: item.value().to_vec(), head: true };
-            return Some((self.version_at(old.slot.location()), copied));
+            return Some((self.version_at(slot.location()), copied));
         }
         drop(look.held);
         // Copied without the bit, so that nobody waits for it. One that was cut meanwhile is put
@@ -148,25 +149,24 @@ impl Engine {
         }
         let look = self.look(key);
         self.check_open()?;
-        let is_it = |place: &Place<'_>| self.version_at(place.slot().location()) == version;
-        let Some(place) = look.place.filter(is_it) else { return Ok(false) };
+        let Look { held, found } = look;
+        let is_it = |slot: Slot| self.version_at(slot.location()) == version;
+        let Some((place, old)) = found.filter(|(place, _)| is_it(place.slot())) else { return Ok(false) };
         let slot = place.slot();
         let Some((room, to)) = kept.room.take().and_then(|room| room.location().map(|to| (room, to))) else {
             return Ok(false);
         };
-        look.held.replace(&place, slot.moved_to(to, slot.hits()));
-        // *Freed under the bit* (`engine.rs`).
-        match look.old {
+        held.replace(&place, slot.moved_to(to, slot.hits()));
+        // *Gone under the bit* (`entry.rs`).
+        if content.head {
             // Its pieces are the new head's.
-            Some(old) if content.head => {
-                let kept_until = content.deadline.unwrap_or(NEVER);
-                old.pieces.iter().for_each(|&(piece, _)| self.note_deadline(piece, kept_until));
-                self.free_at(slot.location(), old.len);
-            }
-            Some(old) => self.free(&look.held, &old),
-            None => {}
+            let kept_until = content.deadline.unwrap_or(NEVER);
+            old.pieces.iter().for_each(|&(piece, _)| self.note_deadline(piece, kept_until));
+            self.free_at(slot.location(), old.len);
+        } else {
+            self.free(&held, &old);
         }
-        drop(look.held);
+        drop(held);
         room.publish();
         Ok(true)
     }
@@ -181,7 +181,7 @@ impl Engine {
     ) -> Result<bool, Error> {
         let look = self.look(key);
         self.check_open()?;
-        if look.old.as_ref().is_none_or(|old| self.version_at(old.slot.location()) != version) {
+        if look.old().is_none_or(|old| self.version_at(old.slot.location()) != version) {
             return Ok(false);
         }
         self.remove(look, exit, now);

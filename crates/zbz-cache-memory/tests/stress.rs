@@ -14,6 +14,8 @@ use zbz_cache_memory::{
 const THREADS: u64 = 4;
 const CALLS: u64 = 15_000;
 const KEYS: u64 = 300;
+/// Bytes of a key and of the longest value.
+const MOST_PAYLOAD: u64 = 8 + 16 + 599 + 8;
 
 /// A value made of its key, a number, filling of some length, and a checksum over all three.
 fn value(key: u64, number: u64, len: usize) -> Vec<u8> {
@@ -109,6 +111,7 @@ fn observe(cache: &MemoryCache, done: &AtomicBool) {
     while !done.load(Ordering::Acquire) {
         let stats = cache.stats();
         assert!(stats.memory_bytes <= stats.max_bytes, "{stats:?}");
+        assert!(stats.keys <= KEYS && stats.payload_bytes <= KEYS * MOST_PAYLOAD, "{stats:?}");
         for (was, is) in rising(&before).iter().zip(rising(&stats)) {
             assert!(*was <= is, "{before:?} {stats:?}");
         }

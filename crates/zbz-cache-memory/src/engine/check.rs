@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 
 use super::*;
 use crate::item::{Item, Kind};
+use crate::large::Head;
 use crate::segment::Phase;
 
 /// What the index names, as it is found.
