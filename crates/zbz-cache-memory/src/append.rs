@@ -52,7 +52,6 @@ const LEAST_PIECE_BYTES: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Appended<'a> {
     room: Reservation<'a>,
-    location: Location,
     pieces: Vec<Reservation<'a>>,
 }
 
@@ -71,35 +70,44 @@ impl<R> Default for Kept<R> {
     }
 }
 
-impl Appended<'_> {
+impl<'a> Appended<'a> {
+    fn whole(room: Reservation<'a>) -> Appended<'a> {
+        Appended { room, pieces: Vec::new() }
+    }
+
+    #[inline]
     pub(crate) fn location(&self) -> Location {
-        self.location
+        self.room.location()
     }
 
     /// A slot names the entry, or did.
+    #[inline]
     pub(crate) fn publish(self) {
         self.room.publish();
-        self.pieces.into_iter().for_each(Reservation::publish);
+        if !self.pieces.is_empty() {
+            self.pieces.into_iter().for_each(Reservation::publish);
+        }
     }
 }
 
 impl Engine {
     /// Puts a new entry into the log. `None` if there is no room to be had.
+    #[inline]
     pub(crate) fn append(&self, entry: &Entry<'_>, need: Need, now: &Moment<'_>) -> Option<Appended<'_>> {
         let side = self.side_of_new(entry.key.hash);
         self.append_to(self.lane(side, entry.deadline, now), entry, need)
     }
 
     /// Puts an entry into a lane. `None` if there is no room to be had.
+    #[inline]
     pub(crate) fn append_to(&self, lane: Lane, entry: &Entry<'_>, need: Need) -> Option<Appended<'_>> {
         let deadline = (entry.deadline != NEVER).then_some(entry.deadline);
         let content = Content { key: entry.key.bytes, value: entry.value, deadline, head: false };
         let size = self.segment_size();
         if let Some(layout) = Layout::of(&content).filter(|layout| layout.len() <= size)
-            && (layout.len() <= (size / UNCUT).max(UNCUT_BYTES) || self.room_left(lane) >= layout.len())
+            && (layout.len() <= UNCUT_BYTES.max(size / UNCUT) || self.room_left(lane) >= layout.len())
         {
-            let room = self.write(lane, &layout, &content, need)?;
-            return Some(Appended { location: room.location()?, room, pieces: Vec::new() });
+            return self.write(lane, &layout, &content, need).map(Appended::whole);
         }
         self.append_cut(entry, lane, &content, need)
     }
@@ -116,6 +124,7 @@ impl Engine {
         self.write(lane, &layout, content, need)
     }
 
+    #[inline]
     fn write(
         &self,
         lane: Lane,
@@ -149,7 +158,7 @@ impl Engine {
             && let Some(room) = self.append_item(lane, whole, need)
         {
             // It begins a new segment, and fits it.
-            return Some(Appended { location: room.location()?, room, pieces: Vec::new() });
+            return Some(Appended::whole(room));
         }
         let (mut pieces, mut at) = (Vec::new(), 0);
         while at < len {
@@ -160,10 +169,10 @@ impl Engine {
             at += room.len() - PIECE_HEADER_BYTES;
             pieces.push(room);
         }
-        let locations: Option<Vec<_>> = pieces.iter().map(Reservation::location).collect();
-        let value = Head::write(entry.key.hash, (key_rest.len(), entry.value.len()), &locations?);
+        let locations: Vec<_> = pieces.iter().map(Reservation::location).collect();
+        let value = Head::write(entry.key.hash, (key_rest.len(), entry.value.len()), &locations);
         let room = self.append_item(lane, &Content { key, value: &value, head: true, ..*whole }, need)?;
-        Some(Appended { location: room.location()?, room, pieces })
+        Some(Appended { room, pieces })
     }
 
     /// The bytes left in the open segment of a lane.
@@ -179,6 +188,9 @@ impl Engine {
             return Side::Main;
         }
         if let Some(slot) = self.index.peek(hash) {
+            // Both are needed when the bucket is held: they come while the new item is written.
+            self.log.prefetch_key(slot);
+            self.log.segment(self.log.segment_of(slot.location())).prefetch_dead();
             return self.side_at(slot.location());
         }
         let facts = self.facts();
@@ -247,7 +259,8 @@ impl Engine {
                 }
                 continue;
             }
-            let advance = Advance { lane, seen: current, fresh, clock: self.tide.clock() };
+            let (clock, window) = (self.tide.clock(), self.tide.window());
+            let advance = Advance { lane, seen: current, fresh, clock, window };
             self.lanes.advance(&self.log, advance);
         }
     }

@@ -19,6 +19,7 @@ use crate::budget::Budget;
 use crate::counters::{Count, Counters};
 use crate::entry::Exit;
 use crate::evict::Evictor;
+use crate::found::Stamp;
 use crate::ghosts::Ghosts;
 use crate::index::{Held, Index};
 use crate::lanes::{self, Lanes};
@@ -231,14 +232,15 @@ impl Engine {
         Moment { clock: &self.clock, read: std::cell::Cell::new(None) }
     }
 
-    /// The version of the item at this place, which is held in place.
-    ///
-    /// The upper part is the cache's, then comes the turn of the segment, then the location: a
-    /// place in the log has another turn whenever it holds another item.
-    pub(crate) fn version_at(&self, location: Location) -> Version {
+    /// What tells the item at this place, which is held in place, from all others.
+    #[inline(always)]
+    pub(crate) fn stamp_at(&self, location: Location) -> Stamp {
         let turn = self.log.segment(self.log.segment_of(location)).turn();
-        let place = u128::from(turn) << 40 | u128::from(location.units());
-        Version::from_u128(u128::from(self.epoch) << 88 | place & ((1 << 88) - 1))
+        Stamp { epoch: self.epoch, turn, location }
+    }
+
+    pub(crate) fn version_at(&self, location: Location) -> Version {
+        self.stamp_at(location).version()
     }
 
     pub(crate) fn facts(&self) -> Facts {

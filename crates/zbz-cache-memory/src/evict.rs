@@ -320,13 +320,12 @@ impl Engine {
         let Some(mut room) = self.reserve(lane, (bytes.len(), bytes.len()), Need::Survivor) else {
             return false;
         };
-        let Some(to) = room.location() else { return false };
         room.note_deadline(item.deadline());
         room.copy(bytes);
         let held = self.index.hold(named.hash);
         // Else it went meanwhile, and its copy is dead.
         if let Some(place) = held.find_location(named.location) {
-            held.replace(&place, place.slot().moved_to(to, hits));
+            held.replace(&place, place.slot().moved_to(room.location(), hits));
             self.free_at(named.location, bytes.len());
             drop(held);
             room.publish();

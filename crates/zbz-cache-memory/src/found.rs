@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use crate::slot::Location;
+use crate::ttl::{NEVER, remaining};
+
 /// Which write an entry's bytes came from.
 ///
 /// Opaque: compare it, keep it, or hand it back in
@@ -24,26 +27,46 @@ impl Version {
     }
 }
 
+/// What a version is made of, which is put together when it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// The cache's, so that no version of another matches.
+    pub(crate) epoch: u64,
+    /// Of the segment: a place in the log has another turn whenever it holds another item.
+    pub(crate) turn: u64,
+    pub(crate) location: Location,
+}
+
+impl Stamp {
+    pub(crate) fn version(self) -> Version {
+        let place = u128::from(self.turn) << 40 | u128::from(self.location.units());
+        Version(u128::from(self.epoch) << 88 | place & ((1 << 88) - 1))
+    }
+}
+
 /// What is known of an entry that a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    remaining: Option<Duration>,
-    version: Version,
+    /// Nanoseconds; `NEVER` without a deadline.
+    left: u64,
+    stamp: Stamp,
 }
 
 impl Found {
-    pub(crate) fn new(remaining: Option<Duration>, version: Version) -> Found {
-        Found { remaining, version }
+    #[inline(always)]
+    pub(crate) fn new(now: u64, deadline: u64, stamp: Stamp) -> Found {
+        let left = if deadline == NEVER { NEVER } else { deadline.saturating_sub(now) };
+        Found { left, stamp }
     }
 
     /// How much longer the entry was live at the moment of the read: `None` without a deadline,
     /// else more than zero.
     pub fn remaining(&self) -> Option<Duration> {
-        self.remaining
+        remaining(0, self.left)
     }
 
     /// Which write the bytes came from.
     pub fn version(&self) -> Version {
-        self.version
+        self.stamp.version()
     }
 }

@@ -57,7 +57,8 @@ pub(crate) enum Kind {
 }
 
 /// Deadlines below this take 7 bytes.
-const LONG_DEADLINE: u64 = 1 << 56;
+const LONG_DEADLINE: u64 = 1 << (8 * SHORT_DEADLINE_BYTES);
+const SHORT_DEADLINE_BYTES: usize = 7;
 
 /// What is to be written.
 #[derive(Debug, Clone, Copy)]
@@ -82,12 +83,13 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// `None` if the key is empty or too long, or the value is too long for one item.
+    #[inline]
     pub(crate) fn of(content: &Content<'_>) -> Option<Layout> {
         let (key_len, value_len) = (content.key.len(), content.value.len());
         let fits = (1..=MOST_KEY_BYTES).contains(&key_len) && value_len <= MOST_VALUE_BYTES;
         let deadline_len = match content.deadline {
             None => 0,
-            Some(at) if at < LONG_DEADLINE => 7,
+            Some(at) if at < LONG_DEADLINE => SHORT_DEADLINE_BYTES,
             Some(_) => 8,
         };
         let header = if key_len < 1 << KEY_BITS { HEADER_BYTES } else { LONG_HEADER_BYTES };
@@ -116,7 +118,7 @@ impl Layout {
         let key_field = (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1);
         let deadline_len = match header >> FORM_SHIFT & 3 {
             NONE => 0,
-            SHORT => 7,
+            SHORT => SHORT_DEADLINE_BYTES,
             LONG => 8,
             _ => {
                 let kind = if key_field == 0 { Kind::Filler } else { Kind::Piece };
@@ -138,12 +140,13 @@ impl Layout {
     }
 
     /// Writes the item into `bytes`, which are as long as it.
+    #[inline]
     pub(crate) fn write(&self, content: &Content<'_>, bytes: &mut [u8]) {
         let long = self.key_len >= 1 << KEY_BITS;
         let key_field = if long { 0 } else { self.key_len as u32 };
         let form = match self.deadline_len {
             0 => NONE,
-            7 => SHORT,
+            SHORT_DEADLINE_BYTES => SHORT,
             _ => LONG,
         };
         let head = if self.kind == Kind::Head { HEAD } else { 0 };
@@ -153,18 +156,53 @@ impl Layout {
         if long {
             front[HEADER_BYTES..LONG_HEADER_BYTES].copy_from_slice(&(self.key_len as u16).to_le_bytes());
         }
-        let deadline = content.deadline.unwrap_or(0).to_le_bytes();
-        let at = self.key_at - self.deadline_len;
-        front[at..].copy_from_slice(&deadline[..self.deadline_len]);
+        if let Some(deadline) = content.deadline {
+            let at = self.key_at - self.deadline_len;
+            front[at..].copy_from_slice(&deadline.to_le_bytes()[..self.deadline_len]);
+        }
         let (key, value) = rest.split_at_mut(self.key_len);
         key.copy_from_slice(content.key);
         value.copy_from_slice(content.value);
     }
 }
 
+/// The layout of by far the most items: an entry in one, with a short key, and a deadline of the
+/// first two years or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plain {
+    pub(crate) key_at: usize,
+    pub(crate) key_len: usize,
+    pub(crate) value_len: usize,
+}
+
+impl Plain {
+    /// From the first bytes of an item; `None` for any other layout.
+    #[inline(always)]
+    pub(crate) fn of(header: [u8; HEADER_BYTES]) -> Option<Plain> {
+        let header = u32::from_le_bytes(header);
+        let (form, key_len) = (header >> FORM_SHIFT, (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1));
+        let key_at = HEADER_BYTES + form as usize * SHORT_DEADLINE_BYTES;
+        let value_len = header as usize & MOST_VALUE_BYTES;
+        let is_plain = form <= SHORT && header & HEAD == 0 && key_len != 0;
+        is_plain.then_some(Plain { key_at, key_len, value_len })
+    }
+
+    #[inline(always)]
+    pub(crate) fn has_deadline(self) -> bool {
+        self.key_at != HEADER_BYTES
+    }
+
+    /// The deadline of one that has it, from the bytes that follow the header.
+    #[inline(always)]
+    pub(crate) fn deadline(bytes: [u8; 8]) -> u64 {
+        // The last byte is the key's.
+        u64::from_le_bytes(bytes) & (LONG_DEADLINE - 1)
+    }
+}
+
 /// Whether two byte strings are equal.
 #[inline(always)]
-fn same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
     let len = a.len();
     if len != b.len() {
         return false;
@@ -278,12 +316,27 @@ mod tests {
         layout.write(content, &mut bytes);
         let read = Layout::read(bytes[..4].try_into().unwrap(), || bytes[4..6].try_into().unwrap());
         assert_eq!(read, layout);
+        check_plain(content, &bytes);
         let item = Item::new(&bytes, read);
         assert_eq!(
             (item.key(), item.value(), item.deadline(), item.is_head()),
             (content.key, content.value, content.deadline, content.head)
         );
         bytes.len() - content.key.len() - content.value.len()
+    }
+
+    /// What is plain is read the same as any other.
+    fn check_plain(content: &Content<'_>, bytes: &[u8]) {
+        let Some(plain) = Plain::of(bytes[..4].try_into().unwrap()) else {
+            let long = content.deadline.is_some_and(|deadline| deadline >= LONG_DEADLINE);
+            return assert!(long || content.head || content.key.len() >= 256);
+        };
+        let Plain { key_at, key_len, value_len } = plain;
+        assert_eq!(&bytes[key_at..key_at + key_len], content.key);
+        assert_eq!(&bytes[key_at + key_len..][..value_len], content.value);
+        let told = || bytes[4..].iter().copied().chain([0xee; 8]).take(8).collect::<Vec<_>>();
+        let deadline = plain.has_deadline().then(|| Plain::deadline(told().try_into().unwrap()));
+        assert_eq!((deadline, content.head), (content.deadline, false));
     }
 
     #[test]

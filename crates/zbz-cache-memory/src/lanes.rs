@@ -59,6 +59,8 @@ pub(crate) struct Advance {
     pub(crate) fresh: usize,
     /// The eviction clock.
     pub(crate) clock: u64,
+    /// The newest bytes of the small queue, whose hits do not count.
+    pub(crate) window: u64,
 }
 
 /// How many lanes there are.
@@ -96,6 +98,8 @@ struct Lists {
     /// Those whose memory was given back.
     absent: Vec<u32>,
     turns: u64,
+    /// Segments that the small queue has opened.
+    small_opened: u64,
     /// Where the next look for a nearly empty one begins.
     looked_at: usize,
 }
@@ -160,8 +164,8 @@ pub(crate) struct Lanes {
     present: AtomicU64,
     /// Bytes of each queue's segments.
     taken: [AtomicU64; 2],
-    /// Segments that each queue has opened.
-    opened: [AtomicU64; 2],
+    /// See `counts_through`.
+    counts_through: AtomicU64,
     /// The eviction clock when the oldest segment of each queue was opened.
     tail_opened: [AtomicU64; 2],
 }
@@ -177,7 +181,7 @@ impl Lanes {
             spare: AtomicU64::new(0),
             present: AtomicU64::new(0),
             taken: [const { AtomicU64::new(0) }; 2],
-            opened: [const { AtomicU64::new(0) }; 2],
+            counts_through: AtomicU64::new(0),
             tail_opened: [const { AtomicU64::new(u64::MAX) }; 2],
         }
     }
@@ -228,9 +232,10 @@ impl Lanes {
         [self.tail_opened[0].load(Ordering::Relaxed), self.tail_opened[1].load(Ordering::Relaxed)]
     }
 
-    /// How many segments a queue has opened since the one that was its `start`th.
-    pub(crate) fn opened_since(&self, side: Side, start: u64) -> u64 {
-        self.opened[side as usize].load(Ordering::Relaxed).saturating_sub(start + 1)
+    /// Hits on items of segments that were opened later do not count. Starts of main are all zero.
+    #[inline(always)]
+    pub(crate) fn counts_through(&self) -> u64 {
+        self.counts_through.load(Ordering::Relaxed)
     }
 
     /// Segments that ever had memory have numbers below this.
@@ -317,27 +322,32 @@ impl Lanes {
     /// Opens `fresh` as the segment of a lane in place of the one that was seen there, which joins
     /// its queue. If another thread was faster, `fresh` is free again.
     pub(crate) fn advance(&self, log: &Log, advance: Advance) {
-        let Advance { lane, seen, fresh, clock } = advance;
+        let Advance { lane, seen, fresh, clock, window } = advance;
         let mut lists = self.lock();
         if self.current(lane) != seen {
             lists.free.push(fresh as u32);
             self.spare.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        self.open(&mut lists, log, fresh, (lane.place(), clock));
+        if lane.side == Side::Small {
+            lists.small_opened += 1;
+            let newest = window.div_ceil(log.segment(fresh).size().max(1));
+            self.counts_through.store(lists.small_opened.saturating_sub(newest), Ordering::Relaxed);
+        }
+        self.open(&mut lists, log, fresh, (lane, clock));
         self.cell(lane).store(fresh as u64 + 1, Ordering::Release);
         if let Some(seen) = seen {
             self.close(&mut lists, log, seen);
         }
     }
 
-    fn open(&self, lists: &mut Lists, log: &Log, segment: usize, (place, clock): (u32, u64)) {
-        let side = side_of(place) as usize;
+    fn open(&self, lists: &mut Lists, log: &Log, segment: usize, (lane, clock): (Lane, u64)) {
         lists.turns += 1;
-        let start = self.opened[side].fetch_add(1, Ordering::Relaxed);
-        let opened = log.segment(segment).open(Opening { place, start, opened: clock, turn: lists.turns });
+        let start = if lane.side == Side::Small { lists.small_opened } else { 0 };
+        let opening = Opening { place: lane.place(), start, opened: clock, turn: lists.turns };
+        let opened = log.segment(segment).open(opening);
         debug_assert!(opened);
-        self.taken[side].fetch_add(log.segment(segment).size(), Ordering::Relaxed);
+        self.taken[lane.side as usize].fetch_add(log.segment(segment).size(), Ordering::Relaxed);
     }
 
     /// Seals an open segment that no lane has any more, and queues it.

@@ -58,7 +58,7 @@
 //!    `found`, `ttl`, `clock`, `stats`, `error`.
 //! 2. What the handles share: `engine`, and `shape` (how large its parts are).
 //! 3. A get: `lookup`. On its way: `slot`, `geometry`, `index` (then `index/bucket`, `overflow`,
-//!    `step`, `visit`), `item`, `log`, `hazard`.
+//!    `step`, `visit`), `item`, `log`, `hazard`, `scratch`.
 //! 4. A set: `store`, `append`, `entry`. On its way: `segment`, `lanes`, `large` (entries that are cut),
 //!    `budget`; then `update` (writes that depend on what is there).
 //! 5. Making room: `evict`, `tide` (the policy), `ghosts`.
@@ -109,6 +109,8 @@ mod report;
 mod resize;
 #[cfg(not(loom))]
 mod scan;
+#[cfg(not(loom))]
+mod scratch;
 mod segment;
 mod shape;
 mod slot;

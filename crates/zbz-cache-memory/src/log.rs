@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::Error;
 use crate::hazard::{Announcement, Reading};
 use crate::index::Held;
-use crate::item::{self, Content, HEADER_BYTES, Item, Layout, PIECE_HEADER_BYTES};
-use crate::segment::{self, NoRoom, Segment};
+use crate::item::{self, Content, HEADER_BYTES, Item, Layout, PIECE_HEADER_BYTES, Plain};
+use crate::segment::{self, NEVER, NoRoom, Segment};
 use crate::slot::{Location, Slot};
 use crate::system::Mapping;
 use crate::words::{self, Words};
@@ -45,10 +45,19 @@ pub(crate) struct Log {
 pub(crate) struct Reservation<'a> {
     log: &'a Log,
     segment: usize,
-    offset: usize,
+    location: Location,
     len: usize,
     written: bool,
     published: bool,
+}
+
+/// A published item of the layout that most have, in place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlainItem<'a> {
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
+    /// `NEVER` for none.
+    pub(crate) deadline: u64,
 }
 
 /// Leave to unlink the items of one segment; [`Log::begin_drain`] gives it to one thread.
@@ -135,14 +144,18 @@ impl Log {
         (least, most): (usize, usize),
     ) -> Result<Reservation<'_>, NoRoom> {
         let (offset, len) = self.segment(segment).reserve_part(least as u64, most as u64)?;
-        Ok(Reservation {
-            log: self,
-            segment,
-            offset: (segment << self.segment_bits) + offset as usize,
-            len: len as usize,
-            written: false,
-            published: false,
-        })
+        let at = (segment << self.segment_bits) + offset as usize;
+        // `new` has checked that there is one of every place.
+        let location = Location::new(at as u64 + 1).unwrap_or_else(|| unreachable!());
+        let len = len as usize;
+        Ok(Reservation { log: self, segment, location, len, written: false, published: false })
+    }
+
+    /// Asks for the line that an item begins in.
+    #[inline(always)]
+    pub(crate) fn prefetch_key(&self, slot: Slot) {
+        let (_, at) = self.place(slot.location());
+        words::prefetch(self.memory.start().as_ptr().wrapping_add(at));
     }
 
     /// Asks for the first lines of an item, to be there when they are read.
@@ -165,6 +178,27 @@ impl Log {
     ) -> Option<Item<'a>> {
         let (segment, at) = self.place(slot.location());
         self.announce(reading, segment, word, slot).then(|| self.item(segment, at))
+    }
+
+    /// The same for an item that is [`Plain`]; `None` also for any other.
+    #[inline(always)]
+    pub(crate) fn read_plain<'a>(
+        &'a self,
+        reading: &'a mut Reading<'_>,
+        word: &AtomicU64,
+        slot: Slot,
+    ) -> Option<PlainItem<'a>> {
+        let (segment, at) = self.place(slot.location());
+        if !self.announce(reading, segment, word, slot) {
+            return None;
+        }
+        let plain = Plain::of(self.head(at))?;
+        let Plain { key_at, key_len, value_len } = plain;
+        let key = self.view(at + key_at, key_len);
+        let value = self.view(at + key_at + key_len, value_len);
+        // The deadline's bytes and the first of the key's are eight.
+        let deadline = plain.has_deadline().then(|| Plain::deadline(self.head(at + HEADER_BYTES)));
+        Some(PlainItem { key, value, deadline: deadline.unwrap_or(NEVER) })
     }
 
     /// A piece of the head that `slot`, loaded from `word`, names; held in place by the
@@ -292,8 +326,9 @@ impl Draining {
 
 impl Reservation<'_> {
     /// Where the item will be.
-    pub(crate) fn location(&self) -> Option<Location> {
-        Location::new(self.offset as u64 + 1)
+    #[inline]
+    pub(crate) fn location(&self) -> Location {
+        self.location
     }
 
     /// Notes the deadline of what is written here.
@@ -306,7 +341,7 @@ impl Reservation<'_> {
 
     /// Where in its segment it begins.
     pub(crate) fn offset(&self) -> usize {
-        self.offset - (self.segment << self.log.segment_bits)
+        self.at() - (self.segment << self.log.segment_bits)
     }
 
     /// Writes the item; `layout` is the content's, and has the length that was reserved.
@@ -351,14 +386,22 @@ impl Reservation<'_> {
     }
 
     /// Ends the reservation: a slot names the item, or did.
+    #[inline]
     pub(crate) fn publish(mut self) {
         self.published = true;
     }
 
+    /// Where in the log it begins.
+    #[inline]
+    fn at(&self) -> usize {
+        self.log.place(self.location).1
+    }
+
+    #[inline]
     fn bytes(&mut self) -> &mut [u8] {
-        let memory = &self.log.memory;
-        assert!(self.offset <= memory.len() && self.len <= memory.len() - self.offset, "room beyond the log");
-        let start = memory.start().as_ptr().wrapping_add(self.offset);
+        let (memory, at) = (&self.log.memory, self.at());
+        assert!(at <= memory.len() && self.len <= memory.len() - at, "room beyond the log");
+        let start = memory.start().as_ptr().wrapping_add(at);
         // SAFETY: *Mapped* (`system.rs`): the range was checked to lie inside. *Reserved bytes are
         // one writer's*: the segment gave this range to this reservation alone, no slot names it
         // yet, and this borrow is unique.

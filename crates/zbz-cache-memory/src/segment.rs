@@ -4,7 +4,7 @@
 //! ```text
 //!   0 state     | phase: 3 | (unused): 5 | writers: 24 bits | fill: 32 bits, bytes reserved |
 //!   1 info      | place: queue and class of deadlines, 32 bits | size: 32 bits, bytes |
-//!   2 start     how many segments its queue had opened before it
+//!   2 start     which opening of a segment of the small queue this is, counted from 1; 0 in main
 //!   3 opened    the eviction clock when it was opened
 //!   4 turn      which opening of a segment of this cache this is, counted from 1
 //!   5 first     no item expires earlier; NEVER if none does
@@ -26,6 +26,7 @@
 //! - *Words 1 to 4* change only while it is free or absent, before it is opened.
 
 use crate::sync::{AtomicU64, Ordering};
+use crate::words::prefetch;
 
 const FILL_MASK: u64 = (1 << 32) - 1;
 const WRITER: u64 = 1 << 32;
@@ -181,6 +182,12 @@ impl<'a> Segment<'a> {
         self.words[DEAD].fetch_add(bytes, Ordering::AcqRel);
     }
 
+    /// Asks for the line of its dead bytes.
+    #[inline(always)]
+    pub(crate) fn prefetch_dead(self) {
+        prefetch((&raw const self.words[DEAD]).cast());
+    }
+
     pub(crate) fn dead(self) -> u64 {
         self.words[DEAD].load(Ordering::Acquire)
     }
@@ -206,6 +213,7 @@ impl<'a> Segment<'a> {
         (self.words[INFO].load(Ordering::Relaxed) >> 32) as u32
     }
 
+    #[inline(always)]
     pub(crate) fn start(self) -> u64 {
         self.words[START].load(Ordering::Relaxed)
     }

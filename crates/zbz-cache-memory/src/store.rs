@@ -40,6 +40,17 @@ pub(crate) enum Swap {
     Changed,
 }
 
+/// What became of an entry that was appended.
+enum Swapped {
+    /// A slot names it; a live entry of the key went for it, or none.
+    Done {
+        replaces: bool,
+    },
+    /// It was stored and evicted at once.
+    Unkept,
+    Not(Swap),
+}
+
 /// What must hold for a swap.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Guard<'a> {
@@ -172,8 +183,19 @@ impl Engine {
         guard: Guard<'_>,
         now: &Moment<'_>,
     ) -> Result<Swap, Error> {
-        if room.is_some() {
-            return self.swap(entry, room, guard, now);
+        if let Some(appended) = room {
+            let swap = self.swap(entry, appended.location(), guard, now)?;
+            return Ok(match swap {
+                Swapped::Done { replaces } => {
+                    if let Some(appended) = room.take() {
+                        appended.publish();
+                    }
+                    self.count_stored(entry, replaces);
+                    Swap::Done
+                }
+                Swapped::Unkept => Swap::Done,
+                Swapped::Not(why) => why,
+            });
         }
         if self.when_full == WhenFull::Evict {
             // As if it was evicted as soon as it was stored.
@@ -193,43 +215,40 @@ impl Engine {
         }
     }
 
+    /// Has the key name what was appended at this place.
     fn swap(
         &self,
         entry: &Entry<'_>,
-        room: &mut Option<Appended<'_>>,
+        location: Location,
         guard: Guard<'_>,
         now: &Moment<'_>,
-    ) -> Result<Swap, Error> {
+    ) -> Result<Swapped, Error> {
         let look = self.look(entry.key);
         // *Closed under the bit* (`engine.rs`).
         self.check_open()?;
         let swap = self.judge(guard, look.old(), now);
         if swap != Swap::Done {
-            return Ok(swap);
+            return Ok(Swapped::Not(swap));
         }
-        let Some(appended) = room.take() else { return Ok(Swap::Changed) };
         let Look { held, found } = look;
         let mut replaces = false;
         if let Some((place, old)) = found {
             replaces = old.is_live(now);
             // An overwrite keeps what is known of the key's use.
             let hits = if replaces { place.slot().hits() } else { 0 };
-            held.replace(&place, place.slot().moved_to(appended.location(), hits));
+            held.replace(&place, place.slot().moved_to(location, hits));
             self.let_go(&held, &old, Exit::Replaced, now);
         } else {
-            let new = self.index.slot(entry.key.hash, appended.location());
+            let new = self.index.slot(entry.key.hash, location);
             if held.insert(entry.key.hash, new).is_err()
                 && !self.insert_crowded(&held, entry.key.hash, new, now)?
             {
-                drop((held, appended));
+                drop(held);
                 self.count_unkept(Exit::Evicted);
-                return Ok(Swap::Done);
+                return Ok(Swapped::Unkept);
             }
         }
-        drop(held);
-        appended.publish();
-        self.count_stored(entry, replaces);
-        Ok(Swap::Done)
+        Ok(Swapped::Done { replaces })
     }
 
     /// Puts an entry into a bucket that has all the slots it can get: one of its entries goes. False

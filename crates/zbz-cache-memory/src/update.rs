@@ -37,7 +37,7 @@ impl Engine {
         loop {
             let now = self.moment();
             let old = self.look_up_hashed(key, &now, |bytes, glance| {
-                (parse_decimal(bytes.as_slice()), glance.version(), glance.deadline)
+                (parse_decimal(bytes), glance.version(), glance.deadline)
             });
             let (before, version, end) = match old {
                 None => (Some(0), None, end_of(now.get(), ttl_if_new)),
@@ -108,7 +108,7 @@ impl Engine {
         // Copied without the bit, so that nobody waits for it. One that was cut meanwhile is put
         // together, and is written as a whole, or found to have no room.
         self.look_up_hashed(key, now, |bytes, glance| {
-            let copied = Copied { key: key.bytes.to_vec(), value: bytes.into_vec(), head: false };
+            let copied = Copied { key: key.bytes.to_vec(), value: bytes.to_vec(), head: false };
             (glance.version(), copied)
         })
     }
@@ -153,10 +153,8 @@ impl Engine {
         let is_it = |slot: Slot| self.version_at(slot.location()) == version;
         let Some((place, old)) = found.filter(|(place, _)| is_it(place.slot())) else { return Ok(false) };
         let slot = place.slot();
-        let Some((room, to)) = kept.room.take().and_then(|room| room.location().map(|to| (room, to))) else {
-            return Ok(false);
-        };
-        held.replace(&place, slot.moved_to(to, slot.hits()));
+        let Some(room) = kept.room.take() else { return Ok(false) };
+        held.replace(&place, slot.moved_to(room.location(), slot.hits()));
         // *Gone under the bit* (`entry.rs`).
         if content.head {
             // Its pieces are the new head's.
@@ -207,9 +205,8 @@ impl Engine {
         let key = self.hashed(key);
         loop {
             let now = self.moment();
-            let found = self.look_up_hashed(key, &now, |bytes, glance| {
-                (read(bytes.as_slice(), glance.found()), glance.version())
-            });
+            let found = self
+                .look_up_hashed(key, &now, |bytes, glance| (read(bytes, glance.found()), glance.version()));
             let Some((answer, version)) = found else { return self.check_open().map(|()| None) };
             if self.remove_if(key, version, Exit::Deleted, &now)? {
                 return Ok(Some(answer));

@@ -4,7 +4,7 @@
 use super::MemoryCache;
 use crate::counters::Count;
 use crate::engine::HashedKey;
-use crate::lookup::{BATCH, Bytes, Glance};
+use crate::lookup::{BATCH, Glance};
 use crate::{Error, Found};
 
 impl MemoryCache {
@@ -16,7 +16,7 @@ impl MemoryCache {
     ///
     /// [`Error::KeyEmpty`], [`Error::KeyTooLong`], [`Error::Closed`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let found = self.engine.look_up(key, |bytes, _| bytes.into_vec())?;
+        let found = self.engine.look_up(key, |bytes, _| bytes.to_vec())?;
         self.count_lookup(found.is_some());
         Ok(found)
     }
@@ -41,7 +41,7 @@ impl MemoryCache {
     /// # Ok::<(), zbz_cache_memory::Error>(())
     /// ```
     pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
-        let found = self.lookup_into(key, value)?;
+        let found = self.read_into(key, value)?;
         self.count_lookup(found.is_some());
         Ok(found)
     }
@@ -56,7 +56,7 @@ impl MemoryCache {
     ///
     /// As [`get`](MemoryCache::get).
     pub fn get_with<R>(&self, key: &[u8], read: impl FnOnce(&[u8], Found) -> R) -> Result<Option<R>, Error> {
-        let found = self.engine.look_up(key, |bytes, glance| read(bytes.as_slice(), glance.found()))?;
+        let found = self.engine.look_up(key, |bytes, glance| read(bytes, glance.found()))?;
         self.count_lookup(found.is_some());
         Ok(found)
     }
@@ -94,8 +94,14 @@ impl MemoryCache {
     ///
     /// As [`get`](MemoryCache::get).
     pub fn lookup_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
+        self.read_into(key, value)
+    }
+
+    #[inline(always)]
+    fn read_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
         let found = self.engine.look_up(key, |bytes, glance| {
-            copy_out(bytes, value);
+            value.clear();
+            value.extend_from_slice(bytes);
             glance.found()
         })?;
         if found.is_none() {
@@ -149,9 +155,9 @@ impl MemoryCache {
                 // A caller's closure may have taken its time.
                 let now = engine.moment();
                 let key = HashedKey { hash, bytes: key.as_ref() };
-                let found = engine.look_up_hashed(key, &now, |bytes: Bytes<'_>, glance: Glance<'_>| {
+                let found = engine.look_up_hashed(key, &now, |bytes: &[u8], glance: Glance<'_>| {
                     count(true);
-                    visit(at, bytes.as_slice(), glance.found());
+                    visit(at, bytes, glance.found());
                 });
                 if found.is_none() {
                     engine.check_open()?;
@@ -166,17 +172,5 @@ impl MemoryCache {
     pub(super) fn check_keys<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<(), Error> {
         self.engine.check_open()?;
         keys.iter().try_for_each(|key| self.engine.check_key(key.as_ref()))
-    }
-}
-
-/// Puts a value that was found into `value`.
-#[inline]
-fn copy_out(bytes: Bytes<'_>, value: &mut Vec<u8>) {
-    match bytes {
-        Bytes::InPlace(bytes) => {
-            value.clear();
-            value.extend_from_slice(bytes);
-        }
-        Bytes::Gathered(bytes) => *value = bytes,
     }
 }

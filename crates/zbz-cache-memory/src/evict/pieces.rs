@@ -133,10 +133,10 @@ impl Engine {
         let mut room = self.reserve(lane, (bytes.len(), bytes.len()), Need::Survivor)?;
         room.note_deadline(deadline);
         room.copy(bytes);
-        let value = Head::parse(&moving.value)?.with_moved(piece.location, room.location()?);
+        let value = Head::parse(&moving.value)?.with_moved(piece.location, room.location());
         let content = Content { key: &moving.key, value: &value, deadline, head: true };
         let head_room = self.append_item(lane, &content, Need::Survivor)?;
-        let head_to = head_room.location()?;
+        let head_to = head_room.location();
         let held = self.index.hold(piece.hash);
         let Some(place) = held.find_location(moving.head) else { return Some(Moved::Changed) };
         if self.version_at(moving.head) != moving.version {

@@ -238,13 +238,21 @@ impl<'a> Held<'a> {
     }
 
     /// The item of this key, if `is_it` says so of one with its tag.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(Slot) -> bool) -> Option<Place<'a>> {
         let mark = self.index.mark(hash);
-        self.seek(mark.line(), |part| {
-            let words = part.words(part.candidates(mark.tag()));
-            words.map(|word| Place { word }).find(|place| is_it(place.slot()))
-        })
+        let mut look = |part: Part<'a>| {
+            let mut found = part.candidates(mark.tag());
+            while found != 0 {
+                let place = Place { word: part.word(found.trailing_zeros()) };
+                if is_it(place.slot()) {
+                    return Some(place);
+                }
+                found &= found - 1;
+            }
+            None
+        };
+        self.seek(mark.line(), &mut look)
     }
 
     /// The item at this location.

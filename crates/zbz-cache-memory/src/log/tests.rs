@@ -91,7 +91,7 @@ impl Fifo {
         let layout = Layout::of(&content).unwrap();
         let mut room = self.reserve(layout.len());
         room.write(&layout, &content);
-        let new = self.index.slot(hash(key), room.location().unwrap());
+        let new = self.index.slot(hash(key), room.location());
         let held = self.index.hold(hash(key));
         let is_key = |slot| self.log.read_held(&held, slot).key() == key_bytes;
         match held.find(hash(key), is_key) {
@@ -198,7 +198,7 @@ fn a_copy_in_another_segment_is_the_same_item() {
     let item = fifo.log.read_held(&held, place.slot());
     let mut room = fifo.log.reserve(1, item.bytes().len()).unwrap();
     room.copy(item.bytes());
-    held.replace(&place, place.slot().moved_to(room.location().unwrap(), 0));
+    held.replace(&place, place.slot().moved_to(room.location(), 0));
     room.publish();
     let copy = fifo.log.read_held(&held, place.slot());
     assert_eq!((copy.key(), copy.value(), copy.deadline()), (item.key(), item.value(), item.deadline()));
