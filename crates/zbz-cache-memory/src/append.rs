@@ -15,7 +15,7 @@ use crate::lanes::{Advance, Lane, Lanes};
 use crate::large::Head;
 use crate::log::Reservation;
 use crate::shape;
-use crate::slot::Location;
+use crate::slot::{Location, Slot};
 use crate::store::Entry;
 use crate::tide::Side;
 use crate::ttl::NEVER;
@@ -92,14 +92,14 @@ impl<'a> Appended<'a> {
 
 impl Engine {
     /// Puts a new entry into the log. `None` if there is no room to be had.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&self, entry: &Entry<'_>, need: Need, now: &Moment<'_>) -> Option<Appended<'_>> {
         let side = self.side_of_new(entry.key.hash);
         self.append_to(self.lane(side, entry.deadline, now), entry, need)
     }
 
     /// Puts an entry into a lane. `None` if there is no room to be had.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append_to(&self, lane: Lane, entry: &Entry<'_>, need: Need) -> Option<Appended<'_>> {
         let deadline = (entry.deadline != NEVER).then_some(entry.deadline);
         let content = Content { key: entry.key.bytes, value: entry.value, deadline, head: false };
@@ -124,7 +124,7 @@ impl Engine {
         self.write(lane, &layout, content, need)
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(
         &self,
         lane: Lane,
@@ -187,10 +187,7 @@ impl Engine {
         if self.when_full == WhenFull::Reject {
             return Side::Main;
         }
-        if let Some(slot) = self.index.peek(hash) {
-            // Both are needed when the bucket is held: they come while the new item is written.
-            self.log.prefetch_key(slot);
-            self.log.segment(self.log.segment_of(slot.location())).prefetch_dead();
+        if let Some(slot) = self.prefetch_old(hash) {
             return self.side_at(slot.location());
         }
         let facts = self.facts();
@@ -200,6 +197,16 @@ impl Engine {
             Recall::default()
         };
         self.tide.side_for(recall, &facts)
+    }
+
+    /// Asks for what a write needs of the entry that it replaces, when it holds the bucket: it comes
+    /// while the new item is written. Answers the entry's slot, as it may be.
+    #[inline(always)]
+    pub(crate) fn prefetch_old(&self, hash: u64) -> Option<Slot> {
+        let slot = self.index.peek(hash)?;
+        self.log.prefetch_key(slot);
+        self.log.segment(self.log.segment_of(slot.location())).prefetch_dead();
+        Some(slot)
     }
 
     pub(crate) fn lane(&self, side: Side, deadline: u64, now: &Moment<'_>) -> Lane {
@@ -228,13 +235,33 @@ impl Engine {
 
     /// Room in a lane: as much of the second number of bytes as there is, but not less than the
     /// first. `None` if there is none to be had.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(
         &self,
         lane: Lane,
         (least, most): (usize, usize),
         need: Need,
     ) -> Option<Reservation<'_>> {
+        if let Some(room) = self.reserve_here(lane, (least, most), need) {
+            return Some(room);
+        }
+        self.reserve_anew(lane, (least, most), need)
+    }
+
+    /// The same in the segment that is open.
+    #[inline(always)]
+    fn reserve_here(&self, lane: Lane, (least, most): (usize, usize), need: Need) -> Option<Reservation<'_>> {
+        let room = self.log.reserve_part(self.lanes.current(lane)?, (least, most)).ok()?;
+        if need < Need::Survivor {
+            self.pay(room.offset(), room.len());
+        }
+        Some(room)
+    }
+
+    /// The same in one that has more room.
+    #[cold]
+    #[inline(never)]
+    fn reserve_anew(&self, lane: Lane, (least, most): (usize, usize), need: Need) -> Option<Reservation<'_>> {
         if least > self.segment_size() {
             // It was written when the cache was larger.
             return None;
@@ -242,12 +269,7 @@ impl Engine {
         let mut drained = 0;
         loop {
             let current = self.lanes.current(lane);
-            if let Some(segment) = current
-                && let Ok(room) = self.log.reserve_part(segment, (least, most))
-            {
-                if need < Need::Survivor {
-                    self.pay(room.offset(), room.len());
-                }
+            if let Some(room) = self.reserve_here(lane, (least, most), need) {
                 return Some(room);
             }
             let Some(fresh) = self.obtain(need, most, &mut drained)? else { continue };
@@ -266,7 +288,7 @@ impl Engine {
     }
 
     /// Evicts in return for a stretch that was filled, if the cache is full.
-    #[inline]
+    #[inline(always)]
     fn pay(&self, offset: usize, len: usize) {
         // Segments have a power of two of bytes.
         let stretch_bits = self.segment_size().ilog2().saturating_sub(STRETCH_BITS);

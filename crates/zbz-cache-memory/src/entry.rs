@@ -67,19 +67,21 @@ impl Old {
 
 impl Engine {
     /// Holds the bucket of a key.
-    #[inline]
     pub(crate) fn look(&self, key: HashedKey<'_>) -> Look<'_> {
+        self.look_inline(key)
+    }
+
+    #[inline(always)]
+    pub(crate) fn look_inline(&self, key: HashedKey<'_>) -> Look<'_> {
         let held = self.index.hold(key.hash);
-        let mut old = None;
-        let place = held.find(key.hash, |slot| {
+        let found = held.find_map(key.hash, |slot| {
             let item = self.log.read_held(&held, slot);
-            old = match item.is_head() {
+            match item.is_head() {
                 true => self.cut_with_key(&held, slot, key.bytes),
                 false => item.has_key(key.bytes).then(|| Old::whole(slot, &item)),
-            };
-            old.is_some()
+            }
         });
-        Look { found: place.zip(old), held }
+        Look { found, held }
     }
 
     /// What is known of a cut entry, if it has this key.
@@ -107,7 +109,7 @@ impl Engine {
     }
 
     /// Frees and counts out an entry that was unlinked: *Gone under the bit*.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn let_go(&self, held: &Held<'_>, old: &Old, exit: Exit, now: &Moment<'_>) {
         self.free(held, old);
         let stripe = self.counters.stripe();

@@ -17,6 +17,8 @@
 
 #[cfg(not(loom))]
 use std::cell::Cell;
+#[cfg(not(loom))]
+use std::marker::PhantomData;
 
 use crate::sync::{AtomicU64, Mutex, Ordering, fence};
 #[cfg(not(loom))]
@@ -230,17 +232,22 @@ pub(crate) fn leave() {
     FREE.set(None);
 }
 
-/// Calls `run` with a place of the calling thread in the process's domain. May be called inside
-/// itself, with what was announced outside still announced, and while the thread's locals are
-/// being destroyed.
+/// Begins a read, with a place of the calling thread in the process's domain. May be called while
+/// another is under way, and while the thread's locals are being destroyed. What is begun last is
+/// dropped first.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn begin() -> Turn {
+    let place = FREE.get().unwrap_or_else(another_place);
+    FREE.set(place.next);
+    Turn { reading: Reading { place }, _back: Back(place), _of_one_thread: PhantomData }
+}
+
+/// Calls `run` with a read that ends with it.
 #[cfg(not(loom))]
 #[inline(always)]
 pub(crate) fn reading<R>(run: impl FnOnce(&mut Reading<'_>) -> R) -> R {
-    let place = FREE.get().unwrap_or_else(another_place);
-    FREE.set(place.next);
-    // Dropped after the reading: the place is free once it announces nothing.
-    let _turn = Turn(place);
-    run(&mut Reading { place })
+    run(begin().reading())
 }
 
 /// For a thread that has no place: its own, if it was never asked for, or else a lent one.
@@ -252,12 +259,30 @@ fn another_place() -> &'static Place {
     FREE.get().unwrap_or_else(|| PROCESS.lend())
 }
 
-/// One read's use of a place.
+/// A read that is under way. Stays in the thread.
 #[cfg(not(loom))]
-struct Turn(&'static Place);
+pub(crate) struct Turn {
+    // Dropped in this order: the place is free once it announces nothing.
+    reading: Reading<'static>,
+    _back: Back,
+    /// Not `Send`: the place is the thread's.
+    _of_one_thread: PhantomData<*const ()>,
+}
 
 #[cfg(not(loom))]
-impl Drop for Turn {
+impl Turn {
+    #[inline(always)]
+    pub(crate) fn reading(&mut self) -> &mut Reading<'static> {
+        &mut self.reading
+    }
+}
+
+/// Makes a place free when dropped.
+#[cfg(not(loom))]
+struct Back(&'static Place);
+
+#[cfg(not(loom))]
+impl Drop for Back {
     #[inline(always)]
     fn drop(&mut self) {
         if self.0.lent {

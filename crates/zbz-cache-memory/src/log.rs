@@ -223,7 +223,7 @@ impl Log {
     }
 
     /// The item that a slot of this bucket names; held in place by the bucket's bit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_held<'a>(&'a self, _held: &'a Held<'_>, slot: Slot) -> Item<'a> {
         let (segment, at) = self.place(slot.location());
         self.item(segment, at)

@@ -3,6 +3,9 @@
 //! - *Append first*: room is taken and bytes are copied before the bit is taken, so nobody waits
 //!   for a copy. What turns out not to be wanted is dead in the log, and nothing else.
 //! - *Judged under the bit*: conditions and the old entry's time, in one step with the swap.
+//!
+//! What the usual set goes through is inlined into one function: what is handed on in memory is
+//! written in words and read again in larger ones, which processors wait for.
 
 use std::time::Duration;
 
@@ -71,7 +74,8 @@ impl Engine {
         self.set_hashed(self.hashed(key), value, options)
     }
 
-    /// Stores many values, asking for the buckets of some before the first of them is written.
+    /// Stores many values. Before the first of a stretch is written, the buckets of all of them are
+    /// asked for, and then what they replace.
     pub(crate) fn set_multi<K: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         entries: &[(K, V)],
@@ -84,6 +88,9 @@ impl Engine {
             for ((key, _), hash) in stretch.iter().zip(&mut hashes) {
                 *hash = self.hash(key.as_ref());
                 self.index.prefetch_bucket(*hash);
+            }
+            for &hash in &hashes[..stretch.len()] {
+                self.prefetch_old(hash);
             }
             for ((key, value), &hash) in stretch.iter().zip(&hashes) {
                 let key = HashedKey { hash, bytes: key.as_ref() };
@@ -108,6 +115,7 @@ impl Engine {
         answer
     }
 
+    #[inline(always)]
     fn try_set(
         &self,
         key: HashedKey<'_>,
@@ -159,7 +167,7 @@ impl Engine {
     }
 
     /// Appends an entry. `None` if there is no room to be had.
-    #[inline]
+    #[inline(always)]
     fn room_for(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Result<Option<Appended<'_>>, Error> {
         if self.when_full == WhenFull::Evict {
             return Ok(self.append(entry, Need::New, now));
@@ -175,7 +183,7 @@ impl Engine {
 
     /// Puts what was appended in the place of what the key names, or says what becomes of an entry
     /// that there is no room for.
-    #[inline]
+    #[inline(always)]
     fn place(
         &self,
         entry: &Entry<'_>,
@@ -216,6 +224,7 @@ impl Engine {
     }
 
     /// Has the key name what was appended at this place.
+    #[inline(always)]
     fn swap(
         &self,
         entry: &Entry<'_>,
@@ -223,7 +232,7 @@ impl Engine {
         guard: Guard<'_>,
         now: &Moment<'_>,
     ) -> Result<Swapped, Error> {
-        let look = self.look(entry.key);
+        let look = self.look_inline(entry.key);
         // *Closed under the bit* (`engine.rs`).
         self.check_open()?;
         let swap = self.judge(guard, look.old(), now);
@@ -268,7 +277,7 @@ impl Engine {
     }
 
     /// Counts an entry in; one that replaces another brings no key.
-    #[inline]
+    #[inline(always)]
     fn count_stored(&self, entry: &Entry<'_>, replaces: bool) {
         let stripe = self.counters.stripe();
         stripe.add(Count::Sets, 1);
@@ -281,7 +290,7 @@ impl Engine {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn judge(&self, guard: Guard<'_>, old: Option<&Old>, now: &Moment<'_>) -> Swap {
         if let Guard::Condition(Condition::Always) = guard {
             return Swap::Done;

@@ -238,21 +238,27 @@ impl<'a> Held<'a> {
     }
 
     /// The item of this key, if `is_it` says so of one with its tag.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(Slot) -> bool) -> Option<Place<'a>> {
+        self.find_map(hash, |slot| is_it(slot).then_some(())).map(|(place, ())| place)
+    }
+
+    /// The first item with this key's tag of which `look` makes something, and what it makes.
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(Slot) -> bool) -> Option<Place<'a>> {
+    pub(crate) fn find_map<R>(&self, hash: u64, look: impl Fn(Slot) -> Option<R>) -> Option<(Place<'a>, R)> {
         let mark = self.index.mark(hash);
-        let mut look = |part: Part<'a>| {
+        let look_in = |part: Part<'a>| {
             let mut found = part.candidates(mark.tag());
             while found != 0 {
                 let place = Place { word: part.word(found.trailing_zeros()) };
-                if is_it(place.slot()) {
-                    return Some(place);
+                if let Some(answer) = look(place.slot()) {
+                    return Some((place, answer));
                 }
                 found &= found - 1;
             }
             None
         };
-        self.seek(mark.line(), &mut look)
+        self.seek(mark.line(), look_in)
     }
 
     /// The item at this location.
