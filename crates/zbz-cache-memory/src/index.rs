@@ -48,6 +48,9 @@ const ROUNDS: usize = 8;
 /// larger. So much may stay behind what the budget was given back.
 const GIVEN_BACK: u64 = if cfg!(loom) { 1 } else { 512 };
 
+/// Buckets that share a large page.
+const IN_LARGE: u64 = (2 << 20) / 128;
+
 /// What a caller says of a slot that may be its key's.
 #[derive(Debug)]
 pub(crate) enum Probe<R> {
@@ -326,6 +329,10 @@ impl Index {
         // SeqCst, and so Release: a geometry is published after the buckets it speaks of.
         self.geometry.store(after.word(), Ordering::SeqCst);
         regrouping.finish(lost);
+        if after.buckets().is_multiple_of(IN_LARGE) {
+            // A large page has become full: the system may put one there when it gets to it.
+            self.buckets.allow_large(new as usize * WORDS);
+        }
         true
     }
 

@@ -291,6 +291,38 @@ impl Lanes {
 
     /// Gives memory to a segment that has none, if the budget has as much and `leave` more.
     pub(crate) fn provide(&self, log: &Log, budget: &Budget, size: u64, leave: u64) -> Option<usize> {
+        self.provide_large(log, budget, size, leave).or_else(|| self.provide_one(log, budget, size, leave))
+    }
+
+    /// Gives memory to all segments that share a large page, while the cache is far from full, and
+    /// no longer small: until they are used, they are memory that is taken for nothing. The others
+    /// than the answer are free.
+    fn provide_large(&self, log: &Log, budget: &Budget, size: u64, leave: u64) -> Option<usize> {
+        let count = log.segments_in_large()?;
+        let cost = Lanes::cost(size) * count as u64;
+        if size as usize != log.segment_bytes() || budget.left() / 4 < cost + leave {
+            return None;
+        }
+        let mut lists = self.lock();
+        let first = lists.links.len();
+        let is_next = first >= count && first.is_multiple_of(count) && first + count <= log.segments();
+        if !is_next || !lists.absent.is_empty() || !budget.take(cost) {
+            return None;
+        }
+        log.allow_large(first);
+        for segment in first..first + count {
+            lists.links.push(UNLINKED);
+            let provided = log.segment(segment).provide(size as u32);
+            debug_assert!(provided);
+        }
+        // The lowest is used next.
+        lists.free.extend((first + 1..first + count).rev().map(|segment| segment as u32));
+        self.present.fetch_add(count as u64, Ordering::Relaxed);
+        self.spare.fetch_add(count as u64 - 1, Ordering::Relaxed);
+        Some(first)
+    }
+
+    fn provide_one(&self, log: &Log, budget: &Budget, size: u64, leave: u64) -> Option<usize> {
         let cost = Lanes::cost(size);
         if budget.left() < cost.saturating_add(leave) || !budget.take(cost) {
             return None;
@@ -527,6 +559,15 @@ impl Lanes {
         self.present.fetch_sub(1, Ordering::Relaxed);
         self.lock().absent.push(segment);
         budget.give(cost);
+    }
+
+    /// Begins anew with the first segment, if none has memory.
+    pub(crate) fn forget_absent(&self) {
+        let mut lists = self.lock();
+        if lists.absent.len() == lists.links.len() {
+            lists.absent.clear();
+            lists.links.clear();
+        }
     }
 
     /// Gives the memory of one free segment back; false if there is none.

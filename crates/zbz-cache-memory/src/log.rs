@@ -24,7 +24,7 @@ use crate::index::Held;
 use crate::item::{self, Content, HEADER_BYTES, Item, Layout, PIECE_HEADER_BYTES, Plain};
 use crate::segment::{self, NEVER, NoRoom, Segment};
 use crate::slot::{Location, Slot};
-use crate::system::Mapping;
+use crate::system::{LARGE, Mapping};
 use crate::words::{self, Words};
 
 /// See the module's words.
@@ -91,6 +91,16 @@ impl Log {
     /// How many segments there are addresses for.
     pub(crate) fn segments(&self) -> usize {
         self.memory.len() >> self.segment_bits
+    }
+
+    /// How many segments share a large page, if they do.
+    pub(crate) fn segments_in_large(&self) -> Option<usize> {
+        (self.segment_bytes() <= LARGE).then(|| LARGE >> self.segment_bits)
+    }
+
+    /// Allows a large page for this segment and those that share it: all of them have memory.
+    pub(crate) fn allow_large(&self, segment: usize) {
+        self.memory.allow_large((segment << self.segment_bits) / LARGE);
     }
 
     /// The bytes that a segment has addresses for.

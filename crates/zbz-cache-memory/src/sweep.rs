@@ -183,6 +183,7 @@ impl Engine {
         self.lanes.collect_dead(&self.log, usize::MAX);
         self.lanes.release_all(&self.log, &self.budget);
         while self.lanes.withdraw_one(&self.log, &self.budget) {}
+        self.lanes.forget_absent();
         self.shrink_index();
     }
 }

@@ -6,7 +6,7 @@
 #[cfg(not(loom))]
 pub(crate) use barrier::{has_process_barrier, process_barrier};
 #[cfg(not(loom))]
-pub(crate) use mapping::Mapping;
+pub(crate) use mapping::{LARGE, Mapping};
 
 /// A fence in all threads of the process at once, where the system has one.
 #[cfg(all(not(loom), target_os = "linux", not(zbz_cache_heap)))]
@@ -51,10 +51,16 @@ mod mapping {
     use super::pages;
     use crate::error::Error;
 
+    /// The bytes of a large page; a block of the range begins at each multiple of it.
+    pub(crate) const LARGE: usize = 2 << 20;
+
     /// A range of bytes that this value owns.
     ///
     /// *Mapped*: from `start`, which is aligned to 8 at least, `len` bytes are readable and
     /// writable until drop. They are zero until they are written.
+    ///
+    /// *Small pages*: a page becomes resident when it is written, and only that one, but in blocks
+    /// for which large pages were allowed.
     #[derive(Debug)]
     pub(crate) struct Mapping {
         start: NonNull<u8>,
@@ -95,6 +101,18 @@ mod mapping {
             self.len
         }
 
+        /// Allows a large page for a block: all of it may become resident with its first byte, or
+        /// at any later time.
+        pub(crate) fn allow_large(&self, block: usize) {
+            self.advise_block(block, true);
+        }
+
+        fn advise_block(&self, block: usize, large: bool) {
+            if block < self.len / LARGE {
+                pages::advise(self.start.as_ptr().wrapping_add(block * LARGE), LARGE, large);
+            }
+        }
+
         /// Gives whole pages inside the range back, where the system takes parts; their bytes
         /// become zero.
         ///
@@ -107,6 +125,10 @@ mod mapping {
             let from = (base + range.start.min(self.len)).next_multiple_of(pages::size());
             let to = (base + range.end.min(self.len)) / pages::size() * pages::size();
             if self.len > 0 && from < to {
+                // Else the system may make what is given back resident again, to have a large page.
+                for block in (from - base) / LARGE..=(to - 1 - base) / LARGE {
+                    self.advise_block(block, false);
+                }
                 let start = self.start.as_ptr().wrapping_add(from - base);
                 // SAFETY: *Mapped*: whole pages inside the range; the caller has no references to
                 // them.
@@ -132,19 +154,48 @@ mod mapping {
 mod pages {
     use std::ptr::{self, NonNull};
 
+    use super::mapping::LARGE;
+
     use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 
     pub(super) fn size() -> usize {
         rustix::param::page_size()
     }
 
-    /// `len` bytes, more than none, on pages of their own.
+    /// `len` bytes, more than none, on pages of their own, small ones; aligned to [`LARGE`], if they
+    /// are as many.
     pub(super) fn acquire(len: usize) -> Option<NonNull<u8>> {
+        if len < LARGE {
+            return map(len);
+        }
+        let wide = map(len.checked_add(LARGE)?)?.as_ptr();
+        let skipped = wide.align_offset(LARGE);
+        let (start, end) = (wide.wrapping_add(skipped), wide.wrapping_add(len + LARGE));
+        let after = start.wrapping_add(len.next_multiple_of(size()));
+        for (from, len) in [(wide, skipped), (after, (end as usize).saturating_sub(after as usize))] {
+            if len > 0 {
+                // SAFETY: whole pages of the new mapping, which nobody has seen yet, and which are
+                // no part of what is answered.
+                let _ = unsafe { mm::munmap(from.cast(), len) };
+            }
+        }
+        advise(start, len, false);
+        NonNull::new(start)
+    }
+
+    fn map(len: usize) -> Option<NonNull<u8>> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new private mapping at an address of the system's choice aliases nothing.
         let start = unsafe { mm::mmap_anonymous(ptr::null_mut(), len, protection, flags) };
         NonNull::new(start.ok()?.cast())
+    }
+
+    /// Allows large pages in a part of what was acquired, or no more.
+    pub(super) fn advise(start: *mut u8, len: usize, large: bool) {
+        let advice = if large { Advice::LinuxHugepage } else { Advice::LinuxNoHugepage };
+        // SAFETY: changes no byte. A system that refuses has small pages throughout.
+        let _ = unsafe { mm::madvise(start.cast(), len, advice) };
     }
 
     /// # Safety
@@ -185,6 +236,9 @@ mod pages {
     }
 
     /// Does nothing.
+    pub(super) fn advise(_start: *mut u8, _len: usize, _large: bool) {}
+
+    /// Does nothing.
     ///
     /// # Safety
     ///
@@ -199,5 +253,51 @@ mod pages {
             // SAFETY: the caller's; it was allocated with this layout.
             unsafe { alloc::dealloc(start.as_ptr(), layout) };
         }
+    }
+}
+
+#[cfg(all(test, not(loom), target_os = "linux", not(zbz_cache_heap)))]
+#[expect(unsafe_code, reason = "writes to the mapping")]
+mod tests {
+    use super::*;
+
+    /// What the system says of the part of the address space that this one is in, in KiB.
+    fn told(address: usize, what: &str) -> u64 {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut inside = false;
+        for line in maps.lines() {
+            let first = line.split_whitespace().next().unwrap_or_default();
+            let bound = |text: &str| usize::from_str_radix(text, 16).ok();
+            if let Some((Some(from), Some(to))) = first.split_once('-').map(|(a, b)| (bound(a), bound(b))) {
+                inside = (from..to).contains(&address);
+            } else if inside && first.trim_end_matches(':') == what {
+                return line.split_whitespace().nth(1).unwrap().parse().unwrap();
+            }
+        }
+        panic!("nothing is told of {what}");
+    }
+
+    #[test]
+    fn only_a_block_that_may_be_large_becomes_resident_with_its_first_byte() {
+        let mapping = Mapping::reserve(4 * LARGE + 5000).unwrap();
+        let start = mapping.start().as_ptr();
+        assert_eq!(start as usize % LARGE, 0);
+        let end = start.wrapping_add(mapping.len() - 1);
+        mapping.allow_large(1);
+        // The last one is not whole.
+        mapping.allow_large(4);
+        for byte in [start.wrapping_add(LARGE), start.wrapping_add(2 * LARGE), end] {
+            // SAFETY: *Mapped*, and nobody else knows of it.
+            unsafe { byte.write_volatile(1) };
+        }
+        let enabled = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+        let has_large = enabled.is_ok_and(|enabled| !enabled.contains("[never]"));
+        let large = told(start as usize + LARGE, "AnonHugePages");
+        // The system may have had none at that moment.
+        assert!(large == 0 || (large == 2048 && has_large), "{large} KiB in large pages");
+        assert!(told(start as usize + 2 * LARGE, "Rss") < 64 && told(end as usize, "AnonHugePages") == 0);
+        // SAFETY: there is no reference to it.
+        unsafe { mapping.give_back(LARGE..LARGE + 8192) };
+        assert!(told(start as usize + LARGE, "Rss") <= 2048 - 8);
     }
 }

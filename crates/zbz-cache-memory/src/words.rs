@@ -16,7 +16,7 @@ use std::ops::Range;
 use crate::error::Error;
 use crate::sync::{AtomicU64, Ordering};
 #[cfg(not(loom))]
-use crate::system::Mapping;
+use crate::system::{LARGE, Mapping};
 
 /// See the module's words.
 #[derive(Debug)]
@@ -70,6 +70,13 @@ impl Words {
     #[inline(always)]
     pub(crate) fn get_run<const N: usize>(&self, at: usize) -> Option<&[AtomicU64; N]> {
         self.as_slice().as_chunks().0.get(at)
+    }
+
+    /// Allows a large page where this word is, if all of those around it that share one are in use.
+    #[cfg_attr(loom, allow(unused_variables, reason = "there are no pages"))]
+    pub(crate) fn allow_large(&self, word: usize) {
+        #[cfg(not(loom))]
+        self.mapping.allow_large(word * size_of::<AtomicU64>() / LARGE);
     }
 
     /// Gives the memory of whole pages inside `range` back to the system; all its words are zero
