@@ -66,6 +66,30 @@ pub(crate) enum Probe<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Contended;
 
+/// Where by far the most keys are found, if they are there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spot<'a> {
+    part: Part<'a>,
+    tag: Tag,
+}
+
+impl<'a> Spot<'a> {
+    #[inline(always)]
+    pub(crate) fn prefetch(self) {
+        self.part.prefetch();
+    }
+
+    /// The first slot with the key's tag, and its word. Says nothing of other slots.
+    #[inline(always)]
+    pub(crate) fn candidate(self) -> Option<(&'a AtomicU64, Slot)> {
+        let found = self.part.candidates(self.tag);
+        let word = (found != 0).then(|| self.part.word(found.trailing_zeros()))?;
+        // Acquire: pairs with the store that published the item.
+        let slot = Slot::from_word(word.load(Ordering::Acquire));
+        slot.has(self.tag).then_some((word, slot))
+    }
+}
+
 /// See the module's words.
 #[derive(Debug)]
 pub(crate) struct Index {
@@ -175,14 +199,6 @@ impl Index {
         Slot::new(self.mark(hash).tag(), location)
     }
 
-    /// Asks for the line that a key prefers.
-    #[inline(always)]
-    pub(crate) fn prefetch(&self, hash: u64) {
-        let mark = self.mark(hash);
-        let bucket = self.bucket(self.number(mark));
-        prefetch((&raw const bucket[mark.line() * LINE]).cast());
-    }
-
     /// Asks for both lines of a key's bucket: for writers.
     #[inline(always)]
     pub(crate) fn prefetch_bucket(&self, hash: u64) {
@@ -205,17 +221,11 @@ impl Index {
         })
     }
 
-    /// The first slot with the key's tag in the line that the key prefers, at this moment, and its
-    /// word. Says nothing of other slots.
+    /// The line that a key prefers at this moment.
     #[inline(always)]
-    pub(crate) fn candidate(&self, hash: u64) -> Option<(&AtomicU64, Slot)> {
+    pub(crate) fn spot(&self, hash: u64) -> Spot<'_> {
         let mark = self.mark(hash);
-        let part = Part::of(self.bucket(self.recent_geometry().bucket(mark)), mark.line());
-        let found = part.candidates(mark.tag());
-        let word = (found != 0).then(|| part.word(found.trailing_zeros()))?;
-        // Acquire: pairs with the store that published the item.
-        let slot = Slot::from_word(word.load(Ordering::Acquire));
-        slot.has(mark.tag()).then_some((word, slot))
+        Spot { part: Part::of(self.bucket(self.number(mark)), mark.line()), tag: mark.tag() }
     }
 
     /// Looks for a key; `probe` is asked about each slot that may be its. Without a lock, and

@@ -39,6 +39,9 @@ pub(crate) struct Glance<'a> {
     stamp: Option<Stamp>,
 }
 
+/// A slot that may be a key's, and its word.
+pub(crate) type Candidate<'a> = Option<(&'a AtomicU64, Slot)>;
+
 /// What a search for a key came to.
 enum Seen<R> {
     /// The entry's time has passed.
@@ -108,9 +111,20 @@ impl Engine {
         read: impl FnOnce(&[u8], Glance<'_>) -> R,
     ) -> Option<R> {
         let mut turn = hazard::begin();
-        let reading = turn.reading();
-        // By far the most are the first candidate of the line that their key prefers.
-        if let Some((word, slot)) = self.index.candidate(key.hash)
+        let candidate = self.index.spot(key.hash).candidate();
+        self.look_up_at((turn.reading(), candidate), key, moment, read)
+    }
+
+    /// The same, which begins with a slot that may be the key's, or may have been.
+    #[inline(always)]
+    pub(crate) fn look_up_at<R>(
+        &self,
+        (reading, candidate): (&mut Reading<'_>, Candidate<'_>),
+        key: HashedKey<'_>,
+        moment: &Moment<'_>,
+        read: impl FnOnce(&[u8], Glance<'_>) -> R,
+    ) -> Option<R> {
+        if let Some((word, slot)) = candidate
             && let Some(item) = self.log.read_plain(reading, word, slot)
             && same(item.key, key.bytes)
         {
@@ -259,17 +273,21 @@ impl Engine {
         })
     }
 
-    /// Asks for the memory of some keys, buckets first, so that it is there when they are read.
-    pub(crate) fn prefetch<K: AsRef<[u8]>>(&self, keys: &[K], hashes: &mut [u64; BATCH]) {
-        for (key, hash) in keys.iter().zip(hashes.iter_mut()) {
+    /// The hashes of some keys and the slots that may be theirs, whose items were asked for.
+    #[inline]
+    pub(crate) fn prefetch<K: AsRef<[u8]>>(&self, keys: &[K]) -> [(u64, Candidate<'_>); BATCH] {
+        let (mut ahead, mut spots) = ([(0, None); BATCH], [None; BATCH]);
+        for ((key, (hash, _)), spot) in keys.iter().zip(&mut ahead).zip(&mut spots) {
             *hash = self.hash(key.as_ref());
-            self.index.prefetch(*hash);
+            spot.insert(self.index.spot(*hash)).prefetch();
         }
-        for hash in &hashes[..keys.len().min(BATCH)] {
-            if let Some(slot) = self.index.peek(*hash) {
-                self.log.prefetch(slot);
+        for ((_, candidate), spot) in ahead.iter_mut().zip(spots.into_iter().flatten()) {
+            *candidate = spot.candidate();
+            if let Some((_, slot)) = candidate {
+                self.log.prefetch(*slot);
             }
         }
+        ahead
     }
 }
 

@@ -258,6 +258,7 @@ mod pages {
 
 #[cfg(all(test, not(loom), target_os = "linux", not(zbz_cache_heap)))]
 #[expect(unsafe_code, reason = "writes to the mapping")]
+#[allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 mod tests {
     use super::*;
 

@@ -4,7 +4,8 @@
 use super::MemoryCache;
 use crate::counters::Count;
 use crate::engine::HashedKey;
-use crate::lookup::{BATCH, Glance};
+use crate::hazard;
+use crate::lookup::BATCH;
 use crate::{Error, Found};
 
 impl MemoryCache {
@@ -84,7 +85,8 @@ impl MemoryCache {
         keys: &[K],
         mut visit: impl FnMut(usize, &[u8], Found),
     ) -> Result<(), Error> {
-        self.visit_each(keys, |found| self.count_lookup(found), &mut visit)
+        let stripe = self.engine.counters.stripe();
+        self.visit_each(keys, |hit| stripe.add(if hit { Count::Hits } else { Count::Misses }, 1), &mut visit)
     }
 
     /// As [`get_into`](MemoryCache::get_into), but counts neither a hit nor a miss: for layers that
@@ -146,20 +148,20 @@ impl MemoryCache {
     ) -> Result<(), Error> {
         self.check_keys(keys)?;
         let engine = &*self.engine;
-        let mut hashes = [0; BATCH];
         let mut at = 0;
         for stretch in keys.chunks(BATCH) {
-            engine.prefetch(stretch, &mut hashes);
-            for (key, &hash) in stretch.iter().zip(&hashes) {
-                engine.check_open()?;
+            let ahead = engine.prefetch(stretch);
+            let mut turn = hazard::begin();
+            for (key, (hash, candidate)) in stretch.iter().zip(ahead) {
                 // A caller's closure may have taken its time.
                 let now = engine.moment();
                 let key = HashedKey { hash, bytes: key.as_ref() };
-                let found = engine.look_up_hashed(key, &now, |bytes: &[u8], glance: Glance<'_>| {
+                let found = engine.look_up_at((turn.reading(), candidate), key, &now, |bytes, glance| {
                     count(true);
                     visit(at, bytes, glance.found());
                 });
                 if found.is_none() {
+                    // What a close has removed was not absent before.
                     engine.check_open()?;
                     count(false);
                 }

@@ -15,7 +15,7 @@
 use crate::geometry::Mark;
 use crate::slot::{Location, Slot, Tag};
 use crate::sync::{AtomicU64, Ordering};
-use crate::words::{with_bottom, with_top};
+use crate::words::{prefetch, with_bottom, with_top};
 
 use super::Index;
 use super::overflow::Overflow;
@@ -65,6 +65,11 @@ impl<'a> Part<'a> {
     #[inline(always)]
     pub(super) fn candidates(self, tag: Tag) -> u32 {
         with_top(self.line, tag.bits()) & self.slots
+    }
+
+    #[inline(always)]
+    pub(super) fn prefetch(self) {
+        prefetch((&raw const self.line[0]).cast());
     }
 
     #[inline(always)]
