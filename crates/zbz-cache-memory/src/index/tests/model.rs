@@ -1,6 +1,7 @@
 use loom::thread;
 
 use super::*;
+use crate::index::bucket::version;
 
 /// Every schedule with at most so many preemptions.
 fn model(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {

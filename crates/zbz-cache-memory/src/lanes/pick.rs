@@ -1,0 +1,107 @@
+//! Which segment is drained next, and where it goes then.
+
+use super::lists::Lists;
+use super::{LOOKS, Lanes, NOWHERE, SAMPLE, side_of};
+use crate::log::{Draining, Log};
+use crate::segment::Phase;
+use crate::tide::{SIDES, Side};
+use std::sync::atomic::Ordering;
+
+impl Lanes {
+    /// Begins to drain the oldest segment of a queue that has no writers.
+    pub(crate) fn pick_oldest(&self, log: &Log, side: Side) -> Option<Draining> {
+        let mut lists = self.lock();
+        let (segment, draining) = lists
+            .queue(side)
+            .take(LOOKS)
+            .find_map(|segment| Some((segment, log.begin_drain(segment as usize)?)))?;
+        self.take_out(&mut lists, log, side, segment);
+        Some(draining)
+    }
+
+    fn take_out(&self, lists: &mut Lists, log: &Log, side: Side, segment: u32) {
+        lists.unlink(side, segment);
+        self.update_tail(lists, log, side);
+    }
+
+    /// Begins to drain this segment, if it waits in a queue and is wholly dead: it may be another
+    /// opening of it than the one that the caller looked at.
+    pub(crate) fn pick_dead(&self, log: &Log, segment: usize) -> Option<Draining> {
+        let mut lists = self.lock();
+        let draining = log.begin_drain(segment)?;
+        if !log.segment(segment).is_dead() {
+            log.leave_drain(draining);
+            return None;
+        }
+        let side = side_of(log.segment(segment).place());
+        self.take_out(&mut lists, log, side, segment as u32);
+        Some(draining)
+    }
+
+    /// Begins to drain the segment with the least alive of those in queues; some are looked at,
+    /// or all if `all`. `None` if more than `most` of its size is alive in 256ths.
+    pub(crate) fn pick_sparse(&self, log: &Log, most: u64, all: bool) -> Option<Draining> {
+        let mut lists = self.lock();
+        let count = lists.links.len();
+        let looks = if all { count } else { SAMPLE.min(count) };
+        let mut best: Option<(u64, usize)> = None;
+        for step in 0..looks {
+            let number = (lists.looked_at + step) % count;
+            let segment = log.segment(number);
+            if segment.phase() != Phase::Sealed {
+                continue;
+            }
+            let alive = segment.alive() * 256 / segment.size().max(1);
+            if best.is_none_or(|(least, _)| alive < least) {
+                best = Some((alive, number));
+            }
+        }
+        lists.looked_at = (lists.looked_at + looks) % count.max(1);
+        let (_, segment) = best.filter(|&(alive, _)| alive <= most)?;
+        let draining = log.begin_drain(segment)?;
+        let side = side_of(log.segment(segment).place());
+        self.take_out(&mut lists, log, side, segment as u32);
+        Some(draining)
+    }
+
+    /// Sends the oldest segments of both queues to limbo if they are wholly dead; true if one went.
+    pub(crate) fn collect_dead(&self, log: &Log, most: usize) -> bool {
+        let mut lists = self.lock();
+        let mut collected = 0;
+        for side in SIDES {
+            while collected < most {
+                let oldest = lists.queues[side as usize].oldest;
+                if oldest == NOWHERE || !log.segment(oldest as usize).is_dead() {
+                    break;
+                }
+                // No writers, sealed, and each byte dead: there is nothing to unlink.
+                let Some(draining) = log.begin_drain(oldest as usize) else { break };
+                self.take_out(&mut lists, log, side, oldest);
+                self.to_limbo(&mut lists, log, draining, side);
+                collected += 1;
+            }
+        }
+        collected > 0
+    }
+
+    /// Ends a drain: no slot names the segment any more.
+    pub(crate) fn drained(&self, log: &Log, draining: Draining, side: Side) {
+        self.to_limbo(&mut self.lock(), log, draining, side);
+    }
+
+    fn to_limbo(&self, lists: &mut Lists, log: &Log, draining: Draining, side: Side) {
+        let segment = log.end_drain(draining);
+        self.taken[side as usize].fetch_sub(log.segment(segment).size(), Ordering::Relaxed);
+        lists.limbo.push(segment as u32);
+        self.spare.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Leaves a segment that was to be drained, and is not wholly, for another time.
+    pub(crate) fn requeue(&self, log: &Log, draining: Draining) {
+        let mut lists = self.lock();
+        let segment = log.leave_drain(draining);
+        let side = side_of(log.segment(segment).place());
+        lists.push(side, segment as u32);
+        self.update_tail(&lists, log, side);
+    }
+}

@@ -1,0 +1,143 @@
+//! Where free segments come from: memory that was not used yet, and segments that nobody reads any
+//! more; and how memory goes back.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use super::lists::UNLINKED;
+use super::{Lanes, Recycler};
+use crate::budget::Budget;
+use crate::hazard;
+use crate::log::Log;
+
+impl Lanes {
+    /// Gives memory to a segment that has none, if the budget has as much and `leave` more.
+    pub(crate) fn provide(&self, log: &Log, budget: &Budget, size: u64, leave: u64) -> Option<usize> {
+        self.provide_large(log, budget, size, leave).or_else(|| self.provide_one(log, budget, size, leave))
+    }
+
+    /// Gives memory to all segments that share a large page, while the cache is far from full, and
+    /// no longer small: until they are used, they are memory that is taken for nothing. The others
+    /// than the answer are free.
+    fn provide_large(&self, log: &Log, budget: &Budget, size: u64, leave: u64) -> Option<usize> {
+        let count = log.segments_in_large()?;
+        let cost = Lanes::cost(size) * count as u64;
+        if size as usize != log.segment_bytes() || budget.left() / 4 < cost + leave {
+            return None;
+        }
+        let mut lists = self.lock();
+        let first = lists.links.len();
+        let is_next = first >= count && first.is_multiple_of(count) && first + count <= log.segments();
+        if !is_next || !lists.absent.is_empty() || !budget.take(cost) {
+            return None;
+        }
+        log.allow_large(first);
+        for segment in first..first + count {
+            lists.links.push(UNLINKED);
+            let provided = log.segment(segment).provide(size as u32);
+            debug_assert!(provided);
+        }
+        // The lowest is used next.
+        lists.free.extend((first + 1..first + count).rev().map(|segment| segment as u32));
+        self.present.fetch_add(count as u64, Ordering::Relaxed);
+        self.spare.fetch_add(count as u64 - 1, Ordering::Relaxed);
+        Some(first)
+    }
+
+    fn provide_one(&self, log: &Log, budget: &Budget, size: u64, leave: u64) -> Option<usize> {
+        let cost = Lanes::cost(size);
+        if budget.left() < cost.saturating_add(leave) || !budget.take(cost) {
+            return None;
+        }
+        let mut lists = self.lock();
+        let segment = match lists.absent.pop() {
+            Some(segment) => segment,
+            None if lists.links.len() < log.segments() => {
+                lists.links.push(UNLINKED);
+                lists.links.len() as u32 - 1
+            }
+            None => {
+                budget.give(cost);
+                return None;
+            }
+        };
+        let provided = log.segment(segment as usize).provide(size as u32);
+        debug_assert!(provided);
+        self.present.fetch_add(1, Ordering::Relaxed);
+        Some(segment as usize)
+    }
+
+    /// Frees what is in limbo and not announced. While `withdraw` says so, it goes back to the
+    /// system and to the budget. Answers how many are free now that were not: none if another
+    /// thread is at it.
+    pub(crate) fn release(&self, log: &Log, budget: &Budget, withdraw: impl FnMut() -> bool) -> usize {
+        let Ok(mut recycler) = self.recycler.try_lock() else { return 0 };
+        self.release_with(&mut recycler, log, budget, withdraw)
+    }
+
+    /// The same, which waits for whoever is at it: that one may not have seen all.
+    pub(crate) fn release_all(&self, log: &Log, budget: &Budget) {
+        let mut recycler = self.recycler.lock().unwrap_or_else(PoisonError::into_inner);
+        self.release_with(&mut recycler, log, budget, || true);
+    }
+
+    fn release_with(
+        &self,
+        recycler: &mut Recycler,
+        log: &Log,
+        budget: &Budget,
+        mut withdraw: impl FnMut() -> bool,
+    ) -> usize {
+        let Recycler { limbo, announced } = recycler;
+        limbo.clear();
+        std::mem::swap(&mut self.lock().limbo, limbo);
+        if limbo.is_empty() {
+            return 0;
+        }
+        hazard::PROCESS.announced(announced);
+        let mut freed = 0;
+        for &segment in limbo.iter() {
+            let number = segment as usize;
+            if announced.binary_search(&log.announcement(number)).is_ok() {
+                self.lock().limbo.push(segment);
+                continue;
+            }
+            let released = log.segment(number).release();
+            debug_assert!(released);
+            if withdraw() {
+                self.spare.fetch_sub(1, Ordering::Relaxed);
+                self.withdraw(log, budget, segment);
+            } else {
+                self.lock().free.push(segment);
+                freed += 1;
+            }
+        }
+        freed
+    }
+
+    /// Gives the memory of a free segment that is in no list back to the system and the budget.
+    fn withdraw(&self, log: &Log, budget: &Budget, segment: u32) {
+        let cost = Lanes::cost(log.segment(segment as usize).size());
+        let withdrawn = log.give_back(segment as usize);
+        debug_assert!(withdrawn);
+        self.present.fetch_sub(1, Ordering::Relaxed);
+        self.lock().absent.push(segment);
+        budget.give(cost);
+    }
+
+    /// Begins anew with the first segment, if none has memory.
+    pub(crate) fn forget_absent(&self) {
+        let mut lists = self.lock();
+        if lists.absent.len() == lists.links.len() {
+            lists.absent.clear();
+            lists.links.clear();
+        }
+    }
+
+    /// Gives the memory of one free segment back; false if there is none.
+    pub(crate) fn withdraw_one(&self, log: &Log, budget: &Budget) -> bool {
+        let Some(segment) = self.take_free(0) else { return false };
+        self.withdraw(log, budget, segment as u32);
+        true
+    }
+}
