@@ -264,7 +264,7 @@ impl Engine {
 
     fn judge_item(&self, item: &Item<'_>, named: Named, work: &Work, now: &Moment<'_>) -> Fate {
         let held = self.index.hold(named.hash);
-        let Some(place) = held.find_location(named.location) else { return Fate::Dead };
+        let Some(place) = held.find_location(named.hash, named.location) else { return Fate::Dead };
         let slot = place.slot();
         if !self.is_wanted(work, slot, item.deadline(), now) {
             return self.drop_entry(held, place, named, now);
@@ -284,7 +284,7 @@ impl Engine {
         }
         // There was no room for it after all. No other item can stand there: the segment is drained.
         let held = self.index.hold(named.hash);
-        match held.find_location(named.location) {
+        match held.find_location(named.hash, named.location) {
             Some(place) => self.drop_entry(held, place, named, now),
             None => Fate::Dead,
         }
@@ -299,7 +299,7 @@ impl Engine {
 
     fn drop_entry(&self, held: Held<'_>, place: Place<'_>, named: Named, now: &Moment<'_>) -> Fate {
         let old = self.describe(&held, place.slot());
-        held.remove(place);
+        held.drop_item(place);
         self.let_go(&held, &old, Exit::Evicted, now);
         drop(held);
         if old.is_live(now) {
@@ -324,7 +324,7 @@ impl Engine {
         room.copy(bytes);
         let held = self.index.hold(named.hash);
         // Else it went meanwhile, and its copy is dead.
-        if let Some(place) = held.find_location(named.location) {
+        if let Some(place) = held.find_location(named.hash, named.location) {
             held.replace(&place, place.slot().moved_to(room.location(), hits));
             self.free_at(named.location, bytes.len());
             drop(held);

@@ -299,6 +299,11 @@ impl<'a> Item<'a> {
         if deadline_len == 0 {
             return None;
         }
+        if deadline_len == SHORT_DEADLINE_BYTES
+            && let Some(&bytes) = self.bytes.get(key_at - deadline_len..)?.first_chunk()
+        {
+            return Some(Plain::deadline(bytes));
+        }
         let mut deadline = [0; 8];
         let stored = self.bytes.get(key_at - deadline_len..key_at)?;
         deadline[..deadline_len].copy_from_slice(stored);

@@ -23,6 +23,20 @@ struct Swept {
     next: Option<u64>,
 }
 
+/// An item whose time has passed, until its bucket is there.
+#[derive(Debug, Clone, Copy, Default)]
+struct Due {
+    hash: u64,
+    location: Option<Location>,
+    whole: Option<(u32, u32)>,
+}
+
+/// The bytes of an entry in one, and of its key and value.
+fn whole(item: &Item<'_>) -> Option<(u32, u32)> {
+    let payload = item.key().len() + item.value().len();
+    (item.kind() == Kind::Whole).then_some((item.bytes().len() as u32, payload as u32))
+}
+
 impl Engine {
     /// Removes what has expired and answers how many entries that were.
     pub(crate) fn sweep(&self) -> Result<u64, Error> {
@@ -74,17 +88,18 @@ impl Engine {
     /// Unlinks the items from `offset` on whose time has passed.
     fn sweep_items(&self, draining: &Draining, mut offset: usize, now: u64) -> Swept {
         let mut swept = Swept::default();
-        let mut due: [Option<(u64, Location, Item<'_>)>; AHEAD] = [None; AHEAD];
+        let mut due = [Due::default(); AHEAD];
         loop {
             let mut count = 0;
-            let mut more = false;
-            while let Some((item, location, next)) = self.log.item_at(draining, offset) {
+            while count < due.len()
+                && let Some((item, location, next)) = self.log.item_at(draining, offset)
+            {
                 offset = next;
                 match item.deadline() {
                     Some(deadline) if deadline <= now => {
                         let hash = self.hash_of(&item);
                         self.index.prefetch_bucket(hash);
-                        due[count] = Some((hash, location, item));
+                        due[count] = Due { hash, location: Some(location), whole: whole(&item) };
                         count += 1;
                     }
                     Some(deadline) => {
@@ -92,15 +107,9 @@ impl Engine {
                     }
                     None => {}
                 }
-                if count == due.len() {
-                    more = true;
-                    break;
-                }
             }
-            for (hash, location, item) in due[..count].iter().flatten() {
-                self.sweep_item(*hash, *location, item, &mut swept);
-            }
-            if !more {
+            due[..count].iter().for_each(|due| self.sweep_item(due, &mut swept));
+            if count < due.len() {
                 break;
             }
         }
@@ -110,18 +119,20 @@ impl Engine {
         swept
     }
 
-    fn sweep_item(&self, hash: u64, location: Location, item: &Item<'_>, swept: &mut Swept) {
-        let held = self.index.hold(hash);
-        let Some(place) = held.find_location(location) else { return };
+    #[inline]
+    fn sweep_item(&self, due: &Due, swept: &mut Swept) {
+        let held = self.index.hold(due.hash);
+        let place = due.location.and_then(|location| held.find_location(due.hash, location));
+        let Some(place) = place else { return };
         swept.entries += 1;
-        let payload = if item.kind() == Kind::Whole {
-            held.remove(place);
+        let payload = if let Some((len, payload)) = due.whole {
+            held.drop_item(place);
             // The segment is drained: its dead bytes may be added later.
-            swept.dead += item.bytes().len() as u64;
-            (item.key().len() + item.value().len()) as u64
+            swept.dead += u64::from(len);
+            payload.into()
         } else {
             let old = self.describe(&held, place.slot());
-            held.remove(place);
+            held.drop_item(place);
             self.free(&held, &old);
             old.payload
         };

@@ -138,7 +138,7 @@ impl Engine {
         let head_room = self.append_item(lane, &content, Need::Survivor)?;
         let head_to = head_room.location();
         let held = self.index.hold(piece.hash);
-        let Some(place) = held.find_location(moving.head) else { return Some(Moved::Changed) };
+        let Some(place) = held.find_location(piece.hash, moving.head) else { return Some(Moved::Changed) };
         if self.version_at(moving.head) != moving.version {
             return Some(Moved::Changed);
         }

@@ -268,10 +268,10 @@ impl<'a> Held<'a> {
         self.seek(mark.line(), look_in)
     }
 
-    /// The item at this location.
+    /// The item of this key at this location.
     #[inline]
-    pub(crate) fn find_location(&self, location: Location) -> Option<Place<'a>> {
-        self.seek(0, |part| {
+    pub(crate) fn find_location(&self, hash: u64, location: Location) -> Option<Place<'a>> {
+        self.seek(self.index.mark(hash).line(), |part| {
             let words = part.words(with_bottom(part.line, location.units() as u32) & part.slots);
             // A link may be the same number.
             let is_it = |slot: Slot| slot.is_item() && slot.location() == location;
@@ -323,6 +323,17 @@ impl<'a> Held<'a> {
     pub(crate) fn remove(&self, place: Place<'a>) {
         // SeqCst: as in `insert_within`.
         place.word.store(Slot::EMPTY.word(), Ordering::SeqCst);
+        if self.has_chain() {
+            self.settle();
+        }
+    }
+
+    /// The same for one that nobody was told of, who could tell when it went: its time has passed,
+    /// or it had to make room.
+    #[inline]
+    pub(crate) fn drop_item(&self, place: Place<'a>) {
+        // Release: as every store of a slot; it need not stand in one order with other keys' stores.
+        place.word.store(Slot::EMPTY.word(), Ordering::Release);
         if self.has_chain() {
             self.settle();
         }

@@ -164,7 +164,7 @@ impl Fifo {
             }
             let key = u64::from_le_bytes(item.key().try_into().unwrap());
             let held = self.index.hold(hash(key));
-            if let Some(place) = held.find_location(location) {
+            if let Some(place) = held.find_location(hash(key), location) {
                 held.remove(place);
             }
         }
