@@ -8,12 +8,15 @@
 //!
 //! The system's clock is the processor's time stamp counter where the system trusts that, rated
 //! and ordered by the system, and read without a system call. Reading the counter past the system
-//! would keep neither *one order* nor its rate.
+//! keeps neither *one order* nor its rate; but it is enough to tell that a deadline is ahead
+//! (`clock/counter.rs`).
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+mod counter;
 
 /// The last moment a clock can show, about 584 years after its start.
 const LAST: u64 = u64::MAX - 1;
@@ -41,14 +44,19 @@ pub struct Clock {
 
 #[derive(Clone)]
 enum Source {
-    System(Instant),
+    System {
+        start: Instant,
+        /// The same, as bounds count it.
+        start_nanos: u64,
+    },
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     /// The system's monotonic clock, started now.
     pub fn system() -> Clock {
-        Clock { source: Source::System(Instant::now()) }
+        let start = Instant::now();
+        Clock { source: Source::System { start, start_nanos: counter::bound().moment(start) } }
     }
 
     /// A clock that stands at zero until its [`ManualClock`] moves it.
@@ -69,9 +77,24 @@ impl Clock {
     #[inline]
     pub(crate) fn now(&self) -> u64 {
         match &self.source {
-            Source::System(start) => nanos_since(*start),
+            Source::System { start, .. } => nanos_since(*start),
             // SeqCst: whoever was told that the clock moved must find it moved.
             Source::Manual(now) => now.load(Ordering::SeqCst),
+        }
+    }
+
+    /// A moment that is not before this one, and is before `deadline`. `None` if there is none that
+    /// can be told without asking the clock: the deadline may have passed.
+    #[inline]
+    pub(crate) fn before(&self, deadline: u64) -> Option<u64> {
+        let Source::System { start_nanos, .. } = self.source else { return None };
+        let bound = counter::bound();
+        match bound.latest() {
+            Some(latest) => Some(latest.saturating_sub(start_nanos)).filter(|&latest| latest < deadline),
+            None => {
+                bound.refresh();
+                None
+            }
         }
     }
 

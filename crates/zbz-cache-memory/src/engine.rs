@@ -97,6 +97,14 @@ pub(crate) struct Moment<'a> {
 }
 
 impl Moment<'_> {
+    /// A moment of the call, or one shortly after, that is before `deadline` if the deadline is
+    /// ahead, and is not if it has passed.
+    #[inline]
+    pub(crate) fn for_deadline(&self, deadline: u64) -> u64 {
+        let told = if self.read.get().is_none() { self.clock.before(deadline) } else { None };
+        told.unwrap_or_else(|| self.get())
+    }
+
     #[inline]
     pub(crate) fn get(&self) -> u64 {
         self.read.get().unwrap_or_else(|| {

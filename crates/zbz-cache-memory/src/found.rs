@@ -60,7 +60,8 @@ impl Found {
     }
 
     /// How much longer the entry was live at the moment of the read: `None` without a deadline,
-    /// else more than zero.
+    /// else more than zero. May be told short by up to about a millisecond, never long:
+    /// [`ttl`](crate::MemoryCache::ttl) is exact.
     pub fn remaining(&self) -> Option<Duration> {
         remaining(0, self.left)
     }

@@ -18,7 +18,7 @@ use crate::large::Head;
 use crate::scratch;
 use crate::slot::{Location, Slot};
 use crate::tide::Side;
-use crate::ttl::{NEVER, remaining};
+use crate::ttl::NEVER;
 use crate::{Error, Found, TtlState, Version};
 
 /// Keys of a batch whose memory is asked for before the first is read.
@@ -76,10 +76,6 @@ impl Glance<'_> {
 
     pub(crate) fn version(&self) -> Version {
         self.stamp().version()
-    }
-
-    pub(crate) fn remaining(&self) -> Option<Duration> {
-        remaining(self.now, self.deadline)
     }
 }
 
@@ -182,7 +178,7 @@ impl Engine {
     /// `None` if the item's time has passed.
     #[inline(always)]
     fn glance(&self, slot: Slot, deadline: u64, moment: &Moment<'_>) -> Option<Glance<'_>> {
-        let now = if deadline == NEVER { 0 } else { moment.get() };
+        let now = if deadline == NEVER { 0 } else { moment.for_deadline(deadline) };
         let glance = Glance { engine: self, location: slot.location(), deadline, now, stamp: None };
         (now < deadline).then_some(glance)
     }
@@ -265,12 +261,14 @@ impl Engine {
 
     /// How much longer a key is live. Counts nothing.
     pub(crate) fn ttl(&self, key: &[u8]) -> Result<TtlState, Error> {
-        let found = self.look_up(key, |_, glance| glance.remaining())?;
-        Ok(match found {
-            None => TtlState::Missing,
-            Some(None) => TtlState::Never,
-            Some(Some(left)) => TtlState::Remaining(left),
-        })
+        // Asked of the clock, which a bound on the time would not do for.
+        let remaining = |deadline| match self.clock.now() {
+            _ if deadline == NEVER => TtlState::Never,
+            now if now < deadline => TtlState::Remaining(Duration::from_nanos(deadline - now)),
+            _ => TtlState::Missing,
+        };
+        let found = self.look_up(key, |_, glance| remaining(glance.deadline))?;
+        Ok(found.unwrap_or(TtlState::Missing))
     }
 
     /// The hashes of some keys and the slots that may be theirs, whose items were asked for.

@@ -1,10 +1,11 @@
-//! What is asked of the operating system: memory, and a fence in all threads at once.
+//! What is asked of the system: memory, a fence in all threads at once, a counter of time.
 //!
 //! On Linux both come from system calls. Elsewhere, and with `--cfg zbz_cache_heap`, memory comes
 //! from the heap and is not given back before drop, and the fence is every thread's own business.
 
 #[cfg(not(loom))]
 pub(crate) use barrier::{has_process_barrier, process_barrier};
+pub(crate) use counter::time_counter;
 #[cfg(not(loom))]
 pub(crate) use mapping::{LARGE, Mapping};
 
@@ -29,6 +30,51 @@ mod barrier {
         while membarrier(MembarrierCommand::PrivateExpedited).is_err() {
             std::thread::yield_now();
         }
+    }
+}
+
+/// The processor's counter, by which the system keeps the time.
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(any(loom, miri, zbz_cache_heap))))]
+mod counter {
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    const UNKNOWN: u8 = 0;
+    const YES: u8 = 1;
+    const NO: u8 = 2;
+
+    /// The counter's value; `None` if the system does not keep the time by it: then it may differ
+    /// between processors, or stand.
+    #[inline(always)]
+    pub(crate) fn time_counter() -> Option<u64> {
+        static KEEPS_TIME: AtomicU8 = AtomicU8::new(UNKNOWN);
+        let known = KEEPS_TIME.load(Ordering::Relaxed);
+        match if known == UNKNOWN { ask(&KEEPS_TIME) } else { known } {
+            YES => Some(read()),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "reads the counter")]
+    fn read() -> u64 {
+        // SAFETY: part of x86-64; touches no memory.
+        unsafe { std::arch::x86_64::_rdtsc() }
+    }
+
+    #[cold]
+    fn ask(keeps_time: &AtomicU8) -> u8 {
+        let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+        let is_it = std::fs::read_to_string(source).is_ok_and(|name| name.trim() == "tsc");
+        let answer = if is_it { YES } else { NO };
+        keeps_time.store(answer, Ordering::Relaxed);
+        answer
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(any(loom, miri, zbz_cache_heap)))))]
+mod counter {
+    pub(crate) fn time_counter() -> Option<u64> {
+        None
     }
 }
 
