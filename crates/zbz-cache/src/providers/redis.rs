@@ -10,6 +10,7 @@
 //! | `tls_cert`, `tls_key` | PEM files that say who we are | none |
 //! | `connect_timeout` | a duration | 1 s |
 //! | `call_timeout` | a duration: connecting and trying again within it | 2 s |
+//! | `tracking_interval`, `tracking_timeout` | durations: how often the links that tell of changes are proven, and how long that may take | 1 s, 1 s |
 //! | `key_prefix` | a text ahead of every stored key | none |
 //! | `client_name` | what `CLIENT LIST` shows | none |
 //! | `default_ttl` | a duration, `"never"` | never |
@@ -35,8 +36,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::Packed;
 use crate::options::Options;
 use crate::provider::{
-    Capabilities, Cursor, Deleted, Failures, Limits, Lookups, Page, Provider, Read, ReadBatch, SetOptions,
-    SetOutcome,
+    Capabilities, Cursor, Deleted, Failures, InvalidationSink, Limits, Lookups, Page, Provider, Read,
+    ReadBatch, SetOptions, SetOutcome, Subscription,
 };
 use crate::reply::Reply;
 use crate::stats::Stats;
@@ -57,6 +58,7 @@ mod settings;
 mod slots;
 mod tls;
 mod topology;
+mod tracking;
 mod wire;
 mod write;
 
@@ -147,7 +149,7 @@ impl Provider for RedisProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { exact_listing: false, ..Capabilities::in_process() }
+        Capabilities { exact_listing: false, invalidations: true, ..Capabilities::in_process() }
     }
 
     fn limits(&self) -> Limits {
@@ -240,11 +242,18 @@ impl Provider for RedisProvider {
     /// the call on.
     fn close(&self) -> Reply<'_, ()> {
         self.shared.client.closing.store(true, Ordering::Relaxed);
+        self.shared.client.audience().close();
         let closing = self.shared.runtime.close();
         Reply::pending(async move {
             closing.await;
             Ok(())
         })
+    }
+
+    /// By links of its own, while there are subscriptions (`tracking.rs`). A server that does not
+    /// tell of changes is tried again and again, and `Alive` never said.
+    fn invalidations(&self, prefix: &[u8], sink: InvalidationSink) -> Option<Subscription> {
+        Some(tracking::subscribe(&self.shared, self.key(prefix), sink))
     }
 
     fn native(&self) -> Option<&(dyn Any + Send + Sync)> {

@@ -52,6 +52,21 @@ impl Cluster {
         self.servers[0].tell(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
     }
 
+    /// A server without slots that all know of.
+    pub fn add_empty(&mut self) {
+        let newcomer = member();
+        self.meet(&newcomer);
+        self.servers.push(newcomer);
+        until("all know of each other", || {
+            let known = |server: &Server| -> bool {
+                let nodes: String = server.ask(&["CLUSTER", "NODES"]);
+                nodes.matches(" connected").count() >= self.servers.len()
+            };
+            self.servers.iter().all(known).then_some(())
+        });
+        self.wait_until_whole();
+    }
+
     /// A replica of one of the primaries, in step with it.
     pub fn add_replica(&mut self, of: usize) {
         let replica = member();
@@ -119,19 +134,18 @@ fn keys_go_where_the_servers_want_them() {
     assert!(!errors.contains("errorstat_MOVED"), "every key was sent where it belongs: {errors}");
 }
 
-/// Begins to move the slot of `key` from its owner to the next server.
-fn begin_move(cluster: &Cluster, key: &str) -> (usize, usize, String) {
+/// Begins to move the slot of `key` from its owner to another server; the owner and the slot.
+pub fn begin_move(cluster: &Cluster, key: &str, to: usize) -> (usize, String) {
     let from = cluster.owner_of(key);
-    let to = (from + 1) % 3;
     let slot: u16 = cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", key]);
     let slot = slot.to_string();
     let id = |index: usize| -> String { cluster.servers[index].ask(&["CLUSTER", "MYID"]) };
     cluster.servers[to].tell(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
     cluster.servers[from].tell(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
-    (from, to, slot)
+    (from, slot)
 }
 
-fn end_move(cluster: &Cluster, to: usize, slot: &str) {
+pub fn end_move(cluster: &Cluster, to: usize, slot: &str) {
     let id: String = cluster.servers[to].ask(&["CLUSTER", "MYID"]);
     cluster.servers[to].tell(&["CLUSTER", "SETSLOT", slot, "NODE", &id]);
     for (index, server) in cluster.servers.iter().enumerate() {
@@ -153,7 +167,8 @@ fn every_verb_works_while_a_slot_moves_and_after() {
     for name in names {
         cache.set(name, &value(name), Duration::from_secs(600)).unwrap();
     }
-    let (from, to, slot) = begin_move(&cluster, "c:{t}");
+    let to = (cluster.owner_of("c:{t}") + 1) % 3;
+    let (from, slot) = begin_move(&cluster, "c:{t}", to);
     let port = cluster.servers[to].port.to_string();
     for name in &names[1..] {
         cluster.servers[from].tell(&["MIGRATE", "127.0.0.1", &port, &format!("c:{name}"), "0", "5000"]);

@@ -13,5 +13,6 @@ mod server;
 mod speed;
 mod suite;
 mod tls;
+mod tracking;
 mod verbs;
 mod wire;

@@ -13,6 +13,7 @@ use super::failure::{self, Effect, Failure, Fate};
 use super::settings::Settings;
 use super::slots::slot_of;
 use super::topology::Topology;
+use super::tracking::Audience;
 use crate::error::{Error, ErrorKind};
 use crate::provider::{LookupCounters, Version};
 use crate::stats::Stats;
@@ -88,6 +89,11 @@ impl Client {
             closing: AtomicBool::new(false),
             marks: [RandomState::new(), RandomState::new()],
         }
+    }
+
+    /// Who is told of changes.
+    pub(super) fn audience(&self) -> &Arc<Audience> {
+        &self.topology.audience
     }
 
     /// The key as the server has it.

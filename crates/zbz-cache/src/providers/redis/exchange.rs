@@ -277,7 +277,10 @@ impl Exchange {
         match verdict {
             Verdict::Answered => return None,
             Verdict::Moved(to) => self.topology.moved(one.ask.slot, &to),
-            Verdict::Asking(to) => one.asking = Some(to),
+            Verdict::Asking(to) => {
+                self.topology.audience.asked_aside(&to);
+                one.asking = Some(to);
+            }
             Verdict::Failed(failure) => {
                 one.tries += 1;
                 return Some(failure);

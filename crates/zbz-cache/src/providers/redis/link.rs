@@ -242,7 +242,8 @@ impl Drop for Over {
     }
 }
 
-fn introduction(settings: &Settings) -> RedisConnectionInfo {
+/// Who we are, and RESP3.
+pub(super) fn introduction(settings: &Settings) -> RedisConnectionInfo {
     let info = RedisConnectionInfo::default()
         .set_protocol(ProtocolVersion::RESP3)
         .set_db(settings.database)
@@ -257,7 +258,8 @@ fn introduction(settings: &Settings) -> RedisConnectionInfo {
     }
 }
 
-async fn connect(settings: &Settings, address: &Address) -> Result<Box<dyn Duplex>, Failure> {
+/// A stream to a server, through TLS if the options say so.
+pub(super) async fn connect(settings: &Settings, address: &Address) -> Result<Box<dyn Duplex>, Failure> {
     let not_reached = |source| failure::not_reached(address, source);
     let connected = TcpStream::connect((address.host.as_str(), address.port)).await;
     let stream = connected.map_err(not_reached)?;

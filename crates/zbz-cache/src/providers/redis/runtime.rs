@@ -1,9 +1,9 @@
 //! [`Runtime`]: the provider's own thread, where all its network work happens.
 //!
 //! Begun by the first verb. Verbs are handed over by a queue of its own: only the first of many is
-//! a call of the system, to wake the thread. Nothing that a caller wrote ever runs on it and nothing on it blocks,
-//! so timers fire in time: names are looked up on the runtime's helper threads, and codecs run at
-//! the callers'. Dropping the runtime ends the thread without waiting for it; closing it lets the
+//! a call of the system, to wake the thread. Nothing on it blocks, so timers fire in time: names are
+//! looked up on the runtime's helper threads, codecs run at the callers', and of what callers wrote
+//! only the sinks of invalidations run here, which must not block either. Dropping the runtime ends the thread without waiting for it; closing it lets the
 //! verbs under way end first, which they do by their deadlines.
 
 use std::future::Future;

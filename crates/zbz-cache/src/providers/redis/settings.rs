@@ -25,6 +25,8 @@ pub(crate) const OPTIONS: &[&str] = &[
     "tls_key",
     "connect_timeout",
     "call_timeout",
+    "tracking_interval",
+    "tracking_timeout",
     "key_prefix",
     "client_name",
     "default_ttl",
@@ -33,6 +35,8 @@ pub(crate) const OPTIONS: &[&str] = &[
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+const TRACKING_INTERVAL: Duration = Duration::from_secs(1);
+const TRACKING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a provider's registered name says already: `rediss` is TLS, `redis+cluster` a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,9 @@ pub(super) struct Settings {
     pub(super) database: i64,
     pub(super) connect_timeout: Duration,
     pub(super) call_timeout: Duration,
+    /// How often the links that tell of changes are proven, and how long a proof may take.
+    pub(super) tracking_interval: Duration,
+    pub(super) tracking_timeout: Duration,
     /// Ahead of every stored key.
     pub(super) key_prefix: Vec<u8>,
     pub(super) client_name: Option<String>,
@@ -105,6 +112,8 @@ impl Settings {
             database,
             connect_timeout: timeout(options, "connect_timeout", CONNECT_TIMEOUT)?,
             call_timeout: timeout(options, "call_timeout", CALL_TIMEOUT)?,
+            tracking_interval: timeout(options, "tracking_interval", TRACKING_INTERVAL)?,
+            tracking_timeout: timeout(options, "tracking_timeout", TRACKING_TIMEOUT)?,
             key_prefix: options.text("key_prefix")?.unwrap_or_default().into_bytes(),
             client_name: read_client_name(options)?,
             default_ttl: options.ttl("default_ttl")?.unwrap_or(Ttl::Never),
@@ -187,6 +196,8 @@ mod tests {
         assert_eq!(settings.servers[0].to_string(), "127.0.0.1:6379");
         assert!(!settings.cluster && settings.tls.is_none() && settings.key_prefix.is_empty());
         assert_eq!((settings.connect_timeout, settings.call_timeout), (CONNECT_TIMEOUT, CALL_TIMEOUT));
+        let tracking = (settings.tracking_interval, settings.tracking_timeout);
+        assert_eq!(tracking, (TRACKING_INTERVAL, TRACKING_TIMEOUT));
         assert_eq!((settings.database, settings.default_ttl), (0, Ttl::Never));
     }
 
@@ -209,6 +220,8 @@ mod tests {
             (options! { "tls_cert" => "cert.pem", "tls" => true }, PLAIN, "tls_key"),
             (options! { "connect_timeout" => 0 }, PLAIN, "connect_timeout"),
             (options! { "call_timeout" => "2h" }, PLAIN, "call_timeout"),
+            (options! { "tracking_interval" => 0 }, PLAIN, "tracking_interval"),
+            (options! { "tracking_timeout" => "2h" }, PLAIN, "tracking_timeout"),
             (options! { "client_name" => "two words" }, PLAIN, "client_name"),
             (options! { "max_key_size" => 0 }, PLAIN, "max_key_size"),
             (options! { "default_ttl" => "later" }, PLAIN, "default_ttl"),

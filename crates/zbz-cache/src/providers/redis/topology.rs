@@ -18,6 +18,7 @@ use super::link::Broken;
 use super::node::Node;
 use super::settings::Settings;
 use super::slots::{Range, SLOTS, read_ranges};
+use super::tracking::Audience;
 use crate::error::ErrorKind;
 
 /// How many servers are asked for the map at once.
@@ -41,6 +42,8 @@ pub(super) struct Topology {
     settings: Arc<Settings>,
     map: Mutex<Map>,
     asking: tokio::sync::Mutex<()>,
+    /// Has to know of every change at once, before anything is read from where it leads.
+    pub(super) audience: Arc<Audience>,
     /// How often the map was asked for. Only ever compared, so Relaxed suffices.
     asked: AtomicU64,
 }
@@ -70,7 +73,8 @@ impl Topology {
             map.owners = vec![Some(0); usize::from(SLOTS)];
         }
         let asking = tokio::sync::Mutex::default();
-        Topology { settings, map: Mutex::new(map), asking, asked: AtomicU64::new(0) }
+        let audience = Arc::new(Audience::new(&settings.key_prefix));
+        Topology { settings, map: Mutex::new(map), asking, audience, asked: AtomicU64::new(0) }
     }
 
     fn map(&self) -> MutexGuard<'_, Map> {
@@ -117,7 +121,7 @@ impl Topology {
 
     /// Takes note that a slot is elsewhere; the rest of the map is asked for again.
     pub(super) fn moved(self: &Arc<Self>, slot: u16, address: &Address) {
-        {
+        let is_news = {
             let mut map = self.map();
             let node = map.node(&self.settings, address);
             let known = map.primaries.iter().position(|primary| Arc::ptr_eq(primary, &node));
@@ -125,9 +129,12 @@ impl Topology {
                 map.primaries.push(node);
                 map.primaries.len() - 1
             });
-            if let Some(place) = map.owners.get_mut(usize::from(slot)) {
-                *place = Some(owner as u16);
-            }
+            let owner = Some(owner as u16);
+            let place = map.owners.get_mut(usize::from(slot));
+            place.is_some_and(|place| std::mem::replace(place, owner) != owner)
+        };
+        if is_news {
+            self.audience.map_changed();
         }
         if self.asking.try_lock().is_ok() {
             let (this, patience) = (Arc::clone(self), self.settings.call_timeout);
@@ -153,7 +160,11 @@ impl Topology {
         while let Some(answer) = answers.join_next().await {
             match answer {
                 Ok(Ok(ranges)) => {
+                    let epoch = self.epoch();
                     self.map().replace(&self.settings, ranges);
+                    if self.epoch() != epoch {
+                        self.audience.map_changed();
+                    }
                     self.asked.fetch_add(1, Ordering::Relaxed);
                     return Ok(());
                 }

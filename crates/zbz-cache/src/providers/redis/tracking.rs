@@ -1,0 +1,288 @@
+//! What is told of changes: by links of its own to all primaries, by server-assisted tracking.
+//!
+//! A *keeper* runs on the provider's thread while there are subscriptions. It makes one *session*
+//! after another: a link to every primary ([`Ear`]) that has the server push the keys under the
+//! prefixes that are subscribed, whoever changes them. When all do, the subscribers are told
+//! `Alive`, and again whenever all links were proven, every `tracking_interval`.
+//!
+//! - **An `Alive` ends** `tracking_interval + tracking_timeout` after its proof was asked for, so
+//!   whatever fails in silence, nobody takes the links for alive any longer than that.
+//! - **A session is lost as a whole**, and said to be at once: when a link breaks, an answer is
+//!   overdue, a server is no primary any more, or the map is not what it was. Every primary is
+//!   asked for its own view of the map with each proof; what the verbs learn by `MOVED` and `ASK`
+//!   comes at once ([`Topology`](super::topology::Topology)), before what they read there.
+//! - **All primaries** are those of the map, those that any of them names in its own, and those that
+//!   a key was asked for at while its slot is on the way.
+//!
+//! What is not seen: behind one address, a primary that was replaced and does not know it goes on
+//! proving itself. Of a cluster, the other primaries tell; cut off together with a minority, it
+//! proves itself until it notices (`cluster-node-timeout`). Only a longest life bounds what is
+//! kept meanwhile.
+
+mod audience;
+mod ear;
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+pub(super) use audience::Audience;
+use audience::{Keeper, Session};
+use ear::Ear;
+
+use super::Shared;
+use super::address::Address;
+use super::client::Client;
+use super::failure::{self, Effect, Failure, Fate};
+use super::slots::Range;
+use crate::provider::{InvalidationSink, Subscription};
+
+/// The pauses between sessions: doubled, and from half of it up by lot.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(2));
+
+/// Tells a sink of the changes under a stored prefix.
+pub(super) fn subscribe(shared: &Shared, prefix: Vec<u8>, sink: InvalidationSink) -> Subscription {
+    let (subscription, keeper) = shared.client.audience().join(prefix, sink);
+    if let Some(keeper) = keeper
+        && let Err(error) = shared.runtime.begin(keep(Arc::clone(&shared.client), keeper))
+    {
+        tracing::warn!(%error, "changes cannot be heard of");
+    }
+    subscription
+}
+
+/// Makes sessions until nobody has to be told anything.
+async fn keep(client: Arc<Client>, keeper: Keeper) {
+    let audience = Arc::clone(&keeper.audience);
+    let sessions = async {
+        let mut course = Course::default();
+        loop {
+            if let Err(failure) = hear(&client, &audience, &mut course).await {
+                course.failed(failure);
+            }
+            sleep(pause(course.tries)).await;
+            course.tries += 1;
+        }
+    };
+    first(audience.ended(&keeper), sessions).await;
+}
+
+/// How it went so far.
+#[derive(Default)]
+struct Course {
+    /// Since the last session that was alive.
+    tries: u32,
+    /// That it does not work was said, and not that it does again.
+    was_told: bool,
+}
+
+impl Course {
+    fn is_alive(&mut self) {
+        self.tries = 0;
+        if std::mem::take(&mut self.was_told) {
+            tracing::info!("changes are heard of again");
+        }
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        if !std::mem::replace(&mut self.was_told, true) {
+            let error = failure.into_error(Effect::Reads);
+            tracing::warn!(%error, "changes are not heard of for now; it is tried again and again");
+        }
+    }
+}
+
+/// Whichever ends first; the other one is dropped.
+async fn first(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|context| match one.as_mut().poll(context) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => other.as_mut().poll(context),
+    })
+    .await;
+}
+
+fn pause(tries: u32) -> Duration {
+    let (least, most) = PAUSE;
+    let whole = least.saturating_mul(1 << tries.min(16)).min(most);
+    let lot = RandomState::new().hash_one(tries) as f64 / u64::MAX as f64;
+    whole.mul_f64(0.5 + lot / 2.0)
+}
+
+/// One session, from its links to its loss.
+async fn hear(client: &Client, audience: &Arc<Audience>, course: &mut Course) -> Result<(), Failure> {
+    client.topology.refresh().await?;
+    let (session, aside) = audience.begin();
+    let heard = hear_in(client, audience, (session, aside), course).await;
+    audience.lost(session);
+    heard
+}
+
+async fn hear_in(
+    client: &Client,
+    audience: &Arc<Audience>,
+    (session, aside): (Session, Vec<Address>),
+    course: &mut Course,
+) -> Result<(), Failure> {
+    let settings = &client.settings;
+    let mut tracked = cover(audience.heard().prefixes);
+    let primaries = client.topology.primaries().into_iter().map(|primary| primary.node.address.clone());
+    let mut ears = Ears { open: HashMap::new(), session };
+    ears.open(client, audience, primaries.chain(aside).collect(), &tracked).await?;
+    loop {
+        let sent = Instant::now();
+        let heard = audience.heard();
+        let Some(new) = missing(&tracked, &heard.prefixes) else { return Ok(()) };
+        if !new.is_empty() {
+            ears.track(&new, settings.tracking_timeout).await?;
+            tracked.extend(new);
+        }
+        if !ears.prove(sent + settings.tracking_timeout).await? {
+            return Ok(());
+        }
+        if !audience.alive(session, heard, sent + settings.tracking_interval + settings.tracking_timeout) {
+            return Ok(());
+        }
+        course.is_alive();
+        // Somebody who joins does not wait for the next turn.
+        let _ = timeout_at(sent + settings.tracking_interval, audience.changed.notified()).await;
+        if !audience.is_whole(session) {
+            return Ok(());
+        }
+    }
+}
+
+/// The links of a session, and how each server saw the map at first.
+struct Ears {
+    open: HashMap<Address, (Arc<Ear>, Option<Vec<Range>>)>,
+    session: Session,
+}
+
+impl Ears {
+    /// Links to all of these and to whoever they say is a primary, too.
+    async fn open(
+        &mut self,
+        client: &Client,
+        audience: &Arc<Audience>,
+        mut servers: Vec<Address>,
+        prefixes: &[Vec<u8>],
+    ) -> Result<(), Failure> {
+        while !servers.is_empty() {
+            let mut opening = JoinSet::new();
+            servers.sort_by_cached_key(ToString::to_string);
+            servers.dedup();
+            for address in servers.drain(..) {
+                let (settings, audience) = (Arc::clone(&client.settings), Arc::clone(audience));
+                let (session, prefixes) = (self.session, prefixes.to_vec());
+                opening.spawn(async move {
+                    let late = failure::not_reached_in_time(&address);
+                    let opened = Ear::open(&settings, address, &audience, session);
+                    let ear = timeout(settings.connect_timeout, opened).await.unwrap_or(Err(late))?;
+                    ear.track(&prefixes, settings.tracking_timeout).await?;
+                    let view = ear.prove(Instant::now() + settings.tracking_timeout).await?;
+                    Ok::<_, Failure>((ear, view))
+                });
+            }
+            let mut named = Vec::new();
+            while let Some(opened) = opening.join_next().await {
+                let (ear, view) = opened.map_err(|_| broke_inside())??;
+                audience.reaches(self.session, &ear.address);
+                named.extend(view.iter().flatten().map(|range| range.primary.clone()));
+                self.open.insert(ear.address.clone(), (Arc::new(ear), view));
+            }
+            servers = named.into_iter().filter(|address| !self.open.contains_key(address)).collect();
+        }
+        Ok(())
+    }
+
+    /// Has all servers tell of more prefixes.
+    async fn track(&self, prefixes: &[Vec<u8>], patience: Duration) -> Result<(), Failure> {
+        let mut asking = JoinSet::new();
+        for (ear, _) in self.open.values() {
+            let (ear, prefixes) = (Arc::clone(ear), prefixes.to_vec());
+            asking.spawn(async move { ear.track(&prefixes, patience).await });
+        }
+        while let Some(asked) = asking.join_next().await {
+            asked.map_err(|_| broke_inside())??;
+        }
+        Ok(())
+    }
+
+    /// Whether all answer, as the primaries that they were, and see the map as they did.
+    async fn prove(&self, until: Instant) -> Result<bool, Failure> {
+        let mut asking = JoinSet::new();
+        for (ear, view) in self.open.values() {
+            let (ear, view) = (Arc::clone(ear), view.clone());
+            asking.spawn(async move { Ok::<_, Failure>(ear.prove(until).await? == view) });
+        }
+        let mut same = true;
+        while let Some(asked) = asking.join_next().await {
+            same &= asked.map_err(|_| broke_inside())??;
+        }
+        Ok(same)
+    }
+}
+
+fn broke_inside() -> Failure {
+    let advice = "please report this";
+    Failure::new(crate::ErrorKind::Unavailable, Fate::NotRun, "the provider failed inside", advice)
+}
+
+/// The fewest prefixes under which is all that is under these.
+fn cover(mut prefixes: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    prefixes.sort_unstable();
+    prefixes.dedup_by(|next, kept| next.starts_with(kept));
+    prefixes
+}
+
+/// What has to be tracked besides; `None` if that would overlap, which servers refuse.
+fn missing(tracked: &[Vec<u8>], wanted: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let is_tracked = |prefix: &Vec<u8>| tracked.iter().any(|tracked| prefix.starts_with(tracked));
+    let new = cover(wanted.iter().filter(|prefix| !is_tracked(prefix)).cloned().collect());
+    let overlaps = new.iter().any(|new| tracked.iter().any(|tracked| tracked.starts_with(new)));
+    (!overlaps).then_some(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+        texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn equal_and_nested_prefixes_are_covered_by_the_shortest() {
+        for (given, covered) in [
+            (&["b:", "a:", "b:"][..], &["a:", "b:"][..]),
+            (&["ab", "a", "abc", "b"], &["a", "b"]),
+            (&["x", ""], &[""]),
+            (&[], &[]),
+        ] {
+            assert_eq!(cover(texts(given)), texts(covered), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_not_tracked_is_added_and_never_what_overlaps() {
+        let missing = |tracked: &[&str], wanted: &[&str]| missing(&texts(tracked), &texts(wanted));
+        assert_eq!(missing(&["a"], &["a", "ab"]), Some(Vec::new()));
+        assert_eq!(missing(&["a"], &["a", "b", "bc"]), Some(texts(&["b"])));
+        assert_eq!(missing(&["ab"], &["ab", "a"]), None);
+        assert_eq!(missing(&[""], &["x"]), Some(Vec::new()));
+        assert_eq!(missing(&["x"], &[""]), None);
+    }
+
+    #[test]
+    fn pauses_grow_to_their_most_and_differ() {
+        assert!((0..40).all(|tries| pause(tries) <= PAUSE.1 && pause(tries) >= PAUSE.0 / 2));
+        assert!(pause(30) >= PAUSE.1 / 2);
+    }
+}
