@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare policy figures bench test-redis fault-redis redis-server sanitize fuzz stress
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare policy figures bench test-redis fault-redis coherence near-speed redis-server sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,12 +31,19 @@ REDIS := cargo test --release --package zbz-cache --all-features --test redis --
 redis-server:
 	@command -v redis-server > /dev/null || { echo "redis-server is missing; install it: sudo apt-get install redis-server"; exit 1; }
 
-test-redis: redis-server ## the provider "redis" against servers that the tests start, and how fast it is
-	$(REDIS) --skip speed::
+test-redis: redis-server ## the providers "redis" and "tiered" against servers that the tests start, and how fast they are
+	$(REDIS) --skip speed:: --skip coherence::
+	$(REDIS) --nocapture --test-threads 1 coherence::
 	$(REDIS) --nocapture speed::
 
+coherence: redis-server ## tiers in several processes over servers that fail, for an hour; HOURS=8
+	COHERENCE_SECONDS=$$((3600 * $(or $(HOURS),1))) LONG_FORM=1 $(REDIS) --nocapture --test-threads 1 coherence::
+
+near-speed: ## what a near hit costs beside a hit in memory
+	cargo test --release --package zbz-cache --features conformance,tiered --test tiered -- --ignored --nocapture speed::
+
 fault-redis: redis-server ## the same, its faults in their long forms: every byte, every verb, little slack (minutes)
-	LONG_FORM=1 $(REDIS) --skip speed:: --test-threads 2
+	LONG_FORM=1 $(REDIS) --skip speed:: --skip coherence:: --test-threads 2
 
 portable: ## the engine's parts over plain heap memory, as on systems other than Linux
 	RUSTFLAGS="--cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=4000 cargo test --package zbz-cache-memory --lib --target-dir target/portable
@@ -62,8 +69,9 @@ package: ## what would be published builds
 loom: ## the models of the engine's concurrent parts
 	RUSTFLAGS="--cfg loom" cargo test --package zbz-cache-memory --lib --release --target-dir target/loom model
 
-schedules: ## loads against removals and cancelled callers, on schedules chosen by shuttle
+schedules: ## loads against removals, on schedules chosen by shuttle; every interleaving of a tier's state machine
 	RUSTFLAGS="--cfg shuttle" cargo test --package zbz-cache --lib --release --target-dir target/shuttle schedules
+	cargo test --package zbz-cache --features tiered --lib --release coherence
 
 loads: ## a thousand tasks on one cold key, 1,000 rounds of each variant (minutes)
 	ZBZ_CACHE_TEST_ROUNDS=1000 cargo test --release --package zbz-cache --all-features --test loading

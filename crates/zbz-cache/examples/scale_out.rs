@@ -1,8 +1,9 @@
-//! The README's typed code, first on memory, then on Redis: one line changes.
+//! The README's typed code, first on memory, then on Redis, then on Redis with memory in front of it:
+//! one line changes.
 //!
 //! ```sh
 //! redis-server --port 6379 --save "" &
-//! cargo run --features redis --example scale_out
+//! cargo run --features redis,tiered --example scale_out
 //! ```
 //!
 //! An address as its argument (`host:port`) is used instead of 127.0.0.1:6379.
@@ -26,8 +27,12 @@ async fn main() -> zbz_cache::Result<()> {
     println!("on memory: {:?}\n", timed.elapsed());
 
     let timed = Instant::now();
-    use_it(new_provider("redis", options! { "address" => address })?).await?;
-    println!("on redis: {:?}", timed.elapsed());
+    use_it(new_provider("redis", options! { "address" => &address })?).await?;
+    println!("on redis: {:?}\n", timed.elapsed());
+
+    let timed = Instant::now();
+    use_it(new_provider("tiered", options! { "far" => "redis", "far.address" => address })?).await?;
+    println!("on redis, behind memory: {:?}", timed.elapsed());
     Ok(())
 }
 

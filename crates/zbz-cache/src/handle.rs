@@ -49,8 +49,14 @@ impl ProviderHandle {
     }
 
     pub(crate) fn from_shared(provider: Arc<dyn Provider>) -> Self {
-        let name = Arc::from(provider.name());
-        let shared = Shared { name, provider, bindings: Mutex::default(), flights: Flights::new() };
+        let (name, flights) = (Arc::from(provider.name()), Flights::new());
+        let loads = Arc::downgrade(&flights);
+        provider.tell_changes(Arc::new(move |changed| {
+            if let Some(flights) = loads.upgrade() {
+                flights.told(changed);
+            }
+        }));
+        let shared = Shared { name, provider, bindings: Mutex::default(), flights };
         ProviderHandle { shared: Arc::new(shared) }
     }
 

@@ -108,6 +108,20 @@ impl Namespace {
     }
 }
 
+/// The prefix of the namespace that a stored key belongs to; `None` for one that no contract made.
+#[cfg(feature = "tiered")]
+pub(crate) fn prefix_of(key: &[u8]) -> Option<&[u8]> {
+    let mut is_escaped = false;
+    let end = key.iter().position(|&byte| match byte {
+        b':' if !is_escaped => true,
+        _ => {
+            is_escaped = byte == b'\\' && !is_escaped;
+            false
+        }
+    })?;
+    (end > 0).then(|| &key[..=end])
+}
+
 /// Many byte strings in one allocation: the stored keys of a batch, or its encoded values.
 #[derive(Debug, Default)]
 pub(crate) struct Packed {
@@ -163,6 +177,10 @@ mod tests {
         let parts = ["a", "ab", "a:", "a\\", "a\\:", ":", "\\", "a:b", "::"];
         let prefix = |part| Namespace::new(part, Limits::default()).unwrap().prefix().to_vec();
         for one in parts {
+            #[cfg(feature = "tiered")]
+            for name in ["x", ":", "\\", "a:b"] {
+                assert_eq!(prefix_of(&key(one, name)), Some(&*prefix(one)), "{one:?} {name:?}");
+            }
             for other in parts.into_iter().filter(|other| *other != one) {
                 assert!(!prefix(one).starts_with(&prefix(other)), "{one:?} {other:?}");
             }

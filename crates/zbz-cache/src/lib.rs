@@ -42,6 +42,7 @@
 //! | --- | --- | --- |
 //! | `memory` | yes | provider "memory", `MemoryCache`, `Clock` |
 //! | `redis` | no | provider "redis" over Redis and Valkey, `providers::redis::RedisConnection` |
+//! | `tiered` | no | provider "tiered": memory in front of another provider, `providers::tiered` |
 //! | `json` | no | codec `Json` |
 //! | `tokio` | no | refreshes run in the tokio runtime a contract is made in |
 //! | `conformance` | no | `conformance::check`, for tests of one's own provider |
@@ -86,7 +87,7 @@ pub use registry::{
     new_provider, new_provider_from_url, providers, register_provider, register_provider_with_options,
 };
 pub use reply::Reply;
-pub use stats::{LoadStats, Stats};
+pub use stats::{LoadStats, NearStats, Stats};
 pub use ttl::{HORIZON, Lifetime, Ttl, TtlState};
 
 /// The type of [`Contract::raw`] for bytes that are cheap to clone, from the crate `bytes`.

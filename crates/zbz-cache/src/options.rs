@@ -154,7 +154,8 @@ impl Options {
     }
 
     /// The options of `provider` from this process's environment: `ZBZ_CACHE_MAX_SIZE` is
-    /// `max_size`. Those of other registered providers are passed over.
+    /// `max_size`, `ZBZ_CACHE_NEAR__MAX_SIZE` is `near.max_size`. Those of other registered providers
+    /// are passed over.
     ///
     /// # Errors
     ///
@@ -185,10 +186,10 @@ impl Options {
         let mut options = Options::new();
         for (variable, value) in variables {
             let Some(name) = variable.strip_prefix(ENV_PREFIX) else { continue };
-            let name = name.to_ascii_lowercase();
+            let name = name.to_ascii_lowercase().replace("__", ".");
             if knowing.takes(&name) {
                 options = options.with(name, value);
-            } else if !knowing.others.contains(&name) {
+            } else if !knowing.is_anothers(&name) {
                 let known = knowing.all();
                 return Err(Error::config(format!(
                     "no registered provider knows the option of the environment variable {variable}{}",
@@ -199,17 +200,26 @@ impl Options {
         Ok(options)
     }
 
-    /// Refuses the first option that is none of `known`. Factories that were not registered with
+    /// Refuses the first option that is none of `known`, where `far.*` stands for every name that
+    /// begins with `far.`. Factories that were not registered with
     /// their options' names call this themselves.
     ///
     /// # Errors
     ///
     /// `Config`, naming the nearest known one.
     pub fn refuse_unknown(&self, known: &[&str]) -> Result<()> {
-        match self.names().find(|name| !known.contains(name)) {
+        match self.names().find(|name| !known.iter().any(|known| is_named(name, known))) {
             None => Ok(()),
             Some(name) => Err(Error::config(format!("unknown option {name:?}{}", did_you_mean(name, known)))),
         }
+    }
+}
+
+/// Whether an option's name is a known one, or one that it stands for: `far.*`.
+pub(crate) fn is_named(name: &str, known: &str) -> bool {
+    match known.strip_suffix('*') {
+        Some(beginning) => name.len() > beginning.len() && name.starts_with(beginning),
+        None => name == known,
     }
 }
 

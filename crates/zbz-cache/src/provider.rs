@@ -179,6 +179,11 @@ pub trait Provider: Send + Sync + 'static {
     fn invalidations(&self, _prefix: &[u8], _sink: InvalidationSink) -> Option<Subscription> {
         None
     }
+
+    /// Takes the sink of a handle, to be told of changes that did not come through the handle's
+    /// verbs, as far as this provider learns of any by itself: loads under way are then not stored
+    /// over them. A handle calls it once, when it is made.
+    fn tell_changes(&self, _sink: InvalidationSink) {}
 }
 
 /// Folds the answers of a batch in input order; ready at once if all of them are.

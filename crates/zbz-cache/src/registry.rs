@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::ProviderHandle;
-use crate::options::{Options, did_you_mean};
+use crate::options::{Options, did_you_mean, is_named};
 use crate::provider::Provider;
 
 type Make = dyn Fn(&Options) -> Result<Arc<dyn Provider>> + Send + Sync;
@@ -31,7 +31,7 @@ fn registry() -> &'static RwLock<BTreeMap<String, Factory>> {
     static REGISTRY: OnceLock<RwLock<BTreeMap<String, Factory>>> = OnceLock::new();
     REGISTRY.get_or_init(|| {
         #[cfg_attr(
-            not(any(feature = "memory", feature = "redis")),
+            not(any(feature = "memory", feature = "redis", feature = "tiered")),
             expect(unused_mut, reason = "no built-in is enabled")
         )]
         let mut factories = BTreeMap::new();
@@ -39,6 +39,11 @@ fn registry() -> &'static RwLock<BTreeMap<String, Factory>> {
         {
             use crate::providers::memory;
             factories.insert(memory::NAME.to_owned(), factory(Some(memory::OPTIONS), memory::from_options));
+        }
+        #[cfg(feature = "tiered")]
+        {
+            use crate::providers::tiered;
+            factories.insert(tiered::NAME.to_owned(), factory(Some(tiered::OPTIONS), tiered::from_options));
         }
         #[cfg(feature = "redis")]
         for scheme in crate::providers::redis::SCHEMES {
@@ -123,7 +128,8 @@ pub fn register_provider<P: Provider>(
 }
 
 /// As [`register_provider`], with the names of the options it takes: others are refused before
-/// `factory` is called, and [`Options::from_env`] finds these.
+/// `factory` is called, and [`Options::from_env`] finds these. `far.*` stands for every name that
+/// begins with `far.`.
 ///
 /// # Errors
 ///
@@ -173,15 +179,19 @@ fn check_names(factory: &Factory, options: &Options) -> Result<()> {
 pub(crate) struct KnownOptions {
     /// `None`: it did not say, so it takes whatever no other one does.
     own: Option<Arc<[String]>>,
-    pub(crate) others: BTreeSet<String>,
+    others: BTreeSet<String>,
 }
 
 impl KnownOptions {
     pub(crate) fn takes(&self, name: &str) -> bool {
         match &self.own {
-            Some(own) => own.iter().any(|known| known == name),
-            None => !self.others.contains(name),
+            Some(own) => own.iter().any(|known| is_named(name, known)),
+            None => !self.is_anothers(name),
         }
+    }
+
+    pub(crate) fn is_anothers(&self, name: &str) -> bool {
+        self.others.iter().any(|known| is_named(name, known))
     }
 
     pub(crate) fn all(&self) -> Vec<&str> {

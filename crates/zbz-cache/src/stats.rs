@@ -44,6 +44,27 @@ pub struct Stats {
     pub uptime: Duration,
     /// What loading did, through this handle and its clones; the handle fills it in.
     pub loads: LoadStats,
+    /// What a near cache in front of the provider did; `None` without one.
+    pub near: Option<NearStats>,
+}
+
+/// What the near side of "tiered" did and holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct NearStats {
+    /// Lookups that went to the far side, alone or together with others; the rest were answered
+    /// near.
+    pub read_through: u64,
+    /// Changes that the far side told, flushes among them.
+    pub invalidations: u64,
+    /// Losses of the link that tells them, for each namespace in use.
+    pub losses: u64,
+    /// Copies there are; may include some that are not served any more.
+    pub keys: u64,
+    /// Bytes of memory in use near, all of it.
+    pub memory_bytes: u64,
+    /// The limit of `memory_bytes`.
+    pub max_bytes: u64,
 }
 
 /// What `get_or_load` and its kin did besides lookups, by key. A value that was served from the
@@ -94,6 +115,12 @@ impl fmt::Display for Stats {
                 f,
                 "loads        {loaded} ({failed} failed), {coalesced} coalesced, {stale} stale hits"
             )?;
+        }
+        if let Some(near) = &self.near {
+            let NearStats { read_through, invalidations, losses, .. } = near;
+            let (used, limit) = (size(Some(near.memory_bytes)), size(Some(near.max_bytes)));
+            writeln!(f, "read through {read_through}; {invalidations} changes told, {losses} losses")?;
+            writeln!(f, "near         {} copies, {used} of {limit}", near.keys)?;
         }
         writeln!(f, "sets         {} ({} replaced)", self.sets, count(self.replaced))?;
         writeln!(f, "deletes      {}", self.deletes)?;

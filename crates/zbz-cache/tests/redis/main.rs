@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
 mod cluster;
+mod coherence;
 mod faults;
 mod foreign;
 mod leaks;
@@ -12,6 +13,7 @@ mod secrets;
 mod server;
 mod speed;
 mod suite;
+mod tiered;
 mod tls;
 mod tracking;
 mod verbs;

@@ -59,10 +59,10 @@ impl Proxy {
         let accepting = listener.try_clone().unwrap();
         let accept = move || {
             for client in accepting.incoming() {
+                let Ok(client) = client else { return };
+                // Without a server the connection ends, as one to a machine without it does.
                 let server = TcpStream::connect(("127.0.0.1", server.load(Ordering::SeqCst)));
-                let (Ok(client), Ok(server)) = (client, server) else {
-                    return;
-                };
+                let Ok(server) = server else { continue };
                 let _ = (client.set_nodelay(true), server.set_nodelay(true));
                 let ends = [&client, &server].map(|end| end.try_clone().unwrap());
                 {

@@ -165,6 +165,11 @@ impl Server {
         command(words).query(&mut self.connection()).unwrap()
     }
 
+    /// The answer, whatever it is; nil for an error.
+    pub fn ask_or_error(&self, words: &[&str]) -> Value {
+        command(words).query(&mut self.connection()).unwrap_or(Value::Nil)
+    }
+
     pub fn tell(&self, words: &[&str]) {
         let _: Value = self.ask(words);
     }

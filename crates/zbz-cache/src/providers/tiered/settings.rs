@@ -1,0 +1,60 @@
+//! [`Settings`]: the options of a tier, read and checked when it is made.
+
+use std::time::Duration;
+
+use zbz_cache_memory::MemoryCache;
+
+use super::builder::{Builder, MAX_NEAR_TTL};
+use crate::error::{Error, Result};
+use crate::handle::ProviderHandle;
+use crate::options::{OptionValue, Options};
+use crate::registry::new_provider;
+
+pub(crate) const OPTIONS: &[&str] = &["far", "far.*", "near.max_size", "max_near_ttl", "coherence"];
+
+/// What the words of `coherence` mean: whether time alone ends a copy.
+const COHERENCE: [(&str, bool); 2] = [("push", false), ("ttl", true)];
+
+/// # Errors
+///
+/// `Config`, naming the option, and whatever the far side says to its own. `UnknownProvider`: the
+/// far side's.
+pub(super) fn read(options: &Options) -> Result<Builder> {
+    // It evicts, whatever its size, and its entries have no deadline that it knows of.
+    let mut near = MemoryCache::builder().cleanup_interval(Duration::ZERO);
+    if let Some(bytes) = options.bytes("near.max_size")? {
+        near = near.max_size(bytes);
+    }
+    let max_near_ttl = options.duration("max_near_ttl")?.unwrap_or(MAX_NEAR_TTL);
+    let coherence = options.word("coherence", &COHERENCE.map(|(word, _)| word))?;
+    let far = far_of(options)?;
+    let near = near.build().map_err(Error::from)?;
+    let builder = Builder::new(near, far).max_near_ttl(max_near_ttl);
+    Ok(match coherence {
+        Some(index) if COHERENCE[index].1 => builder.ttl_only(),
+        _ => builder,
+    })
+}
+
+/// The far side: a name or a URL, and options of its own behind `far.`.
+fn far_of(options: &Options) -> Result<ProviderHandle> {
+    let Some(far) = options.text("far")? else {
+        return Err(Error::config(
+            "option \"far\" is missing; give the provider behind the memory: \"redis\", or a URL, redis://host:6379",
+        ));
+    };
+    let (name, mut its) = match far.contains("://") {
+        true => Options::from_url(&far)?,
+        false => (far, Options::new()),
+    };
+    for option in options.names() {
+        let (Some(own), Some(value)) = (option.strip_prefix("far."), options.get(option)) else { continue };
+        if its.get(own).is_some() {
+            return Err(Error::config(format!(
+                "option {option:?} is given twice, also in the URL of \"far\"; give it once"
+            )));
+        }
+        its = its.with(own, OptionValue::clone(value));
+    }
+    new_provider(&name, its)
+}

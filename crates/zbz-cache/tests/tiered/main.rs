@@ -1,0 +1,10 @@
+//! The provider "tiered" over a far side in this process, whose pushes, link and answers go as a test
+//! says. Over Redis: `tests/redis`.
+
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
+mod far;
+mod fills;
+mod made;
+mod speed;
+mod suite;
