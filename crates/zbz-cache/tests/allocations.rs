@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use serde::{Deserialize, Serialize};
-use zbz_cache::{Bytes, Cache, Contract, LoadOptions, MemoryCache, Ttl, options};
+use zbz_cache::{Bytes, Cache, Contract, LoadOptions, MemoryCache, Options, Ttl, options};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Point {
@@ -63,11 +63,22 @@ fn a_get_allocates_what_the_value_needs_and_no_more() {
 
 #[test]
 fn values_to_four_kibibytes_and_keys_to_256_bytes_cost_no_more() {
-    let provider = zbz_cache::new_provider("memory", options! { "cleanup_interval" => 0 }).unwrap();
+    values_cost_no_more(options! { "cleanup_interval" => 0 });
+}
+
+/// In a small cache such a value may be in pieces.
+#[test]
+fn nor_do_values_in_pieces_once_a_thread_has_read_one() {
+    values_cost_no_more(options! { "cleanup_interval" => 0, "max_size" => "128KiB" });
+}
+
+fn values_cost_no_more(options: Options) {
+    let provider = zbz_cache::new_provider("memory", options).unwrap();
     let blobs = Contract::<Bytes>::raw("blobs", provider).unwrap().cache().blocking();
     let name = "k".repeat(256 - "blobs:".len());
     for len in [0, 1, 255, 4095, 4096] {
         blobs.set(&name, &Bytes::from(vec![7; len]), Ttl::Never).unwrap();
+        blobs.get(&name).unwrap();
         let counted = measure(|| assert_eq!(blobs.get(&name).unwrap().map(|bytes| bytes.len()), Some(len)));
         let own = measure(|| drop(Bytes::copy_from_slice(&vec![7; len][..])));
         assert!(counted.count_total <= own.count_total, "{len} bytes: {}", counted.count_total);

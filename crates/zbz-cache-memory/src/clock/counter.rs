@@ -57,7 +57,11 @@ pub(super) struct Bound {
 pub(super) fn bound() -> &'static Bound {
     static BOUND: OnceLock<Bound> = OnceLock::new();
     BOUND.get_or_init(|| Bound {
-        origin: Instant::now(),
+        origin: {
+            // Asks the system whether it keeps the time by the counter, here and not in a read.
+            let _ = system::time_counter();
+            Instant::now()
+        },
         first: OnceLock::new(),
         rate: AtomicU64::new(0),
         offset: AtomicU64::new(0),
