@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare policy figures bench test-redis fault-redis coherence near-speed redis-server sanitize fuzz stress
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes yardstick generated-mixes figures bench test-redis fault-redis coherence near-speed redis-server sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,11 +76,68 @@ schedules: ## loads against removals, on schedules chosen by shuttle; every inte
 loads: ## a thousand tasks on one cold key, 1,000 rounds of each variant (minutes)
 	ZBZ_CACHE_TEST_ROUNDS=1000 cargo test --release --package zbz-cache --all-features --test loading
 
-compare: ## race rival caches on the same work; TRACES=dir adds hit ratios (minutes)
-	cargo run --release --manifest-path compare/Cargo.toml -- --markdown docs/comparison.md $(if $(TRACES),--traces "$(TRACES)")
+# Where generated traces are written for programs that cannot make them.
+GENERATED := target/generated
+LAPS := scanhot phase drift onehit zipf10
+PATTERNS := loop loopzipf scanhot phase drift mixphase onehit burst zipf08 zipf10 zipf12
 
-policy: ## the eviction policies on the traces in TRACES=dir and on generated ones
-	cargo run --release -- replay $(wildcard $(TRACES)/*.zst) @loop @loopzipf @scanhot @phase @drift @mixphase @onehit @burst @zipf08 @zipf10 @zipf12 --policy lru,sieve,s3-fifo,clock2q+,tide,tide-log,belady --sizes 1%,10%
+compare: generated-laps ## race rival caches on the same work (a quarter of an hour); TRACES=dir adds hit ratios; FULL=1 takes longer
+	cargo run --release --manifest-path compare/Cargo.toml -- $(if $(FULL),--full) --markdown docs/comparison.md --traces $(GENERATED)/laps $(if $(TRACES),--traces "$(TRACES)")
+
+REPLAY = cargo run --quiet --release -- replay
+
+generated-laps:
+	mkdir -p $(GENERATED)/laps
+	for name in $(LAPS); do $(REPLAY) @$$name --write $(GENERATED)/laps/$$name.oracleGeneral || exit 1; done
+
+# A list with commas.
+empty :=
+space := $(empty) $(empty)
+comma := ,
+commas = $(subst $(space),$(comma),$(strip $1))
+
+RIVALS := lru sieve s3-fifo s4-fifo s4-fifo:promote=2 clock2q+ merlin-like tide tide-log tide-log-16 tide-log-64-tight s3-fifo-log clock2q+-log belady
+PARTS := tide-log:window=0 tide-log:line=off:small=1/10 tide-log:credit=off tide-log:reuse=off tide-log:promote=2 tide-log:hits=1 tide:line=off:small=1/10 tide:reuse=off tide:credit=off
+CONSTANTS := window=1/8 window=1/2 small=1/64 small=1/32 small=1/10 small=1/5 step=0 step=1/4096 step=1/1024 step=1/200 margin=0 margin=1/2 margin=1 credits=1/50 credits=1/2 least=1/256 least=1/20 most=1/2 hits=2 hits=7 kept=8 kept=16 kept=64 ghost-keys=8 ghost-keys=4 ghost-bits=8 young=1/33 young=1/8 young=1/4
+SHAPES := tide-log-64 tide-log-1024 tide-log-16-tight tide-log-32-tight tide-log-256-tight tide-log-1024-tight tide:reach=1 tide:reach=2 tide:reach=3
+HOLES := $(foreach share,10% 30%,tide-log:overwrites=$(share) $(foreach log,tide-log-64-tight tide-log-256-tight,$(foreach clean,0 1/2 3/4,$(log):overwrites=$(share):clean=$(clean))))
+TRIED := $(CONSTANTS:%=tide-log:%) $(SHAPES)
+MIXES := twitter-04 twitter-19 twitter-24 twitter-26 twitter-29 twitter-50 cachelib-kv cachelib-leader cachelib-follower cachelib-cdn
+SIZED = $(wildcard $(TRACES)/adaptsize-cdn.* $(TRACES)/cloudphysics-io.*)
+READ_ONLY := twitter-04 twitter-26 cachelib-kv cachelib-leader cachelib-cdn
+
+policy: policy-asked policy-other policy-generated policy-sizes policy-mixes ## the eviction policies on the traces in TRACES=dir and on generated ones (half an hour; -j2)
+
+# Without a folder of traces, the one in the tree.
+RECORDED = $(wildcard $(or $(TRACES),data)/*.zst)
+
+policy-asked:
+	@$(REPLAY) $(RECORDED) --sizes 1%,10% --policy $(call commas,$(RIVALS) $(PARTS) $(TRIED) $(HOLES)) --yardstick data/yardstick.csv --summary
+
+policy-other:
+	@$(REPLAY) $(RECORDED) --sizes 0.5%,3%,5%,20% --policy $(call commas,$(RIVALS) $(PARTS)) --yardstick data/yardstick.csv --summary
+
+policy-generated:
+	@$(REPLAY) $(PATTERNS:%=@%) --sizes 1%,10%,30%,90% --policy $(call commas,$(RIVALS) $(PARTS)) --yardstick data/yardstick.csv --summary
+
+policy-sizes: generated-mixes
+	@$(REPLAY) $(SIZED) $(READ_ONLY:%=$(GENERATED)/mixes/%.oracleGeneral) --sizes 1%bytes,10%bytes --policy $(call commas,lru sieve s3-fifo clock2q+ tide tide-log tide-log-64-tight) --yardstick data/yardstick.csv
+
+policy-mixes:
+	@$(REPLAY) $(MIXES:%=@%) --sizes 1%bytes,10%bytes --policy $(call commas,lru sieve s3-fifo clock2q+ tide tide-log tide-log-64-tight s3-fifo-log) --summary
+
+yardstick: generated-mixes ## measure data/yardstick.csv again, TRACES=dir; takes a Python with the package libcachesim
+	mkdir -p $(GENERATED)/recorded $(GENERATED)/patterns
+	for file in $(RECORDED); do name=$$(basename $$file); $(REPLAY) $$file --write $(GENERATED)/recorded/$${name%%.*}.oracleGeneral || exit 1; done
+	for name in $(PATTERNS); do $(REPLAY) @$$name --write $(GENERATED)/patterns/@$$name.oracleGeneral || exit 1; done
+	python3 data/yardstick.py $(GENERATED)/recorded $(GENERATED)/recorded.csv 0.5% 1% 3% 5% 10% 20% 1%bytes 10%bytes
+	python3 data/yardstick.py $(GENERATED)/patterns $(GENERATED)/patterns.csv 1% 10% 30% 90%
+	python3 data/yardstick.py $(GENERATED)/mixes $(GENERATED)/mixes.csv 1%bytes 10%bytes
+	cd $(GENERATED) && { cat recorded.csv; tail -qn +2 patterns.csv mixes.csv; } > ../../data/yardstick.csv
+
+generated-mixes:
+	@mkdir -p $(GENERATED)/mixes
+	@for name in $(READ_ONLY); do $(REPLAY) @$$name --write $(GENERATED)/mixes/$$name.oracleGeneral || exit 1; done
 
 figures: ## the headline figures on this machine; QUICK=1 for seconds
 	cargo run --release -- bench $(if $(QUICK),--quick)

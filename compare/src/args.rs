@@ -25,7 +25,7 @@ const LARGEST_KEYS: u64 = 200_000_000;
     zbz-cache-compare --work entries,equal-memory --traces DIR --markdown FILE\n\n\
     Exit codes: 0 done, 1 a contestant failed or answered wrongly, 2 wrong input.")]
 pub struct Args {
-    /// Numbers of keys, with k or M for thousands or millions [default: 1k,100k,4M, quick: 1k,100k]
+    /// Numbers of keys, with k or M for thousands or millions [default: 1k,100k,1M, full: 1k,100k,4M, quick: 1k,100k]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = parse_keys)]
     pub keys: Option<Vec<u32>>,
 
@@ -33,11 +33,11 @@ pub struct Args {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=256))]
     pub threads: Option<Vec<u32>>,
 
-    /// Rounds of every timed lap [default: 5, quick: 3]
+    /// Rounds of every timed lap [default: 3, full: 5]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub rounds: Option<u32>,
 
-    /// Length of a timed lap in milliseconds [default: 300, quick: 40]
+    /// Length of a timed lap in milliseconds [default: 120, full: 300, quick: 40]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub slice_ms: Option<u64>,
 
@@ -53,21 +53,26 @@ pub struct Args {
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub work: Vec<Work>,
 
-    /// Folder of traces (*.oracleGeneral.zst, *.keys.txt.zst) for the hit ratios; without it they are left out
+    /// Folder of traces (*.oracleGeneral, plain or .zst, *.keys.txt.zst) for the hit ratios; may be given again; without
+    /// one they are left out
     #[arg(long, value_name = "DIR", value_parser = parse_folder)]
-    pub traces: Option<PathBuf>,
+    pub traces: Vec<PathBuf>,
 
     /// Resident memory at which hit ratios are compared, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     pub budget_mib: u64,
 
-    /// Keys in the measurement of memory per key [default: 4M, quick: 100k]
+    /// Keys in the measurement of memory per key [default: 1M, full: 4M, quick: 100k]
     #[arg(long, value_name = "KEYS", value_parser = parse_keys)]
     pub memory_keys: Option<u32>,
 
     /// A small subset in less than a minute: fewer keys, rounds and traces, too noisy to publish
     #[arg(long)]
     pub quick: bool,
+
+    /// More keys and rounds and longer laps: the better part of an hour
+    #[arg(long, conflicts_with = "quick")]
+    pub full: bool,
 
     /// Write the tables as Markdown to this file too
     #[arg(long, value_name = "FILE")]
@@ -117,23 +122,32 @@ pub struct Settled {
     pub memory_keys: u32,
     /// Requests of the longest trace that is replayed.
     pub longest_trace: u64,
+    /// The longest replay to which copies of a trace are added.
+    pub laid_requests: u64,
 }
 
 impl Args {
     /// Fills in the defaults.
     pub fn settle(&self) -> Settled {
-        let quick = self.quick;
-        let keys = if quick { vec![1_000, 100_000] } else { vec![1_000, 100_000, 4_000_000] };
-        let threads = if quick { vec![2] } else { vec![1, 2] };
+        let pick = |quick: u64, usual: u64, full: u64| match (self.quick, self.full) {
+            (true, _) => quick,
+            (_, true) => full,
+            _ => usual,
+        };
+        let largest = pick(100_000, 1_000_000, 4_000_000) as u32;
+        let mut keys = vec![1_000, 100_000, largest];
+        keys.dedup();
+        let threads = if self.quick { vec![2] } else { vec![1, 2] };
         Settled {
             cards: if self.only.is_empty() { CARDS.iter().collect() } else { self.only.clone() },
             work: self.work(),
             keys: self.keys.clone().unwrap_or(keys),
             threads: self.threads.clone().unwrap_or(threads),
-            rounds: self.rounds.unwrap_or(if quick { 3 } else { 5 }),
-            slice: Duration::from_millis(self.slice_ms.unwrap_or(if quick { 40 } else { 300 })),
-            memory_keys: self.memory_keys.unwrap_or(if quick { 100_000 } else { 4_000_000 }),
-            longest_trace: if quick { 150_000 } else { u64::MAX },
+            rounds: self.rounds.unwrap_or(pick(3, 3, 5) as u32),
+            slice: Duration::from_millis(self.slice_ms.unwrap_or(pick(40, 120, 300))),
+            memory_keys: self.memory_keys.unwrap_or(largest),
+            longest_trace: pick(150_000, u64::MAX, u64::MAX),
+            laid_requests: pick(1_000_000, 1_000_000, 2_000_000),
         }
     }
 
@@ -146,19 +160,19 @@ impl Args {
         }
     }
 
-    /// The folder of traces, if one was given: an empty name stands for none, as a Makefile passes it.
+    /// The folders of traces: an empty name stands for none, as a Makefile passes it.
     ///
     /// # Errors
     ///
-    /// When it is not a folder.
-    pub fn traces_folder(&self) -> Result<Option<&PathBuf>, Failure> {
-        match &self.traces {
-            Some(folder) if folder.as_os_str().is_empty() => Ok(None),
-            Some(folder) if !folder.is_dir() => {
-                Err(Failure::Input(format!("--traces: there is no folder {}", folder.display())))
-            }
-            other => Ok(other.as_ref()),
-        }
+    /// When one is not a folder.
+    pub fn trace_folders(&self) -> Result<Vec<&PathBuf>, Failure> {
+        let named = self.traces.iter().filter(|folder| !folder.as_os_str().is_empty());
+        named
+            .map(|folder| match folder.is_dir() {
+                true => Ok(folder),
+                false => Err(Failure::Input(format!("--traces: there is no folder {}", folder.display()))),
+            })
+            .collect()
     }
 }
 
@@ -234,8 +248,8 @@ mod tests {
     #[test]
     fn an_empty_folder_name_stands_for_none() {
         let args = Args::parse_from(["compare", "--traces", ""]);
-        assert!(matches!(args.traces_folder(), Ok(None)));
+        assert!(args.trace_folders().is_ok_and(|folders| folders.is_empty()));
         let args = Args::parse_from(["compare", "--traces", "no/such/folder"]);
-        assert!(matches!(args.traces_folder(), Err(Failure::Input(_))));
+        assert!(matches!(args.trace_folders(), Err(Failure::Input(_))));
     }
 }

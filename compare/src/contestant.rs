@@ -5,6 +5,7 @@
 
 use crate::data::Key;
 use crate::racer::Racer;
+use std::time::Duration;
 
 /// One cache or map under test, reached the way its own API offers.
 pub trait Contestant: Send + Sync + 'static {
@@ -25,7 +26,37 @@ pub trait Contestant: Send + Sync + 'static {
 
     /// Stores `value` under `key`; false when the contestant returned an error.
     fn set(&self, key: &[u8], value: &[u8]) -> bool;
+
+    /// Stores many values; answers how many of them the contestant returned an error for.
+    ///
+    /// Contestants without a batch verb keep this loop.
+    fn set_batch(&self, entries: &[(Key, &[u8])]) -> u64 {
+        entries.iter().map(|(key, value)| u64::from(!self.set(key, value))).sum()
+    }
 }
+
+/// A contestant whose `get` answers something that shows the value, and whose `insert` takes key and value.
+macro_rules! contestant {
+    ($name:ident($inner:ty), |$found:ident| $value:expr) => {
+        struct $name($inner);
+
+        impl crate::contestant::Contestant for $name {
+            type Scratch = ();
+
+            #[inline]
+            fn get<R>(&self, (): &mut (), key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Option<R> {
+                self.0.get(key).map(|$found| see($value))
+            }
+
+            #[inline]
+            fn set(&self, key: &[u8], value: &[u8]) -> bool {
+                self.0.insert(key.into(), value.into());
+                true
+            }
+        }
+    };
+}
+pub(crate) use contestant;
 
 /// What a contestant is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +87,8 @@ pub struct Capacity {
     pub limit: u64,
     /// Key and value bytes of one entry.
     pub entry_bytes: u64,
+    /// How long every entry is to live; for ever, if absent. Ignored by contestants whose card tells no way.
+    pub ttl: Option<Duration>,
 }
 
 /// Builds a contestant, or says why it could not.
@@ -79,8 +112,12 @@ pub struct Card {
     pub stores: &'static str,
     /// How it was set up.
     pub setup: &'static str,
-    /// Its batch verb, if it has one.
+    /// Its verb for reading many keys, if it has one.
     pub batch: Option<&'static str>,
+    /// Its verb for writing many, if it has one.
+    pub batch_set: Option<&'static str>,
+    /// How entries are given a time to live, if they can be.
+    pub ttl: Option<&'static str>,
     /// Bytes a byte-limited contestant is first given per entry beyond the payload.
     pub guess_bytes: u64,
     /// Builds it.
@@ -88,6 +125,28 @@ pub struct Card {
 }
 
 impl Card {
+    /// What most cards say, for the others to be read by what they say differently: a cache limited in entries whose get
+    /// hands out a counted handle.
+    pub const CACHE: Self = Self {
+        name: "",
+        package: None,
+        kind: Kind::Cache,
+        limit: Limit::Entries,
+        races: true,
+        hands_out: "counted handle",
+        stores: "`Box<[u8]>`, `Arc<[u8]>`",
+        setup: "",
+        batch: None,
+        batch_set: None,
+        ttl: None,
+        guess_bytes: 0,
+        build: |_| Err("it has no card of its own".to_string()),
+    };
+
+    /// The same for maps, which keep everything.
+    pub const MAP: Self =
+        Self { kind: Kind::Map, limit: Limit::None, stores: "`Box<[u8]>`, `Box<[u8]>`", ..Self::CACHE };
+
     /// The capacity with which this contestant should hold `entries` entries of `entry_bytes` payload each.
     ///
     /// For contestants limited in bytes it is a first guess.
@@ -96,7 +155,7 @@ impl Card {
             Limit::None | Limit::Entries => entries,
             Limit::Bytes => entries * (entry_bytes + self.guess_bytes),
         };
-        Capacity { limit, entry_bytes }
+        Capacity { limit, entry_bytes, ttl: None }
     }
 
     /// Whether it evicts, so that it can be raced when full.

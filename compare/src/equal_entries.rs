@@ -8,10 +8,10 @@ use crate::contestant::Limit;
 use crate::contestant::{Capacity, Card};
 use crate::data::KEY_BYTES;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::racer::{Racer, Requests};
 use crate::results::{Hits, TraceRow};
 use crate::trace::Trace;
-use indicatif::ProgressBar;
 
 /// Sizes smaller than this say more about shards than about policies.
 pub const MIN_ENTRIES: u64 = 200;
@@ -30,7 +30,7 @@ pub fn replay(
     cards: &[&'static Card],
     trace: &Trace,
     value_bytes: usize,
-    bar: &ProgressBar,
+    bar: &Progress,
 ) -> Result<Vec<TraceRow>, Failure> {
     let mut rows = Vec::new();
     for part in PARTS_OF_DISTINCT {

@@ -10,9 +10,9 @@ use crate::child::{Answer, Job, Replay, ask};
 use crate::contestant::{Card, Limit};
 use crate::data::KEY_BYTES;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::results::{Hits, TraceRow};
 use crate::trace::Trace;
-use indicatif::ProgressBar;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -54,7 +54,7 @@ impl Table<'_> {
     /// # Errors
     ///
     /// When a child fails or a contestant answers wrongly.
-    pub fn run(&self, traces: &[Trace], bar: &ProgressBar) -> Result<Vec<TraceRow>, Failure> {
+    pub fn run(&self, traces: &[Trace], bar: &Progress) -> Result<Vec<TraceRow>, Failure> {
         let mut found: HashMap<&str, Found> = HashMap::new();
         let mut rows = Vec::new();
         for trace in traces {
@@ -81,7 +81,7 @@ impl Table<'_> {
         &self,
         laid: &Laid<'_>,
         found: &HashMap<&str, Found>,
-        bar: &ProgressBar,
+        bar: &Progress,
     ) -> Result<Vec<Hits>, Failure> {
         let cards: Vec<&'static Card> = self.caches().collect();
         let next = AtomicUsize::new(0);

@@ -10,14 +10,13 @@
 use crate::args::{Args, Command, Settled};
 use crate::contestant::Card;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::results::{PerKey, Results, Settings, Work};
 use crate::trace::Trace;
 use clap::Parser;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 mod args;
 mod child;
@@ -31,15 +30,13 @@ mod machine;
 mod median;
 mod per_key;
 mod picks;
+mod progress;
 mod racer;
 mod report;
 mod resident;
 mod results;
 mod speed;
 mod trace;
-
-/// The longest replay to which copies of a trace are added.
-const MAX_LAID_REQUESTS: u64 = 2_000_000;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -122,9 +119,8 @@ fn race(args: &Args, settled: &Settled, results: &mut Results) -> Result<(), Fai
         slice: settled.slice,
         value_bytes: args.value_bytes,
     };
-    let bar = progress("timed laps", plan.turns());
+    let bar = Progress::new("timed laps", plan.turns());
     results.speed = plan.run(&bar)?;
-    bar.finish_and_clear();
     Ok(())
 }
 
@@ -143,70 +139,58 @@ fn keys_that_fit(args: &Args, settled: &Settled, left_out: &mut Vec<String>) -> 
 
 /// Memory per key.
 fn weigh(settled: &Settled) -> Result<Vec<PerKey>, Failure> {
-    let bar = progress("memory per key", settled.cards.len() as u64);
-    let weighed = per_key::weigh(&settled.cards, settled.memory_keys, &bar);
-    bar.finish_and_clear();
-    weighed
+    let bar = Progress::new("memory per key", settled.cards.len() as u64);
+    per_key::weigh(&settled.cards, settled.memory_keys, &bar)
 }
 
 /// Hit ratios on every trace.
 fn replay(args: &Args, settled: &Settled, traces: &[Trace], results: &mut Results) -> Result<(), Failure> {
     if settled.work.contains(&Work::Entries) {
-        let bar = progress("equal entries", traces.len() as u64 * equal_entries::replays(&settled.cards));
+        let bar =
+            Progress::new("equal entries", traces.len() as u64 * equal_entries::replays(&settled.cards));
         for trace in traces {
             let rows = equal_entries::replay(&settled.cards, trace, args.value_bytes, &bar)?;
             results.equal_entries.extend(rows);
         }
-        bar.finish_and_clear();
     }
     if settled.work.contains(&Work::EqualMemory) {
         let table = equal_memory::Table {
             cards: &settled.cards,
             budget_bytes: args.budget_mib << 20,
             value_bytes: args.value_bytes,
-            max_requests: MAX_LAID_REQUESTS,
+            max_requests: settled.laid_requests,
         };
-        let bar = progress("equal memory", traces.len() as u64 * table.replays());
+        let bar = Progress::new("equal memory", traces.len() as u64 * table.replays());
         results.equal_memory = table.run(traces, &bar)?;
-        bar.finish_and_clear();
     }
     Ok(())
 }
 
-/// The traces of the folder, if any measurement wants them.
+/// The traces of the folders, if any measurement wants them.
 fn read_traces(args: &Args, settled: &Settled, left_out: &mut Vec<String>) -> Result<Vec<Trace>, Failure> {
-    let folder = args.traces_folder()?;
+    let folders = args.trace_folders()?;
     let mut traces = Vec::new();
     if !settled.work.iter().any(|work| matches!(work, Work::Entries | Work::EqualMemory)) {
         return Ok(traces);
     }
-    let Some(folder) = folder else {
+    if folders.is_empty() {
         left_out.push("The hit ratios: no folder of traces was given (`--traces DIR`).".to_string());
         return Ok(traces);
-    };
+    }
     if !settled.work.contains(&Work::EqualMemory) && args.work.is_empty() {
         left_out.push("The hit ratios at equal resident memory: too long for a quick look.".to_string());
     }
-    for file in trace::find(folder).map_err(Failure::Input)? {
-        let trace = trace::load(&file).map_err(Failure::Input)?;
-        if trace.ids.len() as u64 > settled.longest_trace {
-            left_out.push(format!("Trace {}: too long for a quick look.", trace.name));
-        } else {
-            traces.push(trace);
+    for folder in folders {
+        for file in trace::find(folder).map_err(Failure::Input)? {
+            let trace = trace::load(&file).map_err(Failure::Input)?;
+            if trace.ids.len() as u64 > settled.longest_trace {
+                left_out.push(format!("Trace {}: too long for a quick look.", trace.name));
+            } else {
+                traces.push(trace);
+            }
         }
     }
     Ok(traces)
-}
-
-fn progress(title: &'static str, steps: u64) -> ProgressBar {
-    let bar = ProgressBar::new(steps);
-    let style = ProgressStyle::with_template(
-        "{prefix} [{bar:30}] {pos}/{len} {elapsed} (about {eta} left) {wide_msg}",
-    );
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_prefix(title);
-    bar.enable_steady_tick(Duration::from_millis(500));
-    bar
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {

@@ -4,9 +4,9 @@ use crate::child::{Answer, Job, ask};
 use crate::contestant::{Card, Limit};
 use crate::data::KEY_BYTES;
 use crate::failure::Failure;
+use crate::progress::Progress;
 use crate::resident::resident_bytes;
 use crate::results::PerKey;
-use indicatif::ProgressBar;
 
 /// Bytes of a value when memory per key is measured.
 pub const VALUE_BYTES: usize = 32;
@@ -20,10 +20,10 @@ const CLOSE_ENOUGH: f64 = 0.05;
 /// # Errors
 ///
 /// When a child fails.
-pub fn weigh(cards: &[&'static Card], keys: u32, bar: &ProgressBar) -> Result<Vec<PerKey>, Failure> {
+pub fn weigh(cards: &[&'static Card], keys: u32, bar: &Progress) -> Result<Vec<PerKey>, Failure> {
     let mut weighed = Vec::new();
     for card in cards {
-        bar.set_message(card.name);
+        bar.set_message(card.name.to_string());
         weighed.push(weigh_one(card, keys)?);
         bar.inc(1);
     }

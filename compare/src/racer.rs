@@ -97,6 +97,8 @@ pub trait Racer: Send + Sync {
     fn mixed(&self, lap: &Lap<'_>) -> Tally;
     /// Writes uniform keys that are present.
     fn overwrite(&self, lap: &Lap<'_>) -> Tally;
+    /// Writes uniform keys that are present, [`BATCH_KEYS`] at once.
+    fn overwrite_batch(&self, lap: &Lap<'_>) -> Tally;
     /// Writes keys never seen before.
     fn store_fresh(&self, lap: &Lap<'_>) -> Tally;
     /// Counts which keys are present, checking every byte.
@@ -162,6 +164,22 @@ impl<C: Contestant> Racer for C {
         let mut value = vec![0; lap.value_bytes];
         timed(lap.slice, STEPS_BETWEEN_CLOCKS, |tally| {
             write(self, u64::from(uniform.draw()), &mut value, tally);
+        })
+    }
+
+    fn overwrite_batch(&self, lap: &Lap<'_>) -> Tally {
+        let mut uniform = Uniform::new(lap.seed, lap.keys);
+        let mut values = vec![0; lap.value_bytes * BATCH_KEYS];
+        timed(lap.slice, STEPS_BETWEEN_CLOCKS / BATCH_KEYS as u32, |tally| {
+            let keys: [Key; BATCH_KEYS] = std::array::from_fn(|_| key_of(u64::from(uniform.draw())));
+            for (key, value) in keys.iter().zip(values.chunks_exact_mut(lap.value_bytes)) {
+                write_value(key, value);
+            }
+            let entries: [(Key, &[u8]); BATCH_KEYS] = std::array::from_fn(|place| {
+                (keys[place], &values[place * lap.value_bytes..][..lap.value_bytes])
+            });
+            tally.refused += self.set_batch(&entries);
+            tally.operations += BATCH_KEYS as u64;
         })
     }
 
@@ -335,6 +353,14 @@ mod tests {
         assert!(Racer::get(&plain, &lap(&[])).wrong > 0);
         assert!(Racer::get_batch(&plain, &lap(&[])).wrong > 0);
         assert_eq!(plain.count(0..10, 64).wrong, 1);
+    }
+
+    #[test]
+    fn a_batch_of_writes_leaves_every_key_its_own_value() {
+        let plain = full();
+        assert_eq!(plain.overwrite_batch(&lap(&[])).refused, 0);
+        let left = plain.count(0..10, 64);
+        assert_eq!((left.hits, left.wrong), (10, 0));
     }
 
     #[test]

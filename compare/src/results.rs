@@ -17,8 +17,12 @@ pub enum Work {
     Mixed,
     /// Sets of uniform keys that are present, with twice the room they need
     Set,
+    /// The same, 32 keys at once
+    BatchSet,
     /// Sets of fresh keys into a full cache: every one evicts
     SetFull,
+    /// Nine gets and one set in ten, every entry with a time to live
+    Ttl,
     /// Resident bytes per key over its payload, in a child process
     Memory,
     /// Hit ratio on traces at equal entries
@@ -29,8 +33,16 @@ pub enum Work {
 
 impl Work {
     /// The measurements of speed, in the order in which one contestant goes through them.
-    pub const SPEED: [Self; 6] =
-        [Self::Fill, Self::Get, Self::BatchGet, Self::Mixed, Self::Set, Self::SetFull];
+    pub const SPEED: [Self; 8] = [
+        Self::Fill,
+        Self::Get,
+        Self::BatchGet,
+        Self::Mixed,
+        Self::Set,
+        Self::BatchSet,
+        Self::SetFull,
+        Self::Ttl,
+    ];
 
     /// The title of its table.
     pub fn title(self) -> &'static str {
@@ -40,7 +52,9 @@ impl Work {
             Self::BatchGet => "Batch get: 32 keys, uniform",
             Self::Mixed => "90/10: nine gets and a set, zipf 0.99",
             Self::Set => "Set with room: uniform keys that are present",
+            Self::BatchSet => "Batch set: 32 keys, uniform, present",
             Self::SetFull => "Set at full: fresh keys, every one evicts",
+            Self::Ttl => "90/10 with a TTL: every entry lives for an hour",
             Self::Memory => "Resident bytes per key over its payload",
             Self::Entries => "Hit ratio at equal entries",
             Self::EqualMemory => "Hit ratio at equal resident memory",
@@ -55,7 +69,9 @@ impl Work {
             Self::BatchGet => "batch get",
             Self::Mixed => "90/10 zipf",
             Self::Set => "set with room",
+            Self::BatchSet => "batch set",
             Self::SetFull => "set at full",
+            Self::Ttl => "90/10, TTL",
             Self::Memory => "bytes per key",
             Self::Entries => "hits, equal entries",
             Self::EqualMemory => "hits, equal memory",

@@ -4,13 +4,13 @@
 //! byte by byte, and drops it before the next one starts. A second instance, full from the start, serves the sets that
 //! evict. The order of contestants rotates from round to round.
 
-use crate::contestant::Card;
+use crate::contestant::{Capacity, Card};
 use crate::data::KEY_BYTES;
 use crate::failure::Failure;
 use crate::picks;
+use crate::progress::Progress;
 use crate::racer::{Lap, Racer, Tally};
 use crate::results::{Speed, Work};
-use indicatif::ProgressBar;
 use std::sync::Barrier;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ const MAX_COUNTED_KEYS: u32 = 200_000;
 const FRESH_BITS: u32 = 40;
 /// Room for twice the keys, so that nothing need be evicted.
 const ROOMY: u64 = 2;
+/// Longer than any lap: what is measured is the price of the deadline, not of its passing.
+const TTL: Duration = Duration::from_secs(3600);
 
 impl Plan<'_> {
     /// How many turns there are.
@@ -54,7 +56,7 @@ impl Plan<'_> {
     /// # Errors
     ///
     /// When a contestant cannot be built or answers wrongly.
-    pub fn run(&self, bar: &ProgressBar) -> Result<Vec<Speed>, Failure> {
+    pub fn run(&self, bar: &Progress) -> Result<Vec<Speed>, Failure> {
         let mut speeds = Vec::new();
         for &keys in self.keys {
             let order = picks::shuffled(SEED, keys);
@@ -80,7 +82,7 @@ struct Heat<'plan> {
 }
 
 impl Heat<'_> {
-    fn run(&self, bar: &ProgressBar) -> Result<Vec<Speed>, Failure> {
+    fn run(&self, bar: &Progress) -> Result<Vec<Speed>, Failure> {
         let mut speeds: Vec<Speed> = Vec::new();
         let cards = self.plan.cards;
         for round in 0..self.plan.rounds {
@@ -135,46 +137,64 @@ impl Heat<'_> {
 
     fn turn(&self, card: &Card, round: u64) -> Result<Vec<(Work, Rated)>, Failure> {
         let mut done = Vec::new();
-        if self.plan.work.iter().any(|work| Work::SPEED.contains(work) && *work != Work::SetFull) {
+        let apart = [Work::SetFull, Work::Ttl];
+        if self.plan.work.iter().any(|work| Work::SPEED.contains(work) && !apart.contains(work)) {
             self.roomy_turn(card, round, &mut done)?;
         }
         if self.plan.work.contains(&Work::SetFull) && card.evicts() {
             done.push((Work::SetFull, self.full_turn(card)?));
+        }
+        if self.plan.work.contains(&Work::Ttl) && card.ttl.is_some() {
+            done.push((Work::Ttl, self.ttl_turn(card, round)?));
         }
         Ok(done)
     }
 
     /// The laps of a contestant with twice the room its keys need.
     fn roomy_turn(&self, card: &Card, round: u64, done: &mut Vec<(Work, Rated)>) -> Result<(), Failure> {
-        let racer = self.build(card, ROOMY * u64::from(self.keys))?;
+        let racer = self.build(card, ROOMY * u64::from(self.keys), None)?;
         let racer = racer.as_ref();
         let filled = self.fill(racer, self.order);
         if self.keys >= MIN_FILL_KEYS && self.plan.work.contains(&Work::Fill) {
             done.push((Work::Fill, filled));
         }
         // Reads before writes: a log fills with holes as keys are overwritten.
-        let laps: [(Work, TimedLap); 4] = [
+        let laps: [(Work, TimedLap); 5] = [
             (Work::Get, |racer, lap| racer.get(lap)),
             (Work::BatchGet, |racer, lap| racer.get_batch(lap)),
             (Work::Mixed, |racer, lap| racer.mixed(lap)),
             (Work::Set, |racer, lap| racer.overwrite(lap)),
+            (Work::BatchSet, |racer, lap| racer.overwrite_batch(lap)),
         ];
         for (work, run) in laps {
             if !self.plan.work.contains(&work) {
                 continue;
             }
-            // A quarter of a lap to warm up, on other keys than the lap's own.
-            let warm = self.plan.slice / 4;
-            let seed = SEED + round;
-            self.together(|thread| run(racer, &Lap { slice: warm, ..self.lap(thread, !seed) }));
-            done.push((work, self.together(|thread| run(racer, &self.lap(thread, seed)))));
+            done.push((work, self.warm_lap(racer, run, round)));
         }
         self.check_what_is_left(card, racer, "the count after the laps")
     }
 
+    /// A lap after a quarter of one to warm up, on other keys than the lap's own.
+    fn warm_lap(&self, racer: &dyn Racer, run: TimedLap, round: u64) -> Rated {
+        let (warm, seed) = (self.plan.slice / 4, SEED + round);
+        self.together(|thread| run(racer, &Lap { slice: warm, ..self.lap(thread, !seed) }));
+        self.together(|thread| run(racer, &self.lap(thread, seed)))
+    }
+
+    /// Nine gets and a set in ten where every entry has a deadline.
+    fn ttl_turn(&self, card: &Card, round: u64) -> Result<Rated, Failure> {
+        let racer = self.build(card, ROOMY * u64::from(self.keys), Some(TTL))?;
+        let racer = racer.as_ref();
+        self.fill(racer, self.order);
+        let rated = self.warm_lap(racer, |racer, lap| racer.mixed(lap), round);
+        self.check_what_is_left(card, racer, "the count after the laps with a TTL")?;
+        Ok(rated)
+    }
+
     /// Fresh keys into a cache that is full of others.
     fn full_turn(&self, card: &Card) -> Result<Rated, Failure> {
-        let racer = self.build(card, u64::from(self.keys))?;
+        let racer = self.build(card, u64::from(self.keys), None)?;
         let racer = racer.as_ref();
         self.fill(racer, self.order);
         // A cache limited in bytes may hold more than was asked for: with a quarter more it surely evicts.
@@ -203,9 +223,9 @@ impl Heat<'_> {
         Ok(())
     }
 
-    fn build(&self, card: &Card, entries: u64) -> Result<Box<dyn Racer>, Failure> {
+    fn build(&self, card: &Card, entries: u64, ttl: Option<Duration>) -> Result<Box<dyn Racer>, Failure> {
         let entry_bytes = (KEY_BYTES + self.plan.value_bytes) as u64;
-        (card.build)(card.capacity_for(entries, entry_bytes))
+        (card.build)(Capacity { ttl, ..card.capacity_for(entries, entry_bytes) })
             .map_err(|reason| Failure::Race(format!("{} could not be built: {reason}", card.name)))
     }
 
@@ -267,7 +287,7 @@ struct Rated {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contestant::{Contestant, Kind, Limit};
+    use crate::contestant::Contestant;
     use crate::contestants;
     use crate::data::{key_of, write_value};
 
@@ -288,20 +308,12 @@ mod tests {
 
     static LIAR: Card = Card {
         name: "liar",
-        package: None,
-        kind: Kind::Map,
-        limit: Limit::None,
-        races: true,
-        hands_out: "",
-        stores: "",
-        setup: "",
-        batch: None,
-        guess_bytes: 0,
         build: |_| {
             let mut value = vec![0; 64];
             write_value(&key_of(3), &mut value);
             Ok(Box::new(Liar(value)))
         },
+        ..Card::MAP
     };
 
     fn run(card: &'static Card, work: Work, rounds: u32) -> Result<Vec<Speed>, Failure> {
@@ -314,12 +326,12 @@ mod tests {
             slice: Duration::from_millis(1),
             value_bytes: 64,
         };
-        plan.run(&ProgressBar::hidden())
+        plan.run(&Progress::hidden())
     }
 
     #[test]
     fn a_wrong_answer_fails_the_race_in_every_kind_of_read() {
-        for work in [Work::Get, Work::BatchGet, Work::Mixed, Work::Set] {
+        for work in [Work::Get, Work::BatchGet, Work::Mixed, Work::Set, Work::BatchSet] {
             let failure = run(&LIAR, work, 1).expect_err("a liar");
             assert!(matches!(&failure, Failure::Race(reason) if reason.contains("liar gave")), "{failure}");
         }
@@ -328,7 +340,7 @@ mod tests {
     #[test]
     fn every_round_gives_one_rate() {
         let card = contestants::find("quick_cache").expect("quick_cache");
-        for work in [Work::Get, Work::SetFull] {
+        for work in [Work::Get, Work::BatchSet, Work::SetFull] {
             let speeds = run(card, work, 3).expect("a race");
             assert_eq!((speeds.len(), speeds[0].rates.len(), speeds[0].work), (1, 3, work));
             assert!(speeds[0].rates.iter().all(|rate| *rate > 0.0));
@@ -339,5 +351,12 @@ mod tests {
     fn a_map_is_left_out_of_the_full_cache() {
         let card = contestants::find("dashmap").expect("dashmap");
         assert!(run(card, Work::SetFull, 1).expect("a race").is_empty());
+    }
+
+    #[test]
+    fn who_knows_no_ttl_is_left_out_of_the_laps_with_one() {
+        let [moka, quick] = ["moka", "quick_cache"].map(|name| contestants::find(name).expect("a card"));
+        assert_eq!(run(moka, Work::Ttl, 1).expect("a race").len(), 1);
+        assert!(run(quick, Work::Ttl, 1).expect("a race").is_empty());
     }
 }

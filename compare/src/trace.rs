@@ -1,6 +1,6 @@
 //! Reading real cache traces.
 //!
-//! Two formats, both compressed with zstd: libCacheSim's `*.oracleGeneral.zst`, and `*.keys.txt.zst` with one key a
+//! Two formats: libCacheSim's `*.oracleGeneral`, plain or as `*.oracleGeneral.zst`, and `*.keys.txt.zst` with one key a
 //! line. Only which object was asked for is kept: objects are renumbered from 0 in order of appearance.
 //!
 //! ```text
@@ -26,6 +26,7 @@ pub struct Trace {
 }
 
 const ORACLE_ENDING: &str = ".oracleGeneral.zst";
+const PLAIN_ORACLE_ENDING: &str = ".oracleGeneral";
 const KEYS_ENDING: &str = ".keys.txt.zst";
 const RECORD_BYTES: usize = 24;
 
@@ -41,12 +42,12 @@ pub fn find(folder: &Path) -> Result<Vec<PathBuf>, String> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
             let name = path.to_string_lossy();
-            name.ends_with(ORACLE_ENDING) || name.ends_with(KEYS_ENDING)
+            [ORACLE_ENDING, PLAIN_ORACLE_ENDING, KEYS_ENDING].iter().any(|ending| name.ends_with(ending))
         })
         .collect();
     if files.is_empty() {
         return Err(format!(
-            "no trace in {}: files must end in {ORACLE_ENDING} or {KEYS_ENDING}",
+            "no trace in {}: files must end in {PLAIN_ORACLE_ENDING}, {ORACLE_ENDING} or {KEYS_ENDING}",
             folder.display()
         ));
     }
@@ -62,9 +63,15 @@ pub fn find(folder: &Path) -> Result<Vec<PathBuf>, String> {
 pub fn load(path: &Path) -> Result<Trace, String> {
     let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let file = File::open(path).map_err(|error| format!("cannot open {}: {error}", path.display()))?;
-    let reader = zstd::Decoder::new(file).map_err(|error| format!("{}: {error}", path.display()))?;
-    let reader = BufReader::with_capacity(1 << 20, reader);
-    let name = file_name.trim_end_matches(ORACLE_ENDING).trim_end_matches(KEYS_ENDING).to_string();
+    let bytes: Box<dyn Read> = if file_name.ends_with(PLAIN_ORACLE_ENDING) {
+        Box::new(file)
+    } else {
+        Box::new(zstd::Decoder::new(file).map_err(|error| format!("{}: {error}", path.display()))?)
+    };
+    let reader = BufReader::with_capacity(1 << 20, bytes);
+    let endings = [ORACLE_ENDING, PLAIN_ORACLE_ENDING, KEYS_ENDING];
+    let name =
+        endings.iter().find_map(|ending| file_name.strip_suffix(ending)).unwrap_or(&file_name).to_string();
     let read = if file_name.ends_with(KEYS_ENDING) {
         read_keys(reader).map(|numbering| numbering.into_trace(name))
     } else {

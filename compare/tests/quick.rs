@@ -90,7 +90,9 @@ fn every_contestant_finishes_every_measurement_with_right_answers() {
         "Batch get",
         "90/10",
         "Set with room",
+        "Batch set",
         "Set at full",
+        "90/10 with a TTL",
         "Resident bytes",
         "equal entries",
         "equal resident",
@@ -106,6 +108,8 @@ fn every_contestant_finishes_every_measurement_with_right_answers() {
         let gets = laps.iter().filter(|lap| lap["contestant"] == name && lap["work"] == "get").count();
         assert_eq!(gets, 4, "{name}: two sizes by two thread counts");
         let full = laps.iter().any(|lap| lap["contestant"] == name && lap["work"] == "set-full");
+        let ttl = laps.iter().any(|lap| lap["contestant"] == name && lap["work"] == "ttl");
+        assert_eq!(ttl, ["zbz-cache", "moka", "segcache"].contains(&name), "{name}");
         assert_eq!(full, !["dashmap", "papaya", "rwlock-map"].contains(&name), "{name}");
     }
     assert_eq!(all["per_key"].as_array().unwrap().len(), CONTESTANTS.split(',').count());

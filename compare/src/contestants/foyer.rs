@@ -3,7 +3,7 @@
 //! Stored: the key and the value as `Box<[u8]>`; a get hands out foyer's own counted entry, so no `Arc` is added.
 //! Looked up by `&[u8]`. The default policy races; two others play the hit ratio tables beside it.
 
-use crate::contestant::{Capacity, Card, Contestant, Kind, Limit};
+use crate::contestant::{Capacity, Card, contestant};
 use crate::racer::Racer;
 use foyer::{Cache, CacheBuilder, EvictionConfig, LfuConfig, LruConfig, S3FifoConfig};
 
@@ -11,15 +11,10 @@ use foyer::{Cache, CacheBuilder, EvictionConfig, LfuConfig, LruConfig, S3FifoCon
 pub const CARD_LRU: Card = Card {
     name: "foyer",
     package: Some("foyer"),
-    kind: Kind::Cache,
-    limit: Limit::Entries,
-    races: true,
-    hands_out: "counted handle",
     stores: "`Box<[u8]>`, `Box<[u8]>`",
     setup: "`CacheBuilder::new(entries).build()`, all defaults (8 shards, LRU)",
-    batch: None,
-    guess_bytes: 0,
     build: |capacity| build(capacity, LruConfig::default().into()),
+    ..Card::CACHE
 };
 
 /// foyer with its W-TinyLFU.
@@ -40,25 +35,10 @@ pub const CARD_S3FIFO: Card = Card {
     ..CARD_LRU
 };
 
-struct Foyer(Cache<Box<[u8]>, Box<[u8]>>);
+contestant!(Foyer(Cache<Box<[u8]>, Box<[u8]>>), |entry| entry.value());
 
 fn build(capacity: Capacity, policy: EvictionConfig) -> Result<Box<dyn Racer>, String> {
     let entries = usize::try_from(capacity.limit).map_err(|error| error.to_string())?;
     let cache = CacheBuilder::new(entries).with_eviction_config(policy).build();
     Ok(Box::new(Foyer(cache)))
-}
-
-impl Contestant for Foyer {
-    type Scratch = ();
-
-    #[inline]
-    fn get<R>(&self, (): &mut (), key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        self.0.get(key).map(|entry| see(entry.value()))
-    }
-
-    #[inline]
-    fn set(&self, key: &[u8], value: &[u8]) -> bool {
-        self.0.insert(key.into(), value.into());
-        true
-    }
 }

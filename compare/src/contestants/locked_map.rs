@@ -3,7 +3,7 @@
 //! Stored: the key and the value as `Vec<u8>`; the hasher is the standard one. A get copies the value into a new
 //! `Vec<u8>` under the read lock. Looked up by `&[u8]`.
 
-use crate::contestant::{Capacity, Card, Contestant, Kind, Limit};
+use crate::contestant::{Capacity, Card, Contestant};
 use crate::racer::Racer;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -12,15 +12,11 @@ use std::sync::{PoisonError, RwLock};
 pub const CARD: Card = Card {
     name: "rwlock-map",
     package: None,
-    kind: Kind::Map,
-    limit: Limit::None,
-    races: true,
     hands_out: "copy in a new Vec",
     stores: "`Vec<u8>`, `Vec<u8>`",
     setup: "`RwLock<HashMap<Vec<u8>, Vec<u8>>>` of the standard library",
-    batch: None,
-    guess_bytes: 0,
     build,
+    ..Card::MAP
 };
 
 #[derive(Default)]

@@ -4,7 +4,7 @@
 //! one pin for several operations, within reason: a single get pins for itself, a batch pins once for all its keys.
 //! Looked up by `&[u8]`.
 
-use crate::contestant::{Capacity, Card, Contestant, Kind, Limit};
+use crate::contestant::{Capacity, Card, Contestant};
 use crate::data::Key;
 use crate::racer::Racer;
 use papaya::HashMap;
@@ -13,15 +13,11 @@ use papaya::HashMap;
 pub const CARD: Card = Card {
     name: "papaya",
     package: Some("papaya"),
-    kind: Kind::Map,
-    limit: Limit::None,
-    races: true,
     hands_out: "reference under a pin",
-    stores: "`Box<[u8]>`, `Box<[u8]>`",
     setup: "`HashMap::new()`, all defaults, one pin an operation",
     batch: Some("one pin for the batch"),
-    guess_bytes: 0,
     build,
+    ..Card::MAP
 };
 
 struct Papaya(HashMap<Box<[u8]>, Box<[u8]>>);

@@ -5,7 +5,7 @@
 //! per entry the heap can hold, the load its own benchmark recommends: above about 37 % an insert may be refused.
 //! The default policy races; the paper's merge and S3-FIFO play the hit ratio tables beside it.
 
-use crate::contestant::{Capacity, Card, Contestant, Kind, Limit};
+use crate::contestant::{Capacity, Card, Contestant, Limit};
 use crate::racer::Racer;
 use segcache::{Policy, Segcache, Value};
 use std::time::Duration;
@@ -14,16 +14,15 @@ use std::time::Duration;
 pub const CARD_RANDOM: Card = Card {
     name: "segcache",
     package: Some("segcache"),
-    kind: Kind::Cache,
     limit: Limit::Bytes,
-    races: true,
     hands_out: "counted handle (pins a segment)",
     stores: "bytes in a log",
     setup: "`Segcache::builder()`, heap for the entries, segments of 1 MiB or a 64th of a smaller heap, hash power for \
             4 slots an entry, default policy (random)",
-    batch: None,
+    ttl: Some("an argument of `insert`"),
     guess_bytes: HEADER_BYTES,
     build: |capacity| build(capacity, Policy::Random),
+    ..Card::CACHE
 };
 
 /// segcache with the merge eviction of its paper, parameters as in the builder's documentation.
@@ -51,7 +50,11 @@ const SEGMENTS: u64 = 64;
 const MIN_SEGMENT_BYTES: u64 = 1 << 10;
 const MAX_SEGMENT_BYTES: u64 = 1 << 20;
 
-struct Segments(Segcache);
+struct Segments {
+    cache: Segcache,
+    /// Zero means that an item never expires.
+    ttl: Duration,
+}
 
 fn build(capacity: Capacity, policy: Policy) -> Result<Box<dyn Racer>, String> {
     let segment_bytes = segment_bytes_for(capacity);
@@ -63,7 +66,7 @@ fn build(capacity: Capacity, policy: Policy) -> Result<Box<dyn Racer>, String> {
         .eviction(policy)
         .build()
         .map_err(|error| error.to_string())?;
-    Ok(Box::new(Segments(cache)))
+    Ok(Box::new(Segments { cache, ttl: capacity.ttl.unwrap_or_default() }))
 }
 
 fn segment_bytes_for(capacity: Capacity) -> u64 {
@@ -81,7 +84,7 @@ impl Contestant for Segments {
 
     #[inline]
     fn get<R>(&self, (): &mut (), key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        let item = self.0.get(key)?;
+        let item = self.cache.get(key)?;
         match item.value() {
             Value::Bytes(value) => Some(see(value)),
             Value::U64(_) => None,
@@ -90,7 +93,6 @@ impl Contestant for Segments {
 
     #[inline]
     fn set(&self, key: &[u8], value: &[u8]) -> bool {
-        // A zero duration means that the item never expires.
-        self.0.insert(key, value, None, Duration::ZERO).is_ok()
+        self.cache.insert(key, value, None, self.ttl).is_ok()
     }
 }

@@ -3,7 +3,7 @@
 //! Stored: the value as `Arc<[u8]>`, since a get clones it. The key is not stored, only its 64-bit hash: two keys with
 //! one hash would answer for each other. Looked up by `&&[u8]`.
 
-use crate::contestant::{Capacity, Card, Contestant, Kind, Limit};
+use crate::contestant::{Capacity, Card, Contestant};
 use crate::racer::Racer;
 use std::sync::Arc;
 use tinyufo::TinyUfo;
@@ -12,15 +12,10 @@ use tinyufo::TinyUfo;
 pub const CARD: Card = Card {
     name: "TinyUFO",
     package: Some("TinyUFO"),
-    kind: Kind::Cache,
-    limit: Limit::Entries,
-    races: true,
-    hands_out: "counted handle",
     stores: "a 64-bit hash instead of the key, `Arc<[u8]>`",
     setup: "`TinyUfo::new(entries, entries)`, weight 1 each",
-    batch: None,
-    guess_bytes: 0,
     build: |capacity| build(capacity, TinyUfo::new),
+    ..Card::CACHE
 };
 
 /// TinyUFO with its compact tables: less memory, slower gets.

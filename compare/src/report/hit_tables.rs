@@ -90,8 +90,10 @@ fn body(
         Some(best(row) - hits.percent)
     }));
     if let Some(ours) = cards.iter().find(|card| card.kind == Kind::Ours) {
-        lines.push(summary("this project's mean lead", columns, cards, rows, |hits, row| {
-            Some(hits_of(row, ours.name)?.percent - hits.percent)
+        let lead = |hits: &Hits, row: &TraceRow| Some(hits_of(row, ours.name)?.percent - hits.percent);
+        lines.push(summary("this project's mean lead", columns, cards, rows, lead));
+        lines.push(line_of("this project's smallest lead", columns, cards, rows, |card| {
+            rows.iter().filter_map(|row| lead(hits_of(row, card.name)?, row)).min_by(f64::total_cmp)
         }));
     }
     lines
@@ -116,16 +118,26 @@ fn summary(
     rows: &[TraceRow],
     figure: impl Fn(&Hits, &TraceRow) -> Option<f64>,
 ) -> Vec<String> {
+    line_of(title, columns, cards, rows, |card| {
+        let figures: Vec<f64> = rows.iter().filter_map(|row| figure(hits_of(row, card.name)?, row)).collect();
+        (!figures.is_empty()).then(|| figures.iter().sum::<f64>() / figures.len() as f64)
+    })
+}
+
+/// A line of one figure for each contestant, under `columns` leading columns.
+fn line_of(
+    title: &str,
+    columns: usize,
+    cards: &[&'static Card],
+    rows: &[TraceRow],
+    figure: impl Fn(&Card) -> Option<f64>,
+) -> Vec<String> {
     let mut line = vec![title.to_string()];
     line.resize(columns, String::new());
     line.extend(players(rows, cards).map(|card| {
-        let figures: Vec<f64> = rows.iter().filter_map(|row| figure(hits_of(row, card.name)?, row)).collect();
-        if figures.is_empty() {
-            return "-".to_string();
-        }
-        let mean = figures.iter().sum::<f64>() / figures.len() as f64;
         // Rounded first and then added to zero: no zero is shown as negative.
-        format!("{:.2}", (100.0 * mean).round() / 100.0 + 0.0)
+        figure(card)
+            .map_or("-".to_string(), |figure| format!("{:.2}", (100.0 * figure).round() / 100.0 + 0.0))
     }));
     line
 }

@@ -70,8 +70,8 @@ fn opening(results: &Results) -> String {
          system's for everyone.\n\n\
          Every contestant got the same {KEY_BYTES}-byte keys and {value}-byte values in the same order. Values carry \
          their key and a seal: every answer was checked, and a wrong one ends the run. In each of {rounds} rounds every \
-         contestant ran once in turn, {slice} ms a lap after a warm-up; figures are medians over the rounds. No entry \
-         has a TTL. Contestants hand out different things (a reference, a counted handle, a copy): the check reads \
+         contestant ran once in turn, {slice} ms a lap after a warm-up; figures are medians over the rounds. But \
+         for one kind of lap no entry has a TTL. Contestants hand out different things (a reference, a counted handle, a copy): the check reads \
          both ends of the value in every case.",
         command = settings.command,
         processor = machine.processor,

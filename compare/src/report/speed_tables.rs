@@ -62,7 +62,8 @@ pub fn fastest(
 
 fn second_column(work: Work) -> &'static str {
     match work {
-        Work::BatchGet => "batch",
+        Work::BatchGet | Work::BatchSet => "batch",
+        Work::Ttl => "a TTL is",
         Work::Get | Work::Mixed => "a get hands out",
         _ => "kind",
     }
@@ -71,6 +72,8 @@ fn second_column(work: Work) -> &'static str {
 fn second_cell(card: &Card, work: Work) -> String {
     match work {
         Work::BatchGet => card.batch.unwrap_or("a loop").to_string(),
+        Work::BatchSet => card.batch_set.unwrap_or("a loop").to_string(),
+        Work::Ttl => card.ttl.unwrap_or("not known").to_string(),
         Work::Get | Work::Mixed => card.hands_out.to_string(),
         _ => match card.kind {
             Kind::Map => "map, no limit",
@@ -126,6 +129,9 @@ fn remarks(speeds: &[&Speed], work: Work) -> Vec<String> {
     }
     if work == Work::SetFull {
         lines.push("- Maps keep no limit and are left out.".to_string());
+    }
+    if work == Work::Ttl {
+        lines.push("- Contestants whose entries have no time to live are left out.".to_string());
     }
     let noisiest = speeds
         .iter()

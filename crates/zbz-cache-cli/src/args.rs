@@ -40,7 +40,7 @@ pub struct Args {
 pub enum Command {
     /// Replay recorded requests through caches of several sizes: hit ratios, speed, evictions, expirations
     #[command(long_about = replay::LONG_ABOUT)]
-    Replay(replay::Args),
+    Replay(Box<replay::Args>),
 
     /// Measure the cache on this machine, beside what its first design claimed
     #[command(long_about = bench::LONG_ABOUT)]

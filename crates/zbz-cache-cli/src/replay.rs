@@ -5,12 +5,14 @@
 //!
 //! Reading order: `args`, `size`, `survey` (the first reading), `drive` (a replay) with its `clock`, its targets `engine`
 //! and `simulator` with `remembered` and `ahead`, then what is shown: `result`, `table`, `chart`, `summary`, `curve` and
-//! `plot`.
+//! `plot`; `yardstick` (figures from elsewhere) and `write` (a trace into a file).
 
 use std::cell::OnceCell;
 use std::io::Write;
+use std::path::Path;
 
 use crate::failure::Failure;
+use crate::figures;
 use crate::json;
 use crate::policy::{self, Belady};
 use crate::trace;
@@ -30,6 +32,8 @@ mod size;
 mod summary;
 mod survey;
 mod table;
+mod write;
+mod yardstick;
 
 pub use self::args::{Args, LONG_ABOUT};
 
@@ -37,6 +41,7 @@ use self::args::Through;
 use self::curve::{Axis, Picture};
 use self::result::{Report, Row, TraceReport};
 use self::summary::Summary;
+use self::yardstick::Yardstick;
 
 /// Replays as asked, and shows what came of it.
 ///
@@ -50,8 +55,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     if args.lists_generated() {
         return Ok(out.write_all(trace::list_generated().as_bytes())?);
     }
+    if let Some(file) = &args.write {
+        return write_trace(args, file, out);
+    }
     let targets = args.targets()?;
     args.check_outputs()?;
+    let yardstick = args.yardstick.as_deref().map_or(Ok(Yardstick::default()), Yardstick::read)?;
     let axis = Axis::of(&args.sizes, &targets);
     if let (Some(_), Err(problem)) = (&args.plot, &axis) {
         return Err(Failure::Input(problem.clone()));
@@ -72,13 +81,19 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
             return Err(Failure::Input(format!("{}: every size is {problem}{words}", file.display())));
         }
         let trace = TraceReport::new(file, survey, rows);
-        table::print(out, &trace)?;
-        if args.plot.is_none() {
+        if !args.summary {
+            table::print(out, &trace)?;
+        }
+        if !args.summary && args.plot.is_none() {
             chart::print(out, &trace)?;
         }
         report.traces.push(trace);
     }
-    report.summary = Summary::of(&report.traces);
+    report.summary = Summary::of(&report.traces, &yardstick);
+    if args.summary && report.summary.is_none() {
+        let problem = "there is nothing for a --summary to compare; name two policies, or belady and another";
+        return Err(Failure::Input(problem.to_owned()));
+    }
     if let Some(summary) = &report.summary {
         summary.print(out)?;
     }
@@ -92,6 +107,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Writes the one trace that was named into a file.
+fn write_trace(args: &Args, file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let [trace] = &args.traces[..] else {
+        return Err(Failure::Input("--write takes one trace".to_owned()));
+    };
+    let requests = write::write(trace, &args.read_as(), file)?;
+    writeln!(out, "{} requests are in {}", figures::count(requests), file.display())?;
+    Ok(())
+}
+
 /// Why no row has figures, if none has.
 fn problem_of_all(rows: &[Row]) -> Option<&str> {
     let problems: Option<Vec<&str>> =
@@ -101,9 +126,17 @@ fn problem_of_all(rows: &[Row]) -> Option<&str> {
 
 fn list_policies(out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out, "{}  the cache itself (unless --policy names others)", Through::ENGINE)?;
-    for name in policy::names() {
+    for name in policy::NAMES {
         writeln!(out, "{name}")?;
     }
     writeln!(out, "{}  knows the future: how many hits are possible", Belady::NAME)?;
+    writeln!(
+        out,
+        "\nSettings of all but lru, fifo, sieve and merlin-like, as in tide-log:window=1/8:credit=off"
+    )?;
+    for (name, what) in policy::settings() {
+        writeln!(out, "{name:<12}{what}")?;
+    }
+    writeln!(out, "-log takes a number of segments and what bounds them: tide-log-64, tide-log-64-tight")?;
     Ok(())
 }

@@ -9,7 +9,6 @@
 //! Reading order: `format` (which formats there are, and how one is guessed), `source` (files, plain or compressed),
 //! one file for each format, `fields` (numbers in text), `error`; `generated` (traces without a file).
 
-use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
 
 mod csv;
@@ -29,6 +28,7 @@ pub use self::format::Format;
 pub use self::generated::list_generated;
 
 use self::source::Source;
+use crate::dice::mix;
 
 /// The longest key a trace may have, that of the engine.
 pub const MAX_KEY_BYTES: usize = 32 * 1024;
@@ -51,9 +51,13 @@ pub struct Record {
 impl Record {
     /// The key as a number, the same in every run.
     pub fn key_hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&self.key);
-        hasher.finish()
+        // Keys are no one's attack on this program, so a quick hash will do.
+        let (words, rest) = self.key.as_chunks();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let begun = mix(!(self.key.len() as u64));
+        let hash = words.iter().fold(begun, |hash, word| mix(hash ^ u64::from_le_bytes(*word)));
+        if rest.is_empty() { hash } else { mix(hash ^ u64::from_le_bytes(last)) }
     }
 }
 
@@ -133,4 +137,25 @@ pub fn open(path: &Path, read_as: &ReadAs) -> Result<Trace, TraceError> {
         }
     };
     Ok(Trace { format, records })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn hashes_of_keys_differ_in_every_bit() {
+        let hash = |key: &[u8]| Record { key: key.to_vec(), ..Record::default() }.key_hash();
+        let numbers = (0..10_000u64).map(|number| hash(&number.to_le_bytes()));
+        let texts = (0..10_000).map(|number| hash(format!("key:{number}").as_bytes()));
+        let zeros = (9..100).map(|zeros| hash(&vec![0; zeros]));
+        let all: Vec<u64> = numbers.chain(texts).chain(zeros).collect();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+        for bit in 0..64 {
+            let ones = all.iter().filter(|&&hash| hash >> bit & 1 == 1).count();
+            assert!((ones * 2).abs_diff(all.len()) < 600, "bit {bit}: {ones}");
+        }
+    }
 }

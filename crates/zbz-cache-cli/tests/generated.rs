@@ -51,10 +51,11 @@ fn generated_traces_are_listed_where_asked_for_and_where_a_name_is_wrong() {
     assert!(message.contains(list.out.trim_end()), "{message}");
 
     let help = run(&folder, &["replay", "--help"]);
-    for line in list.out.lines() {
+    for line in list.out.lines().filter(|line| line.starts_with('@')) {
         let name = line.split(' ').next().unwrap();
         // The help shortens the names of a family to their ends.
-        let told = name.strip_prefix("@twitter").unwrap_or(name);
+        let told =
+            ["@twitter", "@cachelib"].iter().find_map(|family| name.strip_prefix(family)).unwrap_or(name);
         assert!(help.out.contains(told), "{name} is missing from\n{}", help.out);
     }
 }
@@ -67,4 +68,59 @@ fn a_file_whose_name_looks_generated_is_read_by_its_path() {
     let run = run(&folder, &["replay", "./@mine", "--policy", "lru", "--sizes", "2keys"]);
     assert_eq!(run.code, Some(0), "{}", run.err);
     assert!(run.out.contains("(lines)"), "{}", run.out);
+}
+
+#[test]
+fn a_trace_that_was_written_is_replayed_as_the_one_it_was_made_of() {
+    let folder = Folder::new("written");
+    let ratio = |trace: &str, json: &str| {
+        let done = run(&folder, &["replay", trace, "--policy", "lru", "--sizes", "2000keys", "--json", json]);
+        assert_eq!((done.code, done.err.as_str()), (Some(0), ""));
+        let json: serde_json::Value =
+            serde_json::from_slice(&fs::read(folder.0.join(json)).unwrap()).unwrap();
+        let trace = json["traces"][0].clone();
+        (trace["rows"][0]["hit_ratio"].clone(), trace["distinct_keys"].clone(), trace["gets"].clone())
+    };
+    let load = "@load:requests=50k:keys=10k:ttl=5:sets=10%:spread=1";
+    for file in ["load.csv", "load.oracleGeneral"] {
+        let written = run(&folder, &["replay", load, "--write", file]);
+        assert_eq!(
+            (written.code, written.out.as_str()),
+            (Some(0), &*format!("50,000 requests are in {file}\n"))
+        );
+    }
+    assert_eq!(ratio(load, "one.json"), ratio("load.csv", "other.json"));
+    // Without TTLs and with writes as reads there are more hits.
+    let (read, keys, gets) = ratio("load.oracleGeneral", "third.json");
+    assert!(read.as_f64() > ratio(load, "one.json").0.as_f64());
+    assert_eq!((keys, gets), (ratio(load, "one.json").1, 50_000.into()));
+
+    assert!(
+        refused(&folder, &["replay", load, "--write", "load.txt"]).contains("ends in .csv or .oracleGeneral")
+    );
+    assert!(
+        refused(&folder, &["replay", "@loop", load, "--write", "a.csv"]).contains("--write takes one trace")
+    );
+    folder.file("wrong.csv", "key,size\na,1\nb,-1\n");
+    assert!(refused(&folder, &["replay", "wrong.csv", "--write", "a.csv"]).contains("wrong.csv, line 3"));
+    assert!(!folder.0.join("a.csv").exists());
+}
+
+#[test]
+fn policies_are_compared_with_figures_from_elsewhere() {
+    let folder = Folder::new("yardstick");
+    let yardstick = "trace,size,ARC,Belady\n@loop,50%,1.5,49.1\n";
+    folder.file("known.csv", yardstick);
+    let args = ["replay", "@loop", "--policy", "tide,tide:window=0", "--sizes", "50%", "--summary"];
+    let run = run(&folder, &[&args[..], &["--yardstick", "known.csv"]].concat());
+    assert_eq!((run.code, run.err.as_str()), (Some(0), ""));
+    for line in ["| tide ", "| tide:window=0 ", "| ARC "] {
+        assert!(run.out.contains(line), "{line}: {}", run.out);
+    }
+    assert!(!run.out.contains("requests/s"), "{}", run.out);
+    folder.file("known.csv", "trace,size,ARC\n@loop,half,1.5\n");
+    let message = refused(&folder, &[&args[..], &["--yardstick", "known.csv"]].concat());
+    assert!(message.contains("known.csv, line 2: the size \"half\""), "{message}");
+    let alone = ["replay", "@loop", "--policy", "tide", "--summary", "--sizes", "50%"];
+    assert!(refused(&folder, &alone).contains("nothing for a --summary to compare"));
 }

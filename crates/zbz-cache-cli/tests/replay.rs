@@ -159,13 +159,15 @@ fn of_several_traces_a_wrong_one_is_told_before_any_is_replayed() {
 fn wrong_arguments_are_refused_with_what_they_take() {
     let folder = Folder::new("arguments");
     let trace = folder.file("t.csv", CSV);
-    let cases: [(&[&str], &str); 10] = [
-        (&["--sizes", "much"], "takes a percentage (10%), bytes (64MiB"),
+    let cases: [(&[&str], &str); 12] = [
+        (&["--sizes", "much"], "takes a percentage (10%, 10%bytes), bytes (64MiB"),
         (&["--value-size", "-5"], "takes a number of bytes: 256, 4KiB, 1MB"),
         (&["--sizes", "10keys"], "is for simulated policies"),
         (&["--policy", "belady", "--sizes", "10%,1MiB"], "the size 1MiB is not for --policy belady"),
         (&["--sizes", "1%"], "every size is too small: the cache takes 64.00 KiB or more"),
         (&["--policy", "best"], "no policy is named \"best\"; known are engine, lru"),
+        (&["--policy", "tide:widnow=1"], "\"widnow\" is no setting"),
+        (&["--policy", "lru:window=1"], "the policy lru takes no settings"),
         (&["--plot", "curve.png"], "only SVG is drawn"),
         (&["--json", "no/such/folder.json"], "no/such/folder.json cannot be written"),
         (&["--key-column", "url"], "there is no column \"url\"; the header names \"time\", \"key\""),

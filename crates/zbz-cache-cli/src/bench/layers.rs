@@ -2,6 +2,8 @@
 //!
 //! One thread and few keys: everything is in the processor's nearest cache, and what is left is the work of the layer.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use zbz_cache::provider::{Lookups, SetOptions};
 use zbz_cache::{BlockingCache, Bytes, Cache, Contract, MemoryCache, ProviderHandle, Ttl, options};
@@ -16,7 +18,10 @@ use crate::progress::Progress;
 pub(super) const KEYS: u64 = 1000;
 
 /// How many layers there are.
-pub(super) const COUNT: usize = 5;
+pub(super) const COUNT: usize = 6;
+
+/// Longer than any measurement.
+const TTL: Duration = Duration::from_secs(3600);
 
 /// One layer's figures.
 #[derive(Clone, Debug, Serialize)]
@@ -44,6 +49,8 @@ impl Item {
 struct Layers {
     names: Vec<String>,
     engine: MemoryCache,
+    /// The engine again, its entries with deadlines.
+    mortal: MemoryCache,
     provider: ProviderHandle,
     raw: Cache<Bytes>,
     typed: Cache<Item>,
@@ -57,6 +64,7 @@ type Measured = (&'static str, fn(&Layers, &Plan) -> Timed, fn(&Layers, &Plan) -
 
 const LAYERS: [Measured; COUNT] = [
     ("engine: MemoryCache::get_into, set", Layers::engine_get, Layers::engine_set),
+    ("engine: entries with a TTL", Layers::mortal_get, Layers::mortal_set),
     ("provider by name: bytes through the trait object", Layers::provider_get, Layers::provider_set),
     ("Cache<Bytes>: namespace, async, no codec", Layers::raw_get, Layers::raw_set),
     ("Cache<T>: the default codec", Layers::typed_get, Layers::typed_set),
@@ -97,6 +105,7 @@ impl Layers {
         let layers = Layers {
             names,
             engine: MemoryCache::builder().max_size(64 << 20).build()?,
+            mortal: MemoryCache::builder().max_size(64 << 20).build()?,
             provider: provider()?,
             raw: Contract::raw("raw", provider()?)?.cache(),
             blocking: typed.blocking(),
@@ -105,6 +114,7 @@ impl Layers {
         for (name, number) in layers.names.iter().zip(0..) {
             let value = work::value::<VALUE_BYTES>(number);
             layers.engine.set(name.as_bytes(), &value, None)?;
+            layers.mortal.set(name.as_bytes(), &value, Some(TTL))?;
             layers.provider.provider().set(name.as_bytes(), &value, SetOptions::new(Ttl::Never)).wait()?;
             layers.raw.blocking().set(name, &Bytes::copy_from_slice(&value), Ttl::Never)?;
             layers.blocking.set(name, &Item::of(number), Ttl::Never)?;
@@ -126,12 +136,28 @@ impl Layers {
     }
 
     fn engine_get(&self, plan: &Plan) -> Timed {
+        self.get_of(&self.engine, plan)
+    }
+
+    fn engine_set(&self, plan: &Plan) -> Timed {
+        self.set_of(&self.engine, None, plan)
+    }
+
+    fn mortal_get(&self, plan: &Plan) -> Timed {
+        self.get_of(&self.mortal, plan)
+    }
+
+    fn mortal_set(&self, plan: &Plan) -> Timed {
+        self.set_of(&self.mortal, Some(TTL), plan)
+    }
+
+    fn get_of(&self, cache: &MemoryCache, plan: &Plan) -> Timed {
         work::rate(1, plan.round(), |_| {
             let (mut dice, mut value) = (Dice::of(plan.round_ms), Vec::new());
             move || {
                 for _ in 0..CHUNK {
                     let number = dice.below(KEYS);
-                    self.engine.get_into(self.name(number).as_bytes(), &mut value)?;
+                    cache.get_into(self.name(number).as_bytes(), &mut value)?;
                     work::check(number, &value)?;
                 }
                 Ok(CHUNK)
@@ -139,9 +165,9 @@ impl Layers {
         })
     }
 
-    fn engine_set(&self, plan: &Plan) -> Timed {
+    fn set_of(&self, cache: &MemoryCache, ttl: Option<Duration>, plan: &Plan) -> Timed {
         Layers::rate(plan, |number| {
-            Ok(self.engine.set(self.name(number).as_bytes(), &work::value::<VALUE_BYTES>(number), None)?)
+            Ok(cache.set(self.name(number).as_bytes(), &work::value::<VALUE_BYTES>(number), ttl)?)
         })
     }
 

@@ -1,24 +1,57 @@
 //! What a key costs beyond its own bytes: by the cache's own account, and by the process's resident memory.
 
 use std::fs;
+use std::time::Duration;
 
 use serde::Serialize;
 use zbz_cache::MemoryCache;
 
 use super::plan::Plan;
 use super::work;
+use crate::dice::Dice;
 use crate::failure::Failure;
 use crate::progress::Progress;
 
 /// Bytes of a value, besides a key of 16.
 const VALUE_BYTES: usize = 32;
 
+/// Payload of an entry.
+const PAYLOAD: u64 = (work::KEY_BYTES + VALUE_BYTES) as u64;
+
 /// How often what the cache holds is stored before it is measured, so that it has evicted for long.
 const TIMES: u64 = 4;
+
+/// Longer than any measurement.
+const TTL: Duration = Duration::from_secs(3600);
+
+/// What is done to a cache before it is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Load {
+    /// New keys that live for ever.
+    Forever,
+    /// New keys that have a time to live.
+    WithTtl,
+    /// New keys, then overwrites, most of them of few keys, which leave holes.
+    Overwrites,
+}
+
+pub(super) const LOADS: [Load; 3] = [Load::Forever, Load::WithTtl, Load::Overwrites];
+
+impl Load {
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Load::Forever => "no TTL",
+            Load::WithTtl => "with a TTL",
+            Load::Overwrites => "no TTL, after overwrites by a power law",
+        }
+    }
+}
 
 /// What a full cache was measured to cost.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Overhead {
+    pub(super) load: Load,
     pub(super) max_size: u64,
     /// Keys in the full cache.
     pub(super) keys: u64,
@@ -29,34 +62,55 @@ pub(super) struct Overhead {
     pub(super) resident_per_key: Option<f64>,
 }
 
-/// Fills a cache, again and again.
+/// Fills a cache for each load, again and again.
 ///
 /// # Errors
 ///
 /// The cache did something wrong.
-pub(super) fn measure(plan: &Plan, progress: &Progress) -> Result<Overhead, Failure> {
+pub(super) fn measure(plan: &Plan, progress: &Progress) -> Result<Vec<Overhead>, Failure> {
     progress.doing("overhead");
+    LOADS
+        .into_iter()
+        .map(|load| {
+            let measured = measure_one(plan.overhead_max_size, load);
+            progress.step();
+            measured
+        })
+        .collect()
+}
+
+fn measure_one(max_size: u64, load: Load) -> Result<Overhead, Failure> {
     let before = resident_bytes();
-    let cache = MemoryCache::builder().max_size(plan.overhead_max_size).build()?;
-    let payload = (work::KEY_BYTES + VALUE_BYTES) as u64;
+    let cache = MemoryCache::builder().max_size(max_size).build()?;
+    let ttl = (load == Load::WithTtl).then_some(TTL);
+    let set = |number| cache.set(&work::key(number), &work::value::<VALUE_BYTES>(number), ttl);
     let (mut stored, mut full_at) = (0, None);
     // Without any overhead it would be full at this many.
-    let most = plan.overhead_max_size / payload;
+    let most = max_size / PAYLOAD;
     while stored < TIMES * full_at.unwrap_or(most) {
-        cache.set(&work::key(stored), &work::value::<VALUE_BYTES>(stored), None)?;
+        set(stored)?;
         stored += 1;
         if full_at.is_none() && stored.is_multiple_of(work::CHUNK) && cache.stats().evictions > 0 {
             full_at = Some(stored);
         }
     }
+    if load == Load::Overwrites {
+        let held = cache.stats().keys as f64;
+        let mut dice = Dice::of(stored);
+        for _ in 0..stored {
+            // The n-th key before the last one is drawn about as often as 1 / n.
+            let share = dice.roll() as f64 / u64::MAX as f64;
+            set(stored - (held.powf(share) as u64).clamp(1, stored))?;
+        }
+    }
     let grown = before.zip(resident_bytes()).map(|(before, after)| after.saturating_sub(before));
     let stats = cache.stats();
-    let per_key = |bytes: u64| bytes as f64 / stats.keys as f64 - payload as f64;
-    progress.step();
+    let per_key = |bytes: u64| bytes as f64 / stats.keys as f64 - PAYLOAD as f64;
     Ok(Overhead {
+        load,
         max_size: stats.max_bytes,
         keys: stats.keys,
-        payload_bytes_per_key: payload,
+        payload_bytes_per_key: PAYLOAD,
         accounted_per_key: per_key(stats.max_bytes),
         resident_per_key: grown.map(per_key),
     })

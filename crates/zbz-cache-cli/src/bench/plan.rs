@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{grid, layers};
+use super::{grid, layers, overhead};
 
 /// A whole measurement.
 #[derive(Clone, Debug, Serialize)]
@@ -66,7 +66,7 @@ impl Plan {
         let (keys, threads) = (self.keys.len(), self.threads.len());
         let grid = keys * (1 + self.rounds * threads * grid::VERBS.len());
         let layers = self.rounds * layers::COUNT * 2;
-        let overhead_and_expiry = 1 + 1 + self.rounds;
+        let overhead_and_expiry = overhead::LOADS.len() + 1 + self.rounds;
         (grid + layers + overhead_and_expiry) as u64
     }
 }

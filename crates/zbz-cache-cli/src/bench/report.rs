@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::expiry::Expiry;
 use super::grid::{Cell, VERBS, Verb};
 use super::layers::{self, Layer};
-use super::overhead::Overhead;
+use super::overhead::{Load, Overhead};
 use super::plan::Plan;
 use super::work::{BATCH, KEY_BYTES, VALUE_BYTES};
 use crate::failure::Failure;
@@ -24,7 +24,7 @@ pub(super) struct Report {
     pub(super) version: &'static str,
     pub(super) machine: Machine,
     pub(super) plan: Plan,
-    pub(super) overhead: Overhead,
+    pub(super) overhead: Vec<Overhead>,
     pub(super) expiry: Expiry,
     pub(super) layers: Vec<Layer>,
     pub(super) grid: Vec<Cell>,
@@ -81,6 +81,9 @@ impl Report {
         page::heading(out, "Claims of the first design, and this machine")?;
         writeln!(out, "{processors} processors, {model}, {system}; zbz-cache {}\n", self.version)?;
         writeln!(out, "{}", self.headline_table())?;
+        page::heading(out, "Bytes of overhead for each key")?;
+        writeln!(out, "A full cache, after four times what it holds was stored.\n")?;
+        writeln!(out, "{}", self.overhead_table())?;
         page::heading(out, "Millions of operations a second by number of keys and threads")?;
         writeln!(
             out,
@@ -130,7 +133,8 @@ impl Report {
                 working_set: format!("{kind}, {keys} keys, {}", figures::threads(threads)),
             }
         };
-        let overhead = |measured, how: &str| Headline {
+        let forever = self.overhead.iter().find(|measured| measured.load == Load::Forever);
+        let overhead = |of: &Overhead, measured, how: &str| Headline {
             what: "bytes of overhead per key",
             claim: 56.0,
             measured,
@@ -138,9 +142,9 @@ impl Report {
             better: Better::Less,
             working_set: format!(
                 "{how}: full at {}, {} keys of {} bytes",
-                figures::short_bytes(self.overhead.max_size),
-                figures::count(self.overhead.keys),
-                self.overhead.payload_bytes_per_key
+                figures::short_bytes(of.max_size),
+                figures::count(of.keys),
+                of.payload_bytes_per_key
             ),
         };
         let batches = format!("batches of {BATCH}");
@@ -149,9 +153,11 @@ impl Report {
             rate("sets a second", 10e6, Verb::SetFull, "single, evicting"),
             rate("gets a second", 50e6, Verb::Get, "single"),
             rate("gets a second", 50e6, Verb::GetBatch, &batches),
-            overhead(self.overhead.accounted_per_key, "accounted"),
         ];
-        headlines.extend(self.overhead.resident_per_key.map(|measured| overhead(measured, "resident")));
+        if let Some(of) = forever {
+            headlines.push(overhead(of, of.accounted_per_key, "accounted"));
+            headlines.extend(of.resident_per_key.map(|measured| overhead(of, measured, "resident")));
+        }
         headlines.push(Headline {
             what: "ms per 10,000 expired keys",
             claim: 1.0,
@@ -170,6 +176,19 @@ impl Report {
         let cells = self.grid.iter().filter(|cell| cell.verb == verb);
         let nearest = cells.min_by_key(|cell| (cell.keys.abs_diff(KEYS), u16::MAX - cell.threads));
         nearest.cloned().unwrap_or(Cell { keys: 0, threads: 0, verb, per_second: f64::NAN })
+    }
+
+    fn overhead_table(&self) -> Table {
+        let mut table = table(&["entries", "keys", "accounted", "resident"], 1..4);
+        for measured in &self.overhead {
+            table.add_row([
+                measured.load.words().to_owned(),
+                figures::count(measured.keys),
+                format!("{:.1}", measured.accounted_per_key),
+                measured.resident_per_key.map_or("-".to_owned(), |bytes| format!("{bytes:.1}")),
+            ]);
+        }
+        table
     }
 
     fn grid_table(&self) -> Table {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::balance::share;
 use super::ghosts::{Ghosts, Recall};
 use super::keyed::KeyMap;
 use super::rules::Rules;
@@ -10,31 +11,30 @@ use super::rules::Rules;
 pub(super) struct ExactGhosts {
     small: Evicted,
     main: Evicted,
-    horizon_tenths: u64,
+    rules: Rules,
     live_entries: u64,
 }
 
 impl ExactGhosts {
     /// Nothing evicted yet.
     pub(super) fn new(rules: Rules) -> Self {
-        let horizon_tenths = rules.horizon_tenths;
-        ExactGhosts { small: Evicted::default(), main: Evicted::default(), horizon_tenths, live_entries: 0 }
+        ExactGhosts { small: Evicted::default(), main: Evicted::default(), rules, live_entries: 0 }
     }
 }
 
 impl Ghosts for ExactGhosts {
     fn push_small(&mut self, key: u64, live_entries: u64) {
         self.live_entries = live_entries;
-        self.small.push(key, live_entries * self.horizon_tenths / 10);
+        self.small.push(key, share(live_entries, self.rules.reach));
     }
 
     fn push_main(&mut self, key: u64, live_entries: u64) {
         self.live_entries = live_entries;
-        self.main.push(key, live_entries / 16);
+        self.main.push(key, share(live_entries, self.rules.line.young));
     }
 
     fn take(&mut self, key: u64) -> Recall {
-        let window = self.live_entries / 16;
+        let window = share(self.live_entries, self.rules.line.young);
         let small_age = self.small.take(key);
         let main_age = self.main.take(key);
         Recall {

@@ -23,7 +23,7 @@ pub struct Future {
 
 impl Future {
     /// Which request reads what the request of this index asked for, if one does before `within_ms` are over.
-    pub(super) fn next_read(&self, index: usize, within_ms: u64) -> Option<u64> {
+    pub fn next_read(&self, index: usize, within_ms: u64) -> Option<u64> {
         let ahead = *self.ahead.get(index)?;
         let seen = ahead.requests != Ahead::NEVER.requests && u64::from(ahead.ms) < within_ms;
         seen.then(|| index as u64 + u64::from(ahead.requests))

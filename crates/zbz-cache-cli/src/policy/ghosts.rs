@@ -1,4 +1,4 @@
-//! Ghosts: what was evicted lately, in 13 bits per live key.
+//! Ghosts: what was evicted lately, in 13 bits per live key as the engine has it.
 //!
 //! ```text
 //! ghost word, one per 16/3 keys   63..60   59..50   49..40       ...       9..0
@@ -16,18 +16,10 @@
 
 use super::Capacity;
 use super::keyed::spread;
+use super::rules::Rules;
 
-/// Live keys for each young word, so that *young* means within a sixteenth as many evictions as there are
-/// live keys; there are three ghost words for as many keys.
-const KEYS_PER_YOUNG: u64 = 16;
-/// Fingerprints in a ghost word.
-const PLACES: u64 = 6;
-/// Bits of each.
-const BITS: u64 = 10;
-/// A whole fingerprint.
-const PRINT: u64 = (1 << BITS) - 1;
-/// The places of a ghost word that are in use.
-const WORD: u64 = (1 << (BITS * PLACES)) - 1;
+/// Where in a hash the fingerprint for a young word begins: above that of the engine's ghost words.
+const YOUNG_FROM: u32 = 10;
 
 /// What is remembered of a key that missed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,39 +48,58 @@ pub(super) trait Ghosts {
 pub(super) struct GhostWords {
     words: Vec<u64>,
     young: Vec<u16>,
+    /// Live keys for each young word: *young* means within as many evictions as there are young words.
+    keys_per_young: f64,
+    /// Bits of a fingerprint in a ghost word.
+    bits: u32,
+    /// Fingerprints in a ghost word.
+    places: u32,
 }
 
 impl GhostWords {
     /// Words for as many keys as the capacity holds; for a few where that is unknown.
-    pub(super) fn for_capacity(capacity: Capacity) -> Self {
+    pub(super) fn for_capacity(capacity: Capacity, rules: &Rules) -> Self {
+        let keys_per_young = 1.0 / rules.line.young;
         let keys = match capacity {
-            Capacity::Entries(entries) => entries,
-            Capacity::Bytes(_) => 2 * KEYS_PER_YOUNG,
+            Capacity::Entries(entries) => entries as f64,
+            Capacity::Bytes(_) => 2.0 * keys_per_young,
         };
-        let young = keys.div_ceil(KEYS_PER_YOUNG).max(1) as usize;
-        let words = (keys * 3).div_ceil(KEYS_PER_YOUNG).max(1) as usize;
-        GhostWords { words: vec![0; words], young: vec![0; young] }
+        let enough = |keys_per_word: f64| (keys / keys_per_word).ceil().max(1.0) as usize;
+        let bits = rules.ghosts.bits;
+        GhostWords {
+            words: vec![0; enough(rules.ghosts.keys_per_word)],
+            young: vec![0; enough(keys_per_young)],
+            keys_per_young,
+            bits,
+            places: u64::BITS / bits,
+        }
     }
 
     /// Doubles the words while they are too few for the live keys; each half inherits what both may have
     /// meant.
     fn grow_for(&mut self, live_entries: u64) {
-        while live_entries > self.young.len() as u64 * KEYS_PER_YOUNG {
+        while live_entries as f64 > self.young.len() as f64 * self.keys_per_young {
             self.words = self.words.iter().flat_map(|&word| [word, word]).collect();
             self.young = self.young.iter().flat_map(|&word| [word, word]).collect();
         }
     }
 
+    /// The bits of a whole fingerprint.
+    fn print(&self) -> u64 {
+        (1 << self.bits) - 1
+    }
+
     /// The key's ghost word and fingerprint.
     fn word(&mut self, hash: u64) -> (&mut u64, u64) {
         let at = at(hash, self.words.len());
-        (&mut self.words[at], (hash & PRINT).max(1))
+        let print = (hash & self.print()).max(1);
+        (&mut self.words[at], print)
     }
 
     /// The key's young word and fingerprint.
     fn young(&mut self, hash: u64) -> (&mut u16, u16) {
         let at = at(hash, self.young.len());
-        (&mut self.young[at], ((hash >> BITS) as u16 & 0xff).max(1))
+        (&mut self.young[at], ((hash >> YOUNG_FROM) as u16 & 0xff).max(1))
     }
 }
 
@@ -102,8 +113,9 @@ impl Ghosts for GhostWords {
     fn push_small(&mut self, key: u64, live_entries: u64) {
         self.grow_for(live_entries);
         let hash = spread(key);
+        let (bits, in_use) = (self.bits, u64::MAX >> (u64::BITS - self.bits * self.places));
         let (word, print) = self.word(hash);
-        *word = (*word << BITS | print) & WORD;
+        *word = (*word << bits | print) & in_use;
         let (young, print) = self.young(hash);
         *young = *young & 0xff00 | print;
     }
@@ -117,10 +129,11 @@ impl Ghosts for GhostWords {
     fn take(&mut self, key: u64) -> Recall {
         let hash = spread(key);
         let words = self.words.len() as u64;
+        let (bits, places, whole) = (self.bits, self.places, self.print());
         let (word, print) = self.word(hash);
-        let place = (0..PLACES).find(|place| *word >> (place * BITS) & PRINT == print);
+        let place = (0..places).find(|place| *word >> (place * bits) & whole == print);
         if let Some(place) = place {
-            *word &= !(PRINT << (place * BITS));
+            *word &= !(whole << (place * bits));
         }
         let (young, print) = self.young(hash);
         let small_young = *young & 0xff == print;
@@ -131,6 +144,10 @@ impl Ghosts for GhostWords {
         if main_young {
             *young &= 0x00ff;
         }
-        Recall { small_age: place.map(|place| (2 * place + 1) * words / 2), small_young, main_young }
+        Recall {
+            small_age: place.map(|place| (2 * u64::from(place) + 1) * words / 2),
+            small_young,
+            main_young,
+        }
     }
 }

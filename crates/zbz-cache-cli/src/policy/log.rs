@@ -14,9 +14,9 @@
 //! the line between them. The eviction clock counts the victims of the small queue: ghosts' ages and
 //! segments' opening times are in its ticks.
 
-use super::balance::Balance;
+use super::balance::{Balance, share};
 use super::ghosts::{Ghosts, Recall};
-use super::keyed::KeyMap;
+use super::keyed::{KeyMap, spread};
 use super::rules::Rules;
 use super::segments::{Item, Place, Queue};
 use super::{Capacity, Counts, Outcome, Policy, Request};
@@ -50,6 +50,8 @@ pub(super) struct Log<G> {
     balance: Balance,
     /// Victims of the small queue so far.
     clock: u64,
+    /// Requests so far, where they decide which hits overwrite.
+    requests: u64,
     counts: Counts,
 }
 
@@ -82,8 +84,9 @@ impl<G: Ghosts> Log<G> {
             small: Queue::new(segment_size),
             main: Queue::new(segment_size),
             ghosts,
-            balance: Balance::new(capacity.units(), rules.small_divisor),
+            balance: Balance::new(capacity.units(), rules.line),
             clock: 0,
+            requests: 0,
             counts: Counts::default(),
         }
     }
@@ -97,7 +100,7 @@ impl<G: Ghosts> Log<G> {
 
     /// Counts a hit, unless the item is so new that the hit belongs to the miss that brought it.
     fn count_hit(&mut self, side: Side, place: Place) {
-        let window = self.balance.small() * self.rules.window_32nds / 32;
+        let window = share(self.balance.small(), self.rules.window);
         if side == Side::Small && self.small.appended_since(place) < window {
             return;
         }
@@ -110,14 +113,12 @@ impl<G: Ghosts> Log<G> {
     /// Lets what is remembered of a missed key move the line, and names the queue the key goes to.
     fn side_for(&mut self, key: u64) -> Side {
         let recall = self.ghosts.take(key);
-        if self.rules.balance {
-            let mean_cost = self.counts.live_bytes / self.counts.live_entries.max(1);
-            if recall.small_young {
-                self.balance.small_returned(mean_cost);
-            }
-            if recall.main_young {
-                self.balance.main_returned(mean_cost);
-            }
+        let mean_cost = self.counts.live_bytes / self.counts.live_entries.max(1);
+        if recall.small_young {
+            self.balance.small_returned(mean_cost);
+        }
+        if recall.main_young {
+            self.balance.main_returned(mean_cost);
         }
         let filling = self.counts.evictions == 0 && self.small.live() >= self.balance.small();
         if filling || self.came_back_in_time(recall) { Side::Main } else { Side::Small }
@@ -125,15 +126,15 @@ impl<G: Ghosts> Log<G> {
 
     /// Whether the key came back sooner than the main queue would have let it go. Main keeps an item that is
     /// not hit for as long as its tail is old; a key that takes longer from insertion to return would
-    /// only push others out. A quarter of the ghost's age, which is an estimate, is added to it.
+    /// only push others out. The ghost's age is an estimate, so a margin is added to it.
     fn came_back_in_time(&self, recall: Recall) -> bool {
         let Some(age) = recall.small_age else { return false };
-        if age > self.counts.live_entries * self.rules.horizon_tenths / 10 {
+        if age > share(self.counts.live_entries, self.rules.reach) {
             return false;
         }
         let stay = self.small.tail_opened().map_or(0, |opened| self.clock - opened);
         let lap = self.main.tail_opened().map_or(0, |opened| self.clock - opened);
-        !self.rules.reuse_test || age + age / 4 + stay <= lap
+        !self.rules.reuse_test || age + share(age, self.rules.margin) + stay <= lap
     }
 
     fn append(&mut self, side: Side, item: Item) {
@@ -153,10 +154,29 @@ impl<G: Ghosts> Log<G> {
                     opens => self.free_segments() > opens,
                 },
             };
-            if roomy || !self.evict_one(now_ms) {
+            if roomy || !(self.clean_one() || self.evict_one(now_ms)) {
                 return roomy;
             }
         }
+    }
+
+    /// Moves what lives in a segment of many holes forward, if there is one.
+    fn clean_one(&mut self) -> bool {
+        let most = share(self.segment_size, self.rules.clean);
+        if most == 0 || matches!(self.bound, Bound::Live) {
+            return false;
+        }
+        let small = self.small.emptiest().map(|found| (found, Side::Small));
+        let main = self.main.emptiest().map(|found| (found, Side::Main));
+        let emptiest = small.into_iter().chain(main).min_by_key(|((live, _), _)| *live);
+        let Some(((live, at), side)) = emptiest.filter(|((live, _), _)| *live <= most) else { return false };
+        if self.free_segments() == 0 && self.queue(side).opens(live) > 0 {
+            return false;
+        }
+        for item in self.queue(side).clean(at) {
+            self.append(side, item);
+        }
+        true
     }
 
     fn free_segments(&self) -> u64 {
@@ -232,6 +252,30 @@ impl<G: Ghosts> Log<G> {
         }
     }
 
+    /// Whether this request, a hit, is one of those that overwrite.
+    fn overwrites(&mut self) -> bool {
+        if self.rules.overwrites == 0.0 {
+            return false;
+        }
+        self.requests += 1;
+        (spread(self.requests) as f64) < self.rules.overwrites * u64::MAX as f64
+    }
+
+    /// Appends an item again to its queue, hits kept, and leaves a hole where it was.
+    fn write_anew(&mut self, side: Side, place: Place, now_ms: u64) {
+        let Some(&mut item) = self.queue(side).item_mut(place) else { return };
+        self.queue(side).kill(place);
+        self.index.remove(&item.key);
+        self.counts.live_entries -= 1;
+        self.counts.live_bytes -= item.cost;
+        if self.make_room(side, item.cost, now_ms) {
+            self.append(side, item);
+            self.counts.entered(item.cost);
+        } else {
+            self.counts.evictions += 1;
+        }
+    }
+
     /// The live item of a key, if any; an expired one becomes a hole.
     fn find(&mut self, request: &Request) -> Option<(Side, Place)> {
         let (side, place) = *self.index.get(&request.key)?;
@@ -250,10 +294,13 @@ impl<G: Ghosts> Policy for Log<G> {
     fn request(&mut self, request: &Request) -> Outcome {
         if let Some((side, place)) = self.find(request) {
             self.count_hit(side, place);
+            if self.overwrites() {
+                self.write_anew(side, place, request.now_ms);
+            }
             return Outcome::Hit;
         }
         let cost = self.capacity.cost(request);
-        if cost > (self.capacity.units() / self.rules.object_divisor).max(1) {
+        if cost > share(self.capacity.units(), self.rules.object).max(1) {
             return Outcome::Miss;
         }
         let side = self.side_for(request.key);

@@ -5,11 +5,14 @@
 //! hashes are the same key.
 //!
 //! ```text
-//! entry form   lru fifo sieve s3-fifo clock2q+ tide     every entry for itself, exact ghosts: as papers describe them
-//! log form     s3-fifo-log clock2q+-log tide-log        segments evicted as a whole, ghosts in a few bits a key: what
+//! entry form   lru fifo sieve merlin-like               every entry for itself, exact ghosts: as papers describe them
+//!              s3-fifo s4-fifo clock2q+ tide
+//! log form     s3-fifo-log ... tide-log                 segments evicted as a whole, ghosts in a few bits a key: what
 //!              and with -16, -64, ... segments (256)    the engine can do
 //! clairvoyant  belady                                   told the future: how far the others are from what can be had
 //! ```
+//!
+//! The rules of two-queue policies can be changed in their names: `tide-log-64-tight:window=1/8:credit=off`.
 //!
 //! A capacity bounds *live* entries or bytes in both forms, so that they compare: the segments that are open
 //! or half walked are extra. With `-tight` at the end of its name a log form has to find those inside its
@@ -22,8 +25,10 @@ mod future;
 mod ghosts;
 mod keyed;
 mod log;
+mod merlin;
 mod rules;
 mod segments;
+mod settings;
 mod sieve;
 #[cfg(test)]
 mod tests;
@@ -135,40 +140,87 @@ impl Capacity {
 }
 
 /// The names [`by_name`] knows, without the suffixes of the log forms. [`Belady`] is none of them: it needs a future.
-pub fn names() -> &'static [&'static str] {
-    &["lru", "fifo", "sieve", "s3-fifo", "clock2q+", "tide", "s3-fifo-log", "clock2q+-log", "tide-log"]
-}
+pub const NAMES: [&str; 12] = [
+    "lru",
+    "fifo",
+    "sieve",
+    "s3-fifo",
+    "s4-fifo",
+    "clock2q+",
+    "merlin-like",
+    "tide",
+    "s3-fifo-log",
+    "s4-fifo-log",
+    "clock2q+-log",
+    "tide-log",
+];
 
-/// Builds the policy of that name, or `None` for an unknown one.
-pub fn by_name(name: &str, capacity: Capacity) -> Option<Box<dyn Policy>> {
-    Some(match name {
-        "lru" => Box::new(keyed::Lru::new(capacity)),
-        "fifo" => Box::new(keyed::Fifo::new(capacity)),
-        "sieve" => Box::new(sieve::Sieve::new(capacity)),
-        _ => match Rules::by_name(name) {
-            Some(rules) => Box::new(Log::of_entries(rules.exact(), capacity, ExactGhosts::new(rules))),
-            None => return log_by_name(name, capacity),
-        },
+/// Builds the policy of that name: `POLICY`, or `RULES:SETTING=VALUE:...` of a two-queue policy.
+///
+/// # Errors
+///
+/// Nothing is named so, or a setting is wrong.
+pub fn by_name(name: &str, capacity: Capacity) -> Result<Box<dyn Policy>, String> {
+    let (base, settings) = match name.split_once(':') {
+        Some((base, settings)) => (base, Some(settings)),
+        None => (name, None),
+    };
+    let one_queue: Option<Box<dyn Policy>> = match base {
+        "lru" => Some(Box::new(keyed::Lru::new(capacity))),
+        "fifo" => Some(Box::new(keyed::Fifo::new(capacity))),
+        "sieve" => Some(Box::new(sieve::Sieve::new(capacity))),
+        "merlin-like" => Some(Box::new(merlin::Merlin::new(capacity))),
+        _ => None,
+    };
+    match (one_queue, settings) {
+        (Some(policy), None) => return Ok(policy),
+        (Some(_), Some(_)) => return Err(format!("the policy {base} takes no settings")),
+        (None, _) => {}
+    }
+    let unknown = || format!("no policy is named \"{name}\"; known are engine, {}, belady", NAMES.join(", "));
+    let (rules, shape) = match base.split_once("-log") {
+        Some((rules, shape)) => (rules, Some(Shape::named(shape).ok_or_else(unknown)?)),
+        None => (base, None),
+    };
+    let rules = Rules::by_name(rules).ok_or_else(unknown)?;
+    let rules = settings.map_or(Ok(rules), |settings| settings::apply(rules, settings))?;
+    Ok(match shape {
+        None => Box::new(Log::of_entries(rules.exact(), capacity, ExactGhosts::new(rules))),
+        Some(shape) => shape.log(rules, capacity),
     })
 }
 
-/// Log forms: `RULES-log[-SEGMENTS][-tight]`.
-fn log_by_name(name: &str, capacity: Capacity) -> Option<Box<dyn Policy>> {
-    let (rules, shape) = name.split_once("-log")?;
-    let rules = Rules::by_name(rules)?;
-    let (shape, tight) = match shape.strip_suffix("-tight") {
-        Some(shape) => (shape, true),
-        None => (shape, false),
-    };
-    let segments = match shape.strip_prefix('-') {
-        Some(digits) => digits.parse().ok().filter(|&count| count >= 4)?,
-        None if shape.is_empty() => 256,
-        None => return None,
-    };
-    let ghosts = GhostWords::for_capacity(capacity);
-    Some(if tight {
-        Box::new(Log::in_budget(rules, capacity, ghosts, segments))
-    } else {
-        Box::new(Log::of_segments(rules, capacity, ghosts, segments))
-    })
+/// What names of log forms end in: `[-SEGMENTS][-tight]`.
+struct Shape {
+    segments: u64,
+    tight: bool,
+}
+
+impl Shape {
+    fn named(text: &str) -> Option<Shape> {
+        let (digits, tight) = match text.strip_suffix("-tight") {
+            Some(digits) => (digits, true),
+            None => (text, false),
+        };
+        let segments = match digits.strip_prefix('-') {
+            Some(digits) => digits.parse().ok().filter(|&count| count >= 4)?,
+            None if digits.is_empty() => 256,
+            None => return None,
+        };
+        Some(Shape { segments, tight })
+    }
+
+    fn log(&self, rules: Rules, capacity: Capacity) -> Box<dyn Policy> {
+        let ghosts = GhostWords::for_capacity(capacity, &rules);
+        Box::new(if self.tight {
+            Log::in_budget(rules, capacity, ghosts, self.segments)
+        } else {
+            Log::of_segments(rules, capacity, ghosts, self.segments)
+        })
+    }
+}
+
+/// The settings of two-queue policies, a line for each: its name and what it means.
+pub fn settings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    settings::SETTINGS.into_iter()
 }

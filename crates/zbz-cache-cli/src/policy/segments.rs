@@ -48,6 +48,8 @@ struct Segment {
     items: Vec<Item>,
     /// Cost of all its items, dead or alive.
     used: u64,
+    /// Cost of those alive.
+    live: u64,
     /// Ordinary segments it takes the room of: more than one for an item larger than a segment.
     span: u64,
     /// The eviction clock when it was opened.
@@ -113,7 +115,7 @@ impl Queue {
         if span > 0 {
             let items =
                 self.spare.pop().unwrap_or_else(|| Vec::with_capacity(self.segment_size.min(16) as usize));
-            self.segments.push_back(Segment { items, used: 0, span, opened: clock, walked: 0 });
+            self.segments.push_back(Segment { items, used: 0, live: 0, span, opened: clock, walked: 0 });
             self.spans += span;
         }
         let segment = self.first + self.segments.len() as u64 - 1;
@@ -121,6 +123,7 @@ impl Queue {
         if let Some(open) = self.segments.back_mut() {
             place.item = open.items.len() as u32;
             open.used += item.cost;
+            open.live += item.cost;
             open.items.push(Item { at: self.taken, ..item });
         }
         self.taken += item.cost;
@@ -148,7 +151,27 @@ impl Queue {
             item.live = false;
             let cost = item.cost;
             self.live -= cost;
+            self.segments[(place.segment - self.first) as usize].live -= cost;
         }
+    }
+
+    /// What lives in the segment that has the least of it, neither the open one nor the one being walked, and which one
+    /// that is.
+    pub(super) fn emptiest(&self) -> Option<(u64, usize)> {
+        let between = 1..self.segments.len().saturating_sub(1);
+        let full = between.filter(|&at| self.segments[at].span > 0);
+        full.map(|at| (self.segments[at].live, at)).min()
+    }
+
+    /// Moves the live items out of a segment, which is a hole from then on that takes no room.
+    pub(super) fn clean(&mut self, at: usize) -> Vec<Item> {
+        let Some(segment) = self.segments.get_mut(at) else { return Vec::new() };
+        self.live -= segment.live;
+        self.spans -= segment.span;
+        (segment.live, segment.span) = (0, 0);
+        let alive = segment.items.iter().filter(|item| item.live).copied().collect();
+        segment.items.iter_mut().for_each(|item| item.live = false);
+        alive
     }
 
     /// Walks to the next live item of the oldest segment and takes it out; a segment walked to its end is
@@ -159,6 +182,7 @@ impl Queue {
             while let Some(&item) = tail.items.get(tail.walked) {
                 tail.walked += 1;
                 if item.live {
+                    tail.live -= item.cost;
                     self.live -= item.cost;
                     return Some(item);
                 }

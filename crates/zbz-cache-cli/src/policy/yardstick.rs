@@ -23,7 +23,7 @@ fn web_shop() -> Vec<u64> {
 }
 
 fn hit_percent(name: &str, entries: u64, keys: &[u64]) -> f64 {
-    let mut policy = by_name(name, Capacity::Entries(entries)).unwrap_or_else(|| panic!("no policy {name}"));
+    let mut policy = by_name(name, Capacity::Entries(entries)).unwrap_or_else(|problem| panic!("{problem}"));
     let read =
         |&&key: &&u64| policy.request(&Request { key, bytes: 1, now_ms: 0, ttl_ms: None }) == Outcome::Hit;
     100.0 * keys.iter().filter(read).count() as f64 / keys.len() as f64

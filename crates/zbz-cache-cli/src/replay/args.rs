@@ -30,6 +30,8 @@ Each may be plain, zstd or gzip. The content tells, unless --format does.
 Generated traces (the same requests in every run; @list tells what each is):
   @loop @loopzipf @scanhot @phase @drift @mixphase @onehit @burst @zipf08 @zipf10 @zipf12
   with the sizes, TTLs and sets of Twitter's clusters: @twitter-04 -19 -24 -26 -29 -50
+  with the popularity and sizes of Meta's caches: @cachelib-kv -leader -follower -cdn
+  with figures of your own: @load:keys=1M:requests=13M:zipf=0.9:bytes=256:ttl=60:sets=10%
 
 Examples:
   zbz-cache replay web.oracleGeneral.zst --sizes 1%,10%,64MiB
@@ -37,6 +39,8 @@ Examples:
   zbz-cache replay a.csv.gz b.csv.gz --policy engine,lru --sizes 1%,5%,20%
   zbz-cache replay traces/*.zst --policy lru,s3-fifo,tide-log,belady --sizes 1%,10%
   zbz-cache replay @scanhot @twitter-04 --policy engine,lru --sizes 5%,20%
+  zbz-cache replay traces/*.zst --policy tide-log,tide-log:window=0,belady --summary
+  zbz-cache replay @cachelib-kv --write kv.csv
 
 Exit codes: 0 done; 1 failed while running; 2 wrong arguments or traces.";
 
@@ -54,7 +58,8 @@ pub struct Args {
     ///
     /// Bytes (64MiB is of 2^20, 64MB of 10^6) are the max_size of the cache, which is all of its memory, or the keys and
     /// values that a simulated policy may hold. A percentage is of the bytes of the trace's distinct keys and their
-    /// values for the cache, of the number of its distinct keys for a policy. 5000keys is for policies only.
+    /// values for the cache, of the number of its distinct keys for a policy; 10%bytes is of the bytes for a policy, too.
+    /// 5000keys is for policies only.
     #[arg(
         long,
         value_name = "SIZES",
@@ -81,6 +86,24 @@ pub struct Args {
     /// Write the results into a JSON file
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
+
+    /// Show the comparison of the policies over all traces, and nothing of each trace
+    #[arg(long)]
+    pub(super) summary: bool,
+
+    /// Compare the policies with hit ratios found elsewhere: a CSV file
+    ///
+    /// Its header names trace, size and policies; a line is web,1%,39.1,41.9, with the name of the file up to its first
+    /// dot, the size as in --sizes, and hits in percent of the requests.
+    #[arg(long, value_name = "FILE.csv")]
+    pub(super) yardstick: Option<PathBuf>,
+
+    /// Write the trace into a file instead of replaying it: .csv, or .oracleGeneral for other programs
+    ///
+    /// CSV keeps what the trace tells. oracleGeneral has no TTLs and no writes (all requests are reads), tells time in
+    /// seconds, and names keys of other than 8 bytes by a hash. Keys that are no plain text are hexadecimal in CSV.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "plot", "json"])]
+    pub(super) write: Option<PathBuf>,
 
     /// Bytes of a value whose size the trace does not tell
     ///
@@ -143,15 +166,10 @@ impl Through {
             Through::ENGINE => Ok(Through::Engine),
             Belady::NAME => Ok(Through::Belady),
             // Any capacity tells whether the name is known.
-            _ if policy::by_name(name, Capacity::Entries(1024)).is_some() => {
-                Ok(Through::Policy(name.to_owned()))
-            }
-            _ => {
-                let known = policy::names().join(", ");
-                let belady = Belady::NAME;
-                let problem = format!("no policy is named \"{name}\"; known are engine, {known}, {belady}");
-                Err(Failure::Input(problem))
-            }
+            _ => match policy::by_name(name, Capacity::Entries(1024)) {
+                Ok(_) => Ok(Through::Policy(name.to_owned())),
+                Err(problem) => Err(Failure::Input(problem)),
+            },
         }
     }
 
@@ -191,7 +209,8 @@ impl Args {
                 "the size {size} is for simulated policies (--policy NAME); the cache takes bytes, as 64MiB, or a percentage"
             )));
         }
-        let by_bytes = self.sizes.iter().find(|size| matches!(size, Size::Bytes { .. }));
+        let by_bytes =
+            self.sizes.iter().find(|size| matches!(size, Size::Bytes { .. } | Size::PercentOfBytes(_)));
         if let Some(size) = by_bytes.filter(|_| targets.contains(&Through::Belady)) {
             return Err(Failure::Input(format!(
                 "the size {size} is not for --policy belady, which counts keys; it takes a percentage, as 10%, or 5000keys"

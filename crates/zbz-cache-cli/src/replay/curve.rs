@@ -44,6 +44,8 @@ impl Axis {
             } else {
                 Axis::Percent
             })
+        } else if all(|size| matches!(size, Size::PercentOfBytes(_))) {
+            Ok(Axis::PercentOfBytes)
         } else if engine_only || all(|size| matches!(size, Size::Bytes { .. })) {
             Ok(Axis::Bytes)
         } else if all(|size| matches!(size, Size::Keys(_))) {
@@ -139,7 +141,7 @@ fn curves(trace: &TraceReport, axis: Axis, name: impl Fn(&str) -> String) -> Vec
         let (Capacity::Bytes(units) | Capacity::Keys(units)) = row.capacity;
         let size = match axis {
             Axis::Bytes | Axis::Keys => units as f64,
-            _ => row.size.trim_end_matches('%').parse().unwrap_or(f64::NAN),
+            _ => row.size.trim_end_matches("bytes").trim_end_matches('%').parse().unwrap_or(f64::NAN),
         };
         let index = curves.iter().position(|curve| curve.name == name).unwrap_or_else(|| {
             curves.push(Curve { name, points: Vec::new() });
@@ -162,6 +164,7 @@ mod tests {
         let sizes = |text: &str| text.split(',').map(|size| size.parse().unwrap()).collect::<Vec<Size>>();
         let policy = [Through::Policy("lru".into())];
         assert_eq!(Axis::of(&sizes("1%,10%"), &policy), Ok(Axis::PercentOfKeys));
+        assert_eq!(Axis::of(&sizes("1%bytes,10%bytes"), &policy), Ok(Axis::PercentOfBytes));
         assert_eq!(Axis::of(&sizes("1%,64MiB"), &[Through::Engine]), Ok(Axis::Bytes));
         assert_eq!(Axis::of(&sizes("1000keys"), &policy), Ok(Axis::Keys));
         assert!(Axis::of(&sizes("1%,64MiB"), &policy).is_err());

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use super::drive::Totals;
 use super::summary::Summary;
 use super::survey::Survey;
+use crate::trace::Format;
 
 /// Everything that was replayed.
 #[derive(Debug, Serialize)]
@@ -90,8 +91,11 @@ impl TraceReport {
         }
     }
 
-    /// The file's name up to its first dot.
+    /// The file's name up to its first dot; that of a generated trace as it is.
     pub(super) fn name(&self) -> &str {
+        if self.format == Format::Generated.name() {
+            return &self.file;
+        }
         let name = Path::new(&self.file).file_name().and_then(|name| name.to_str()).unwrap_or(&self.file);
         name.split('.').find(|part| !part.is_empty()).unwrap_or(name)
     }

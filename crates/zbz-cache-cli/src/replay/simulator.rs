@@ -14,14 +14,13 @@ pub(super) struct Simulator {
 impl Simulator {
     /// # Errors
     ///
-    /// There is no policy of that name.
+    /// There is no such policy.
     pub(super) fn new(name: &str, capacity: result::Capacity) -> Result<Simulator, String> {
         let capacity = match capacity {
             result::Capacity::Bytes(bytes) => Capacity::Bytes(bytes),
             result::Capacity::Keys(keys) => Capacity::Entries(keys),
         };
-        let policy = policy::by_name(name, capacity);
-        Ok(Simulator { policy: policy.ok_or_else(|| format!("no policy is named \"{name}\""))? })
+        Ok(Simulator { policy: policy::by_name(name, capacity)? })
     }
 
     /// The policy that knows the future of the trace it is given.

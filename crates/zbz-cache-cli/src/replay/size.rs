@@ -14,6 +14,8 @@ use super::survey::Survey;
 pub(super) enum Size {
     /// A share of the trace's own keys, in percent.
     Percent(f64),
+    /// A share of the bytes of the trace's keys and values, in percent.
+    PercentOfBytes(f64),
     /// So many bytes.
     Bytes { bytes: u64, text: String },
     /// So many keys.
@@ -31,6 +33,9 @@ impl Size {
             (Size::Percent(percent), Through::Policy(_) | Through::Belady) => {
                 Capacity::Keys(share(survey.distinct, *percent).max(1))
             }
+            (Size::PercentOfBytes(percent), _) => {
+                Capacity::Bytes(share(survey.distinct_bytes, *percent).max(1))
+            }
             (Size::Bytes { bytes, .. }, _) => Capacity::Bytes(*bytes),
             (Size::Keys(keys), _) => Capacity::Keys(*keys),
         }
@@ -41,6 +46,7 @@ impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Size::Percent(percent) => write!(f, "{percent}%"),
+            Size::PercentOfBytes(percent) => write!(f, "{percent}%bytes"),
             Size::Bytes { text, .. } => f.write_str(text),
             Size::Keys(keys) => write!(f, "{keys}keys"),
         }
@@ -53,13 +59,17 @@ impl FromStr for Size {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let wrong = || {
-            "takes a percentage (10%), bytes (64MiB, 64MB, 65536) or keys (5000keys), more than zero"
+            "takes a percentage (10%, 10%bytes), bytes (64MiB, 64MB, 65536) or keys (5000keys), more than zero"
                 .to_owned()
         };
+        let percent = |number: &str| {
+            let percent = number.trim().parse().ok();
+            percent.filter(|percent: &f64| *percent > 0.0 && *percent <= 1000.0).ok_or_else(wrong)
+        };
         let size = if let Some(number) = text.strip_suffix('%') {
-            let percent =
-                number.trim().parse().ok().filter(|percent: &f64| *percent > 0.0 && *percent <= 1000.0);
-            Size::Percent(percent.ok_or_else(wrong)?)
+            Size::Percent(percent(number)?)
+        } else if let Some(number) = text.strip_suffix("%bytes") {
+            Size::PercentOfBytes(percent(number)?)
         } else if let Some(number) = text.strip_suffix("keys") {
             Size::Keys(number.trim().parse().ok().filter(|&keys| keys > 0).ok_or_else(wrong)?)
         } else {
@@ -87,6 +97,7 @@ mod tests {
     #[test]
     fn sizes_are_percentages_bytes_or_keys() {
         assert_eq!("0.5%".parse(), Ok(Size::Percent(0.5)));
+        assert_eq!("10%bytes".parse(), Ok(Size::PercentOfBytes(10.0)));
         assert_eq!("5000keys".parse(), Ok(Size::Keys(5000)));
         assert_eq!("64MiB".parse(), Ok(Size::Bytes { bytes: 64 << 20, text: "64MiB".into() }));
         for wrong in ["", "0%", "-1%", "NaN%", "0", "-5", "0keys", "much", "10 %%"] {

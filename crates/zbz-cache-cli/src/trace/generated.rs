@@ -5,17 +5,21 @@
 //! - Memory follows the keys that a trace chooses among, never the number of its requests.
 //!
 //! Reading order: `sequence` (numbers that look random), `zipf`, `patterns` (keys alone: loops, scans, phases),
-//! `clusters` (what production caches hold), `mix` (requests with sizes and TTLs after a cluster).
+//! `mix` (requests with sizes and TTLs) of the figures in `clusters` and `cachelib` (what production caches hold) or in
+//! `load` (the user's own).
 
 use std::fmt::Write;
 use std::path::Path;
 
+use self::cachelib::CACHES;
 use self::clusters::CLUSTERS;
 use self::mix::Mix;
 use self::patterns::{PATTERNS, Patterned};
-use super::{Format, Place, Trace, TraceError};
+use super::{Format, Place, Records, Trace, TraceError};
 
+mod cachelib;
 mod clusters;
+mod load;
 mod mix;
 mod patterns;
 mod sequence;
@@ -23,6 +27,9 @@ mod zipf;
 
 /// What the name of a generated trace begins with.
 const MARK: char = '@';
+
+/// The name of the trace whose figures are told behind it.
+const LOAD: &str = "load";
 
 /// Requests of a trace, unless its description says otherwise.
 const REQUESTS: u64 = 1_000_000;
@@ -39,24 +46,40 @@ pub(super) fn name_of(path: &Path) -> Option<&str> {
 /// There is none; the message lists those that there are.
 pub(super) fn open(name: &str) -> Result<Trace, TraceError> {
     let plain = name.trim_start_matches(MARK);
-    let pattern = PATTERNS.iter().find(|pattern| pattern.name == plain);
-    let cluster = CLUSTERS.iter().find(|cluster| cluster.name == plain);
-    let format = Format::Generated;
-    match (pattern, cluster) {
-        (Some(pattern), _) => Ok(Trace { format, records: Box::new(Patterned::new(pattern)) }),
-        (_, Some(cluster)) => Ok(Trace { format, records: Box::new(Mix::new(cluster)) }),
-        _ => Err(TraceError::new(name, Place::File, unknown(name))),
-    }
+    let records: Box<dyn Records> = if let Some(pattern) = PATTERNS.iter().find(|it| it.name == plain) {
+        Box::new(Patterned::new(pattern))
+    } else if let Some(cluster) = CLUSTERS.iter().find(|it| it.name == plain) {
+        Box::new(Mix::new(cluster.figures()))
+    } else if let Some(cache) = CACHES.iter().find(|it| it.name == plain) {
+        Box::new(Mix::new(cache.figures()))
+    } else if let Some(settings) = settings_of_load(plain) {
+        let figures = load::figures(settings);
+        Box::new(Mix::new(figures.map_err(|problem| TraceError::new(name, Place::File, problem))?))
+    } else {
+        return Err(TraceError::new(name, Place::File, unknown(name)));
+    };
+    Ok(Trace { format: Format::Generated, records })
+}
+
+/// What stands behind the name of the trace that the user makes up.
+fn settings_of_load(plain: &str) -> Option<&str> {
+    let settings = plain.strip_prefix(LOAD)?;
+    if settings.is_empty() { Some(settings) } else { settings.strip_prefix(':') }
 }
 
 /// The generated traces, a line for each: its name and what it is.
 pub fn list_generated() -> String {
     let patterns = PATTERNS.iter().map(|pattern| (pattern.name, pattern.what));
     let clusters = CLUSTERS.iter().map(|cluster| (cluster.name, cluster.what));
+    let caches = CACHES.iter().map(|cache| (cache.name, cache.what));
+    let load = (LOAD, "figures of your own: @load:keys=1M:requests=13M:zipf=0.9:ttl=60; has settings");
     let mut lines = String::new();
-    for (name, what) in patterns.chain(clusters) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(lines, "{MARK}{name:<12}{what}");
+    // Writing to a string cannot fail.
+    for (name, what) in patterns.chain(clusters).chain(caches).chain([load]) {
+        let _ = writeln!(lines, "{MARK}{name:<18}{what}");
+    }
+    for (name, at, what) in load::SETTINGS {
+        let _ = writeln!(lines, "  {name:<9}{at:<8}{what}");
     }
     lines
 }

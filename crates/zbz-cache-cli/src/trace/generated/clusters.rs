@@ -5,6 +5,10 @@
 //! Twitter", OSDI 2020), licensed CC BY 4.0: <https://creativecommons.org/licenses/by/4.0/>. TTLs are the common ones
 //! that the table names.
 
+use super::REQUESTS;
+use super::mix::{Figures, Parts, Popularity, Ttls, Values};
+use super::zipf::Zipf;
+
 /// A row of the table.
 pub(super) struct Cluster {
     pub(super) name: &'static str,
@@ -19,11 +23,33 @@ pub(super) struct Cluster {
     /// Keys that are asked for once only, in percent of the keys.
     pub(super) once_percent: f64,
     /// Seconds to live and how many writes in a hundred give them.
-    pub(super) ttls: &'static [(u64, u64)],
+    pub(super) ttls: Parts,
     /// Writes among requests.
     pub(super) write_percent: f64,
     /// The exponent of the popularity of its keys.
     pub(super) zipf: f64,
+}
+
+impl Cluster {
+    /// A mix of these figures: over three mean TTLs, so that most TTLs run out, with values spread around their mean
+    /// with a deviation of 1.
+    pub(super) fn figures(&self) -> Figures {
+        let (ttls_s, parts) =
+            self.ttls.iter().fold((0, 0), |(sum, all), &(ttl_s, parts)| (sum + ttl_s * parts, all + parts));
+        // As many keys as so many requests are for, within bounds, so that shares of them are caches worth simulating.
+        let keys = ((REQUESTS as f64 / self.requests_per_key) as u64).clamp(30_000, 300_000);
+        Figures {
+            seed: self.number,
+            requests: REQUESTS,
+            span_ms: 3 * 1000 * ttls_s / parts,
+            popularity: Popularity::Zipf(Zipf::over(keys, self.zipf)),
+            once: self.once_percent / 100.0 * keys as f64 / REQUESTS as f64,
+            key_bytes: self.key_bytes,
+            values: Values::Spread { mean_bytes: self.value_bytes, deviation: 1.0 },
+            ttls: Ttls::Parts(self.ttls),
+            write_percent: self.write_percent,
+        }
+    }
 }
 
 const MINUTE: u64 = 60;

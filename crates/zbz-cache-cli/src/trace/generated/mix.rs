@@ -1,13 +1,9 @@
-//! [`Mix`]: requests with sizes and TTLs, after the figures of a production [`Cluster`].
+//! [`Mix`]: requests with sizes and TTLs, after figures of production caches or of the user's own.
 //!
 //! The figures say how much there is of each thing, not in which order it comes. What they leave open is settled so:
-//! - requests are drawn one by one, reads and writes alike, and are spread evenly over three mean TTLs, so that
-//!   most TTLs run out;
-//! - values are spread log-normally around their mean, with a deviation of 1, and hold 1,000,000 bytes at most;
+//! - requests are drawn one by one, reads and writes alike, and are spread evenly over the trace's time;
 //! - the size and the TTL are the key's own: every request for it tells the same ones.
 
-use super::REQUESTS;
-use super::clusters::Cluster;
 use super::patterns::APART;
 use super::sequence::Sequence;
 use super::zipf::Zipf;
@@ -20,78 +16,141 @@ const MOST_VALUE_BYTES: f64 = 1e6;
 /// What fills a key up to its size.
 const PADDING: u8 = b'.';
 
-/// The requests of a cluster.
-pub(super) struct Mix {
-    cluster: &'static Cluster,
-    zipf: Zipf,
-    sequence: Sequence,
+/// A number of something, and its parts of the whole.
+pub(super) type Parts = &'static [(u64, u64)];
+
+/// Which keys are asked for.
+pub(super) enum Popularity {
+    /// Ranks by Zipf's law.
+    Zipf(Zipf),
+    /// Groups of keys that are asked for alike: how many, and their parts of all requests.
+    Groups(Parts),
+}
+
+/// How long values are.
+pub(super) enum Values {
+    /// Log-normally spread around a mean, with this deviation.
+    Spread { mean_bytes: u64, deviation: f64 },
+    /// Bytes and the parts of the keys whose values have them.
+    Parts(Parts),
+}
+
+/// How long entries live.
+pub(super) enum Ttls {
+    /// For ever.
+    Never,
+    /// Seconds and the parts of the keys that are written with them.
+    Parts(Parts),
+    /// All for so many milliseconds.
+    Ms(u64),
+}
+
+/// What a mix is made of.
+pub(super) struct Figures {
+    /// Where its numbers begin.
+    pub(super) seed: u64,
+    pub(super) requests: u64,
+    /// From the first request to the last.
+    pub(super) span_ms: u64,
+    pub(super) popularity: Popularity,
     /// The share of requests whose key is asked for once.
-    once: f64,
-    span_ms: u64,
+    pub(super) once: f64,
+    pub(super) key_bytes: usize,
+    pub(super) values: Values,
+    pub(super) ttls: Ttls,
+    /// Writes among requests.
+    pub(super) write_percent: f64,
+}
+
+/// The requests of a mix.
+pub(super) struct Mix {
+    figures: Figures,
+    sequence: Sequence,
     /// Requests so far.
     count: u64,
 }
 
 impl Mix {
-    pub(super) fn new(cluster: &'static Cluster) -> Mix {
-        let (ttls_s, parts) = cluster
-            .ttls
-            .iter()
-            .fold((0, 0), |(sum, all), &(ttl_s, parts)| (sum + ttl_s * parts, all + parts));
-        let keys = popular_keys(cluster);
-        Mix {
-            cluster,
-            zipf: Zipf::over(keys, cluster.zipf),
-            sequence: Sequence::after(dice::mix(cluster.number)),
-            once: cluster.once_percent / 100.0 * keys as f64 / REQUESTS as f64,
-            span_ms: 3 * 1000 * ttls_s / parts,
-            count: 0,
-        }
+    pub(super) fn new(figures: Figures) -> Mix {
+        let sequence = Sequence::after(dice::mix(figures.seed));
+        Mix { figures, sequence, count: 0 }
     }
-}
-
-/// Keys that are asked for again: as many as so many requests are for, within bounds, so that shares of them are caches
-/// worth simulating.
-fn popular_keys(cluster: &Cluster) -> u64 {
-    ((REQUESTS as f64 / cluster.requests_per_key) as u64).clamp(30_000, 300_000)
 }
 
 impl Records for Mix {
     fn read(&mut self, record: &mut Record) -> Result<Step, TraceError> {
-        if self.count == REQUESTS {
+        let figures = &self.figures;
+        if self.count == figures.requests {
             return Ok(Step::End);
         }
-        let cluster = self.cluster;
-        let once = self.sequence.share() < self.once;
-        let key = if once { APART + self.count } else { self.zipf.draw(&mut self.sequence) };
-        let writes = self.sequence.share() * 100.0 < cluster.write_percent;
+        let once = self.sequence.share() < figures.once;
+        let key = if once { APART + self.count } else { figures.popularity.draw(&mut self.sequence) };
+        let writes = self.sequence.share() * 100.0 < figures.write_percent;
         record.op = if writes { Op::Set } else { Op::Get };
-        record.time_ms = self.count * self.span_ms / REQUESTS;
+        record.time_ms =
+            (u128::from(self.count) * u128::from(figures.span_ms) / u128::from(figures.requests)) as u64;
         record.key.clear();
         record.key.extend_from_slice(&key.to_le_bytes());
-        record.key.resize(cluster.key_bytes, PADDING);
+        record.key.resize(figures.key_bytes, PADDING);
         let mut own = Sequence::after(dice::mix(key));
-        record.value_bytes = Some(value_bytes(cluster, &mut own));
-        record.ttl_ms = ttl_ms(cluster, &mut own);
+        record.value_bytes = Some(figures.values.draw(&mut own));
+        record.ttl_ms = figures.ttls.draw(&mut own);
         self.count += 1;
         Ok(Step::Record)
     }
 }
 
-/// The bytes of a key's value; `own` is the key's own sequence.
-fn value_bytes(cluster: &Cluster, own: &mut Sequence) -> u64 {
-    // The mean of such a spread is half the square of its deviation above the logarithm.
-    let bytes = ((cluster.value_bytes as f64).ln() - 0.5 + own.normal()).exp();
-    bytes.clamp(1.0, MOST_VALUE_BYTES) as u64
+impl Popularity {
+    fn draw(&self, sequence: &mut Sequence) -> u64 {
+        match self {
+            Popularity::Zipf(zipf) => zipf.draw(sequence),
+            Popularity::Groups(groups) => {
+                let mut part = sequence.below(groups.iter().map(|&(_, parts)| parts).sum());
+                let mut first = 0;
+                for &(keys, parts) in *groups {
+                    if part < parts {
+                        return first + sequence.below(keys);
+                    }
+                    part -= parts;
+                    first += keys;
+                }
+                first
+            }
+        }
+    }
 }
 
-/// The time to live of a key's value; `own` is the key's own sequence.
-fn ttl_ms(cluster: &Cluster, own: &mut Sequence) -> Option<u64> {
-    let mut part = own.below(cluster.ttls.iter().map(|&(_, parts)| parts).sum());
-    let chosen = cluster.ttls.iter().find(|&&(_, parts)| {
+impl Values {
+    /// The bytes of a key's value; `own` is the key's own sequence.
+    fn draw(&self, own: &mut Sequence) -> u64 {
+        match *self {
+            Values::Spread { mean_bytes, deviation } => {
+                // The mean of such a spread is half the square of its deviation above the logarithm.
+                let middle = (mean_bytes as f64).ln() - deviation * deviation / 2.0;
+                (middle + deviation * own.normal()).exp().clamp(1.0, MOST_VALUE_BYTES).round() as u64
+            }
+            Values::Parts(parts) => choose(parts, own),
+        }
+    }
+}
+
+impl Ttls {
+    /// The time to live of a key's value; `own` is the key's own sequence.
+    fn draw(&self, own: &mut Sequence) -> Option<u64> {
+        match *self {
+            Ttls::Never => None,
+            Ttls::Parts(parts) => Some(choose(parts, own) * 1000),
+            Ttls::Ms(ttl_ms) => Some(ttl_ms),
+        }
+    }
+}
+
+fn choose(parts: Parts, own: &mut Sequence) -> u64 {
+    let mut part = own.below(parts.iter().map(|&(_, parts)| parts).sum());
+    let chosen = parts.iter().find(|&&(_, parts)| {
         let within = part < parts;
         part = part.saturating_sub(parts);
         within
     });
-    chosen.map(|&(ttl_s, _)| ttl_s * 1000)
+    chosen.map_or(0, |&(number, _)| number)
 }

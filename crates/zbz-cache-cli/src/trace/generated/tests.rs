@@ -57,7 +57,16 @@ fn every_pattern_has_the_requests_and_keys_that_figures_are_published_for() {
 
 #[test]
 fn a_trace_that_is_read_again_is_the_same_and_no_other() {
-    for name in ["@loopzipf", "@burst", "@onehit", "@zipf08", "@twitter-04", "@twitter-19"] {
+    for name in [
+        "@loopzipf",
+        "@burst",
+        "@onehit",
+        "@zipf08",
+        "@twitter-04",
+        "@twitter-19",
+        "@cachelib-kv",
+        "@load:ttl=9",
+    ] {
         assert!(beginning(name) == beginning(name), "{name}");
     }
     assert!(beginning("@zipf08") != beginning("@zipf10"));
@@ -110,12 +119,56 @@ fn a_cluster_keeps_to_its_sizes_ttls_and_share_of_writes() {
 fn a_name_without_a_trace_is_told_with_all_that_there_are() {
     let message = open("@lopo").err().unwrap().to_string();
     assert!(message.starts_with("@lopo: no generated trace has this name (a file"), "{message}");
-    let lines: Vec<&str> = message.lines().skip(1).collect();
-    assert_eq!(lines.len(), PATTERNS.len() + CLUSTERS.len());
-    for line in lines {
+    let (names, settings): (Vec<&str>, Vec<&str>) =
+        message.lines().skip(1).partition(|line| line.starts_with('@'));
+    assert_eq!(names.len(), PATTERNS.len() + CLUSTERS.len() + CACHES.len() + 1);
+    assert_eq!(settings.len(), load::SETTINGS.len());
+    for line in names {
         let (name, what) = line.split_once(' ').unwrap();
         assert!(open(name).is_ok() && !what.trim().is_empty(), "{line}");
     }
+    assert!(
+        open("@load:kyes=1").err().unwrap().to_string().starts_with("@load:kyes=1: @load has no setting")
+    );
+    assert!(open("@loads").is_err());
     assert_eq!(name_of(Path::new("loop")), None);
     assert_eq!(name_of(Path::new("./@loop")), None);
+}
+
+#[test]
+fn a_cache_of_groups_keeps_to_its_popularity_and_sizes() {
+    for cache in &CACHES {
+        let name = cache.name;
+        let (mut first_group, mut once, mut values) = (0.0, 0.0, HashMap::new());
+        first(ENOUGH, &format!("@{name}"), |record| {
+            let key = u64::from_le_bytes(*record.key.first_chunk().unwrap());
+            first_group += f64::from(u8::from(key < cache.popularity[0].0));
+            once += f64::from(u8::from(key >= 1 << 40));
+            let value_bytes = record.value_bytes.unwrap();
+            assert_eq!(*values.entry(key).or_insert(value_bytes), value_bytes, "{name}");
+            assert_eq!((record.op, record.ttl_ms), (Op::Get, None));
+        });
+        let (asked, parts) =
+            (first_group / ENOUGH as f64, cache.popularity.iter().map(|(_, parts)| parts).sum::<u64>());
+        let expected = (1.0 - cache.once) * cache.popularity[0].1 as f64 / parts as f64;
+        assert!((asked - expected).abs() < 0.01, "{name}: {asked} of {expected}");
+        assert!((once / ENOUGH as f64 - cache.once).abs() < 0.01, "{name}: {once}");
+        let smallest = values.values().filter(|&&bytes| bytes == cache.values[0].0).count() as f64;
+        let all: u64 = cache.values.iter().map(|(_, parts)| parts).sum();
+        let off = smallest / values.len() as f64 - cache.values[0].1 as f64 / all as f64;
+        assert!(off.abs() < 0.02, "{name}: {off}");
+    }
+}
+
+#[test]
+fn a_load_has_the_figures_it_is_told() {
+    let (mut writes, mut keys) = (0, std::collections::HashSet::new());
+    let requests =
+        first(u64::MAX, "@load:keys=500:requests=20k:key=9:bytes=77:ttl=1.5:sets=25%:zipf=0", |record| {
+            assert_eq!((record.key.len(), record.value_bytes, record.ttl_ms), (9, Some(77), Some(1_500)));
+            writes += u64::from(record.op == Op::Set);
+            keys.insert(record.key.clone());
+        });
+    assert_eq!((requests, keys.len()), (20_000, 500));
+    assert!((4_700..5_300).contains(&writes), "{writes}");
 }
