@@ -124,19 +124,17 @@ impl Engine {
     /// [`Error::Config`]: the system gives too few addresses for the size.
     pub(crate) fn new(builder: &Builder) -> Result<Engine, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut refused = None;
-        for headroom in shape::HEADROOMS {
+        let with_headroom = |headroom| {
             let mut shape = Shape::new(builder.max_size, headroom, threads)?;
             if builder.when_full == WhenFull::Reject {
                 // What is left in open segments is room that writes are refused for.
                 shape.classes = 1;
             }
-            match Engine::with_shape(builder, shape) {
-                Ok(engine) => return Ok(engine),
-                Err(error) => refused = Some(error),
-            }
-        }
-        Err(refused.unwrap_or(Error::Closed))
+            Engine::with_shape(builder, shape)
+        };
+        let [more @ .., least] = shape::HEADROOMS;
+        let engine = more.into_iter().find_map(|headroom| with_headroom(headroom).ok());
+        engine.map_or_else(|| with_headroom(least), Ok)
     }
 
     pub(crate) fn with_shape(builder: &Builder, shape: Shape) -> Result<Engine, Error> {

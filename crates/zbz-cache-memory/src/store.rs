@@ -7,8 +7,6 @@
 //! What the usual set goes through is inlined into one function: what is handed on in memory is
 //! written in words and read again in larger ones, which processors wait for.
 
-use std::time::Duration;
-
 use crate::append::{Appended, Kept, Need};
 use crate::counters::Count;
 use crate::engine::{Engine, HashedKey, Moment};
@@ -318,7 +316,7 @@ impl Engine {
     }
 
     /// Whether a condition holds at this moment: what does not needs no room.
-    fn holds_now(&self, key: HashedKey<'_>, condition: &Condition<'_>, now: &Moment<'_>) -> bool {
+    pub(crate) fn holds_now(&self, key: HashedKey<'_>, condition: &Condition<'_>, now: &Moment<'_>) -> bool {
         let look = self.look(key);
         let holds = self.judge(Guard::Condition(condition), look.old(), now) == Swap::Done;
         if look.old().is_some_and(|old| !old.is_live(now)) {
@@ -373,56 +371,5 @@ impl Engine {
         self.remove(look, Exit::Deleted, now);
         self.counters.add(Count::Rejections, 1);
         Err(Error::TooLarge { len, max: self.max_value_len() })
-    }
-
-    /// Stores a value until the deadline of the live entry that it replaces.
-    fn set_keeping(
-        &self,
-        key: HashedKey<'_>,
-        value: &[u8],
-        otherwise: Option<Duration>,
-        condition: &Condition<'_>,
-    ) -> Result<SetOutcome, Error> {
-        let mut kept = Kept::default();
-        let mut kept_until = None;
-        loop {
-            let now = self.moment();
-            if !self.holds_now(key, condition, &now) {
-                return self.check_open().map(|()| SetOutcome::ConditionFailed);
-            }
-            let (version, end) = self.version_and_end(key, otherwise, &now);
-            let guard = Guard::Unchanged(version, condition);
-            let swap = match end {
-                End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
-                End::At(deadline) => {
-                    if kept_until.replace(deadline) != Some(deadline) {
-                        kept.room = None;
-                    }
-                    self.put(&Entry { key, value, deadline }, &mut kept, guard, &now)?
-                }
-            };
-            match swap {
-                Swap::Done => return Ok(SetOutcome::Stored),
-                Swap::ConditionFailed => return Ok(SetOutcome::ConditionFailed),
-                Swap::Changed => {}
-            }
-        }
-    }
-
-    /// The version of a key's live entry, and the end of one that takes its place.
-    fn version_and_end(
-        &self,
-        key: HashedKey<'_>,
-        otherwise: Option<Duration>,
-        now: &Moment<'_>,
-    ) -> (Option<Version>, End) {
-        let look = self.look(key);
-        match look.old().filter(|old| old.is_live(now)) {
-            Some(old) => {
-                let version = self.version_at(old.slot.location());
-                (Some(version), End::At(old.deadline))
-            }
-            None => (None, end_of(now.get(), otherwise)),
-        }
     }
 }

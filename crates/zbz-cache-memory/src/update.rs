@@ -14,7 +14,7 @@ use crate::slot::Slot;
 use crate::store::{Entry, Guard, Swap};
 use crate::tide::Side;
 use crate::ttl::{End, NEVER, end_of};
-use crate::{Condition, Error, Found, Version, WhenFull};
+use crate::{Condition, Error, Found, SetOutcome, Version, WhenFull};
 
 /// A copy of an item.
 struct Copied {
@@ -59,6 +59,57 @@ impl Engine {
             if swap == Swap::Done {
                 return Ok(sum);
             }
+        }
+    }
+
+    /// Stores a value until the deadline of the live entry that it replaces.
+    pub(crate) fn set_keeping(
+        &self,
+        key: HashedKey<'_>,
+        value: &[u8],
+        otherwise: Option<Duration>,
+        condition: &Condition<'_>,
+    ) -> Result<SetOutcome, Error> {
+        let mut kept = Kept::default();
+        let mut kept_until = None;
+        loop {
+            let now = self.moment();
+            if !self.holds_now(key, condition, &now) {
+                return self.check_open().map(|()| SetOutcome::ConditionFailed);
+            }
+            let (version, end) = self.version_and_end(key, otherwise, &now);
+            let guard = Guard::Unchanged(version, condition);
+            let swap = match end {
+                End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
+                End::At(deadline) => {
+                    if kept_until.replace(deadline) != Some(deadline) {
+                        kept.room = None;
+                    }
+                    self.put(&Entry { key, value, deadline }, &mut kept, guard, &now)?
+                }
+            };
+            match swap {
+                Swap::Done => return Ok(SetOutcome::Stored),
+                Swap::ConditionFailed => return Ok(SetOutcome::ConditionFailed),
+                Swap::Changed => {}
+            }
+        }
+    }
+
+    /// The version of a key's live entry, and the end of one that takes its place.
+    fn version_and_end(
+        &self,
+        key: HashedKey<'_>,
+        otherwise: Option<Duration>,
+        now: &Moment<'_>,
+    ) -> (Option<Version>, End) {
+        let look = self.look(key);
+        match look.old().filter(|old| old.is_live(now)) {
+            Some(old) => {
+                let version = self.version_at(old.slot.location());
+                (Some(version), End::At(old.deadline))
+            }
+            None => (None, end_of(now.get(), otherwise)),
         }
     }
 

@@ -17,12 +17,12 @@ impl Lanes {
     }
 
     /// Gives memory to all segments that share a large page, while the cache is far from full, and
-    /// no longer small: until they are used, they are memory that is taken for nothing. The others
+    /// larger than one: until they are used, they are memory that is taken for nothing. The others
     /// than the answer are free.
     fn provide_large(&self, log: &Log, budget: &Budget, size: u64, leave: u64) -> Option<usize> {
         let count = log.segments_in_large()?;
         let cost = Lanes::cost(size) * count as u64;
-        if size as usize != log.segment_bytes() || budget.left() / 4 < cost + leave {
+        if size as usize != log.segment_bytes() || budget.left() / 2 < cost + leave {
             return None;
         }
         let mut lists = self.lock();
@@ -64,6 +64,11 @@ impl Lanes {
         let provided = log.segment(segment as usize).provide(size as u32);
         debug_assert!(provided);
         self.present.fetch_add(1, Ordering::Relaxed);
+        let is_last = |count: usize| (segment as usize + 1).is_multiple_of(count);
+        if lists.absent.is_empty() && log.segments_in_large().is_some_and(is_last) {
+            // All that share its page have memory: the system may make it large when it gets to it.
+            log.allow_large(segment as usize);
+        }
         Some(segment as usize)
     }
 
