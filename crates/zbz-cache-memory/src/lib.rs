@@ -59,9 +59,9 @@
 //! 2. What the handles share: `engine`, and `shape` (how large its parts are).
 //! 3. A get: `lookup`. On its way: `slot`, `geometry`, `index` (then `index/find`, `bucket`,
 //!    `overflow`, `step`, `visit`), `item`, `log`, `hazard`, `scratch`.
-//! 4. A set: `store`, `append` (then `append/obtain`), `entry`. On its way: `segment`, `lanes` (then `lanes/lists`,
-//!    `pick`, `supply`), `large` (entries that are cut), `budget`; then `update` (writes that
-//!    depend on what is there).
+//! 4. A set: `store`, `append` (then `append/obtain`), `entry`. On its way: `segment`, `lanes` (then
+//!    `lanes/lists`, `pick`, `supply`), `large` (entries that are cut), `budget`; then `update`
+//!    (writes that depend on what is there).
 //! 5. Making room: `evict`, `tide` (the policy), `ghosts`.
 //! 6. The rest: `sweep`, `scan`, `resize`, `maintenance` (the background thread), `counters`,
 //!    `threads`.

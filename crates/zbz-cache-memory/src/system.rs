@@ -308,43 +308,40 @@ mod pages {
 mod tests {
     use super::*;
 
-    /// What the system says of the part of the address space that this one is in, in KiB.
-    fn told(address: usize, what: &str) -> u64 {
-        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-        let mut inside = false;
-        for line in maps.lines() {
-            let first = line.split_whitespace().next().unwrap_or_default();
-            let bound = |text: &str| usize::from_str_radix(text, 16).ok();
-            if let Some((Some(from), Some(to))) = first.split_once('-').map(|(a, b)| (bound(a), bound(b))) {
-                inside = (from..to).contains(&address);
-            } else if inside && first.trim_end_matches(':') == what {
-                return line.split_whitespace().nth(1).unwrap().parse().unwrap();
-            }
-        }
-        panic!("nothing is told of {what}");
+    /// How many bytes of so many from this address are resident.
+    fn resident(start: *mut u8, len: usize) -> usize {
+        use std::io::{Read, Seek, SeekFrom};
+        let (page, word) = (rustix::param::page_size(), size_of::<u64>());
+        let mut map = std::fs::File::open("/proc/self/pagemap").unwrap();
+        map.seek(SeekFrom::Start((start as usize / page * word) as u64)).unwrap();
+        let mut words = vec![0; len / page * word];
+        map.read_exact(&mut words).unwrap();
+        // The highest bit says that the page is there.
+        words.chunks(word).filter(|word| word[7] & 0x80 != 0).count() * page
     }
 
     #[test]
     fn only_a_block_that_may_be_large_becomes_resident_with_its_first_byte() {
         let mapping = Mapping::reserve(4 * LARGE + 5000).unwrap();
-        let start = mapping.start().as_ptr();
-        assert_eq!(start as usize % LARGE, 0);
-        let end = start.wrapping_add(mapping.len() - 1);
+        let block = |number: usize| mapping.start().as_ptr().wrapping_add(number * LARGE);
+        assert_eq!(block(0) as usize % LARGE, 0);
         mapping.allow_large(1);
         // The last one is not whole.
         mapping.allow_large(4);
-        for byte in [start.wrapping_add(LARGE), start.wrapping_add(2 * LARGE), end] {
+        for number in [1, 2, 4] {
             // SAFETY: *Mapped*, and nobody else knows of it.
-            unsafe { byte.write_volatile(1) };
+            unsafe { block(number).write_volatile(1) };
         }
+        let page = rustix::param::page_size();
+        assert_eq!([0, 2].map(|number| resident(block(number), LARGE)), [0, page]);
+        assert_eq!(resident(block(4), page), page);
         let enabled = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
         let has_large = enabled.is_ok_and(|enabled| !enabled.contains("[never]"));
-        let large = told(start as usize + LARGE, "AnonHugePages");
+        let large = resident(block(1), LARGE);
         // The system may have had none at that moment.
-        assert!(large == 0 || (large == 2048 && has_large), "{large} KiB in large pages");
-        assert!(told(start as usize + 2 * LARGE, "Rss") < 64 && told(end as usize, "AnonHugePages") == 0);
+        assert!(large == page || (large == LARGE && has_large), "{large} bytes with the first");
         // SAFETY: there is no reference to it.
-        unsafe { mapping.give_back(LARGE..LARGE + 8192) };
-        assert!(told(start as usize + LARGE, "Rss") <= 2048 - 8);
+        unsafe { mapping.give_back(LARGE..LARGE + 2 * page) };
+        assert_eq!(resident(block(1), LARGE), large.saturating_sub(2 * page));
     }
 }
