@@ -20,8 +20,8 @@
 //!
 //! - **Every call ends by its deadline**, counted on the provider's own thread, where nothing
 //!   blocks (`runtime.rs`). A clear has one for each of its steps.
-//! - **One link a server**, made when needed (`node.rs`); what one caller hands over first goes
-//!   out first (`link.rs`).
+//! - **One link a server**, made when needed (`node.rs`); what is handed over first goes out first
+//!   (`line.rs`). Callers hand over themselves and are woken by what came (`call.rs`).
 //! - **A write goes out twice only if it surely did not the first time** (`exchange.rs`).
 
 use std::any::Any;
@@ -30,9 +30,7 @@ use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use tokio::time::Instant;
-
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::key::Packed;
 use crate::options::Options;
 use crate::provider::{
@@ -44,9 +42,13 @@ use crate::stats::Stats;
 use crate::ttl::{Ttl, TtlState};
 
 mod address;
+mod call;
 mod client;
+mod command;
 mod exchange;
 mod failure;
+mod frame;
+mod line;
 mod link;
 mod native;
 mod node;
@@ -59,12 +61,12 @@ mod slots;
 mod tls;
 mod topology;
 mod tracking;
-mod wire;
 mod write;
 
 pub use native::RedisConnection;
 
 use client::Client;
+use exchange::Ask;
 use read::Wanted;
 use runtime::Runtime;
 pub(crate) use settings::OPTIONS;
@@ -100,32 +102,39 @@ pub(crate) fn from_options(options: &Options, scheme: Scheme) -> Result<RedisPro
 }
 
 impl RedisProvider {
-    /// A verb whose work is done on the provider's thread, from when the reply is first polled.
-    fn verb<'a, T, F>(&'a self, work: impl FnOnce(Arc<Client>, Instant) -> F + Send + 'a) -> Reply<'a, T>
+    /// A verb, done from when the reply is first polled.
+    fn verb<'a, T, F>(&'a self, work: impl FnOnce(&'a Shared) -> F) -> Reply<'a, T>
+    where
+        F: Future<Output = Result<T>> + Send + 'a,
+    {
+        match self.shared.client.closing.load(Ordering::Relaxed) {
+            true => Reply::ready(Err(Error::closed())),
+            false => Reply::pending(work(&self.shared)),
+        }
+    }
+
+    /// A verb of many steps, done on the provider's thread, also if nobody waits for it any more.
+    fn long_verb<'a, T, F>(&'a self, work: impl FnOnce(Arc<Client>) -> F + Send + 'a) -> Reply<'a, T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let shared = &self.shared;
-        if shared.runtime.is_closed() {
-            return Reply::ready(Err(Error::closed()));
-        }
-        Reply::pending(async move {
-            let client = Arc::clone(&shared.client);
-            let deadline = client.deadline();
-            match shared.runtime.begin(work(client, deadline))?.await {
+        self.verb(move |shared| async move {
+            match shared.runtime.begin(work(Arc::clone(&shared.client)))?.await {
                 Ok(answer) => answer,
                 Err(_) if shared.runtime.is_closed() => Err(Error::closed()),
-                Err(_) => Err(Error::new(
-                    ErrorKind::Unavailable,
-                    "the provider failed inside; whether a write took effect is unknown; please report this",
-                )),
+                Err(_) => Err(exchange::broke_inside()),
             }
         })
     }
 
     fn key(&self, key: &[u8]) -> Vec<u8> {
-        self.shared.client.key(key)
+        self.shared.client.key(key).into_owned()
+    }
+
+    fn read(&self, wanted: Wanted, key: &[u8]) -> Ask {
+        let client = &self.shared.client;
+        read::ask(client, wanted, &client.key(key))
     }
 
     fn keys(&self, keys: &[&[u8]]) -> Packed {
@@ -157,78 +166,81 @@ impl Provider for RedisProvider {
     }
 
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
-        let key = self.key(key);
-        self.verb(move |client, deadline| read::get(client, Wanted::All, key, buffer, deadline))
+        let ask = self.read(Wanted::All, key);
+        self.verb(move |shared| read::get(shared, Wanted::All, ask, buffer))
     }
 
     fn get_value<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
-        let key = self.key(key);
-        self.verb(move |client, deadline| read::get(client, Wanted::Value, key, buffer, deadline))
+        let ask = self.read(Wanted::Value, key);
+        self.verb(move |shared| read::get(shared, Wanted::Value, ask, buffer))
     }
 
     fn set<'a>(&'a self, key: &[u8], value: &[u8], options: SetOptions) -> Reply<'a, SetOutcome> {
         let set = write::Set { key: self.key(key), value: value.to_vec(), options };
-        self.verb(move |client, deadline| write::set(client, set, deadline))
+        self.verb(move |shared| write::set(shared, set))
     }
 
     fn delete<'a>(&'a self, key: &[u8]) -> Reply<'a, bool> {
         let key = self.key(key);
-        self.verb(move |client, deadline| write::delete(client, key, deadline))
+        self.verb(move |shared| write::delete(shared, key))
     }
 
     fn ttl<'a>(&'a self, key: &[u8]) -> Reply<'a, TtlState> {
         let key = self.key(key);
-        self.verb(move |client, deadline| read::ttl(client, key, deadline))
+        self.verb(move |shared| read::ttl(shared, key))
     }
 
     fn expire<'a>(&'a self, key: &[u8], ttl: Ttl) -> Reply<'a, bool> {
         let key = self.key(key);
-        self.verb(move |client, deadline| write::expire(client, key, ttl, deadline))
+        self.verb(move |shared| write::expire(shared, key, ttl))
     }
 
     fn take<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
         let key = self.key(key);
-        self.verb(move |client, deadline| write::take(client, key, buffer, deadline))
+        self.verb(move |shared| write::take(shared, key, buffer))
     }
 
     fn add<'a>(&'a self, key: &[u8], delta: i64, ttl: Ttl) -> Reply<'a, i64> {
         let key = self.key(key);
-        self.verb(move |client, deadline| write::add(client, key, delta, ttl, deadline))
+        self.verb(move |shared| write::add(shared, key, delta, ttl))
     }
 
     fn get_multi<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
         let keys = self.keys(keys);
-        self.verb(move |client, deadline| read::get_multi(client, Wanted::All, keys, batch, deadline))
+        self.verb(move |shared| read::get_multi(shared, Wanted::All, keys, batch))
     }
 
     fn get_values<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
         let keys = self.keys(keys);
-        self.verb(move |client, deadline| read::get_multi(client, Wanted::Value, keys, batch, deadline))
+        self.verb(move |shared| read::get_multi(shared, Wanted::Value, keys, batch))
     }
 
     fn set_multi<'a>(&'a self, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Reply<'a, Failures> {
-        let entries = entries.iter().map(|(key, value)| (self.key(key), value.to_vec())).collect();
-        self.verb(move |client, deadline| write::set_multi(client, entries, ttl, deadline))
+        let sets = write::Sets::new(&self.shared.client, entries, ttl);
+        self.verb(move |shared| write::set_multi(shared, sets))
     }
 
     fn delete_multi<'a>(&'a self, keys: &[&[u8]]) -> Reply<'a, Deleted> {
-        let keys = self.keys(keys);
-        self.verb(move |client, deadline| write::delete_multi(client, keys, deadline))
+        let deletes = write::deletes(&self.shared.client, keys);
+        self.verb(move |shared| write::delete_multi(shared, deletes))
     }
 
     fn scan<'a>(&'a self, prefix: &[u8], cursor: Option<&Cursor>) -> Reply<'a, Page> {
         let (prefix, cursor) = (self.key(prefix), cursor.cloned());
-        self.verb(move |client, deadline| scan::scan(client, prefix, cursor, deadline))
+        self.long_verb(move |client| {
+            let deadline = client.deadline();
+            scan::scan(client, prefix, cursor, deadline)
+        })
     }
 
     fn clear<'a>(&'a self, prefix: &[u8]) -> Reply<'a, ()> {
         let prefix = self.key(prefix);
-        self.verb(move |client, _| scan::clear(client, prefix))
+        self.long_verb(move |client| scan::clear(client, prefix))
     }
 
     /// Of this provider's own calls; what the server knows of all its users is not looked at.
     fn stats(&self) -> Reply<'_, Stats> {
-        Reply::ready(match self.shared.runtime.is_closed() {
+        Reply::ready(match self.shared.client.closing.load(Ordering::Relaxed) {
             true => Err(Error::closed()),
             false => Ok(self.shared.client.counts.stats()),
         })
@@ -243,7 +255,9 @@ impl Provider for RedisProvider {
     fn close(&self) -> Reply<'_, ()> {
         self.shared.client.closing.store(true, Ordering::Relaxed);
         self.shared.client.audience().close();
-        let closing = self.shared.runtime.close();
+        // What callers handed over to links is under way, too.
+        let topology = Arc::clone(&self.shared.client.topology);
+        let closing = self.shared.runtime.close(async move { topology.finish().await });
         Reply::pending(async move {
             closing.await;
             Ok(())

@@ -1,4 +1,7 @@
-//! Pipelined work through the typed cache, against the bare client that sends the same commands.
+//! Many entries at once through the typed cache, against the bare client that sends the same commands.
+//!
+//! The bare client has its keys joined and its values encoded before, and gives bytes; the cache
+//! joins, encodes, decodes and counts, and that is within the limit, too.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +11,12 @@ use zbz_cache::{Cache, Codec, Contract, MessagePack};
 
 use crate::server::{Server, provider};
 
-/// At most so many times the time of the bare client.
+/// At most so many times the time of the bare client, by the medians.
 const LIMIT: f64 = 1.5;
-
-/// On a busy machine of few cores, which the server shares, the ratio moves by this much; what is
-/// beyond it fails.
-const NOISE: f64 = 1.3;
 
 const BATCH: usize = 100;
 const BATCHES: u32 = 10;
+const ROUNDS: usize = 61;
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -73,13 +73,18 @@ async fn get_one_by_one(cache: &Cache<User>, names: &[String]) {
     }
 }
 
-/// The least time of a batch's entry so far: some tasks at once, each batch after batch.
-async fn time(best: &mut Duration, batch: impl AsyncFn()) {
+/// The time of a batch's entry, one round more: some tasks at once, each batch after batch.
+async fn time(rounds: &mut Vec<Duration>, batch: impl AsyncFn()) {
     let begun = Instant::now();
     for _ in 0..BATCHES {
         tokio::join!(batch(), batch(), batch(), batch());
     }
-    *best = (begun.elapsed() / (4 * BATCHES * BATCH as u32)).min(*best);
+    rounds.push(begun.elapsed() / (4 * BATCHES * BATCH as u32));
+}
+
+fn median(rounds: &mut [Duration]) -> Duration {
+    rounds.sort_unstable();
+    rounds[rounds.len() / 2]
 }
 
 #[test]
@@ -103,11 +108,12 @@ fn pipelined_work_keeps_up_with_the_bare_client() {
             values: users.iter().map(encode).collect(),
         };
         let entries = || names.iter().zip(users.iter());
-        let mut best = [[Duration::MAX; 2]; 4];
+        let mut bare_times = [const { Vec::new() }; 3];
+        let mut typed_times = [const { Vec::new() }; 4];
         // Turn by turn, so that whatever else the machine does meets both.
-        for _ in 0..60 {
-            let [[bare_set, typed_set], [bare_get, typed_get], [_, typed_map], [bare_one, typed_one]] =
-                &mut best;
+        for _ in 0..ROUNDS {
+            let [bare_set, bare_get, bare_one] = &mut bare_times;
+            let [typed_set, typed_get, typed_map, typed_one] = &mut typed_times;
             time(bare_set, async || bare.set().await).await;
             time(typed_set, async || cache.set_multi(entries(), HOUR).await.unwrap()).await;
             time(bare_get, async || bare.get().await).await;
@@ -116,19 +122,19 @@ fn pipelined_work_keeps_up_with_the_bare_client() {
             time(bare_one, async || bare.get_one_by_one().await).await;
             time(typed_one, async || get_one_by_one(&cache, &names).await).await;
         }
-        best[2][0] = best[1][0];
+        let [set, get, one] = bare_times.each_mut().map(|rounds| median(rounds));
         let rows = [
-            ("SET PX, 100 piped: set_multi", true),
-            ("MGET of 100: get_each", true),
-            ("MGET of 100: get_multi, into a map", false),
-            ("GET, 400 calls at once: get", false),
+            ("SET PX, 100 piped: set_multi", set),
+            ("MGET of 100: get_each", get),
+            ("MGET of 100: get_multi, into a map", get),
+            ("GET, 400 calls at once: get", one),
         ];
-        for ((what, limited), [bare, typed]) in rows.into_iter().zip(best) {
+        for ((what, bare), typed) in rows.into_iter().zip(&mut typed_times) {
+            let typed = median(typed);
             let ratio = typed.as_secs_f64() / bare.as_secs_f64();
             println!("{what:36} bare {bare:?}, typed {typed:?} an entry: {ratio:.2} of {LIMIT}");
             // Without optimisation it says nothing.
-            let within = !limited || ratio < LIMIT * NOISE || cfg!(debug_assertions);
-            assert!(within, "{what}: {ratio:.2} times the bare client");
+            assert!(ratio < LIMIT || cfg!(debug_assertions), "{what}: {ratio:.2} times the bare client");
         }
     });
 }

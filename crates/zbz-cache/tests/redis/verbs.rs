@@ -1,16 +1,19 @@
 //! What is particular to this provider: what it sends, what it says of itself, who may use it.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use redis::Value;
 use serde::{Deserialize, Serialize};
 use zbz_cache::provider::{Condition, SetOptions, SetOutcome};
 use zbz_cache::providers::redis::RedisConnection;
-use zbz_cache::{Contract, HORIZON, Options, Ttl, TtlState, new_provider, new_provider_from_url, options};
+use zbz_cache::{
+    Contract, ErrorKind, HORIZON, Options, Ttl, TtlState, new_provider, new_provider_from_url, options,
+};
 
 use crate::cluster::Cluster;
-use crate::proxy::Proxy;
-use crate::server::{Server, provider, provider_with, texts};
+use crate::proxy::{Fault, Proxy};
+use crate::server::{Server, provider, provider_with, texts, until};
 
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
@@ -48,7 +51,7 @@ fn a_multi_get_on_a_cluster_is_one_round_trip_a_node_too() {
         let slots = format!("{:?}", server.ask::<Value>(&["CLUSTER", "SLOTS"]));
         proxies.iter().all(|proxy| slots.contains(&format!("int({})", proxy.port)))
     };
-    crate::server::until("all name the proxies", || cluster.servers.iter().all(named).then_some(()));
+    until("all name the proxies", || cluster.servers.iter().all(named).then_some(()));
     let address = proxies[0].address();
     let provider = new_provider("redis+cluster", options! { "address" => address }).unwrap();
     let cache = texts("trips", &provider);
@@ -180,6 +183,24 @@ fn pollster_block<F: Future>(future: F) -> F::Output {
 
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
+fn native_carries_transactions_and_says_why_one_was_not_done() {
+    let server = Server::start();
+    let handle = provider(&server.address());
+    texts("native", &handle).set("k", &"v".to_owned(), Ttl::Never).unwrap();
+    let mut native = handle.native::<RedisConnection>().unwrap().clone();
+    let mut transaction = redis::pipe();
+    transaction.atomic().cmd("SET").arg("n").arg(1).ignore().cmd("INCRBY").arg("n").arg(2);
+    let sums: Vec<i64> = pollster_block(transaction.query_async(&mut native)).unwrap();
+    assert_eq!(sums, [3]);
+    transaction.cmd("NOSUCHCOMMAND");
+    let error = pollster_block(transaction.query_async::<Value>(&mut native)).unwrap_err();
+    assert!(error.to_string().contains("unknown command"), "{error}");
+    let mut get = redis::cmd("GET");
+    assert_eq!(pollster_block(get.arg("n").query_async::<i64>(&mut native)).unwrap(), 3, "nor half of it");
+}
+
+#[test]
+#[ignore = "starts redis-server: make test-redis"]
 fn native_finds_the_server_of_a_key() {
     let cluster = Cluster::start();
     let provider = cluster.provider();
@@ -249,7 +270,7 @@ fn a_clear_holds_up_nobody() {
     let (cleared, other) = (texts("cleared", &handle), texts("other", &handle));
     server.tell(&["DEBUG", "POPULATE", "100000", "cleared", "10"]);
     other.set("k", &"v".to_owned(), Ttl::Never).unwrap();
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let clearing = scope.spawn(|| cleared.clear().unwrap());
         let mut slowest = Duration::ZERO;
         while !clearing.is_finished() {
@@ -261,4 +282,23 @@ fn a_clear_holds_up_nobody() {
         assert!(slowest < Duration::from_millis(500), "{slowest:?}");
     });
     assert_eq!(server.ask::<u64>(&["DBSIZE"]), 1);
+}
+
+#[test]
+#[ignore = "starts redis-server: make test-redis"]
+fn what_was_handed_over_is_answered_before_a_close_ends() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port);
+    let provider = provider(&proxy.address());
+    let cache = texts("c", &provider);
+    cache.set("k", &"v".to_owned(), Ttl::Never).unwrap();
+    proxy.set(Fault::Slow(Duration::from_millis(200)));
+    let turns = proxy.turns();
+    thread::scope(|scope| {
+        let under_way = scope.spawn(|| cache.get("k"));
+        until("it is on its way", || (proxy.turns() > turns).then_some(()));
+        provider.blocking_close().unwrap();
+        assert_eq!(cache.get("k").unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(under_way.join().unwrap().unwrap().as_deref(), Some("v"));
+    });
 }

@@ -1,14 +1,15 @@
 //! [`Client`]: what all verbs of one provider share, on their own thread and off it.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant as Moment;
 
-use redis::{Cmd, Value};
+use redis::Value;
 use tokio::time::Instant;
 
-use super::exchange::{Answer, Ask, Exchange};
+use super::exchange::{Ask, Exchange};
 use super::failure::{self, Effect, Failure, Fate};
 use super::settings::Settings;
 use super::slots::slot_of;
@@ -97,8 +98,11 @@ impl Client {
     }
 
     /// The key as the server has it.
-    pub(super) fn key(&self, key: &[u8]) -> Vec<u8> {
-        [&self.settings.key_prefix, key].concat()
+    pub(super) fn key<'a>(&self, key: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.settings.key_prefix.as_slice() {
+            [] => Cow::Borrowed(key),
+            prefix => Cow::Owned([prefix, key].concat()),
+        }
     }
 
     /// The slot of a key; one server has no need of more than one.
@@ -106,9 +110,9 @@ impl Client {
         if self.settings.cluster { slot_of(key) } else { 0 }
     }
 
-    /// One ask about a key, of these commands.
-    pub(super) fn ask(&self, key: &[u8], commands: Vec<Cmd>) -> Ask {
-        Ask { slot: self.slot(key), commands, ..Ask::default() }
+    /// An ask about a stored key.
+    pub(super) fn ask(&self, key: &[u8], command: Vec<u8>) -> Ask {
+        Ask { slot: self.slot(key), command, gate: None }
     }
 
     /// That of a call that begins now.
@@ -127,23 +131,10 @@ impl Client {
         Version::from_u128(high << 64 | low)
     }
 
-    fn exchange(&self, effect: Effect, deadline: Instant) -> Exchange {
+    /// The long way of a call.
+    pub(super) fn exchange(&self, effect: Effect, deadline: Instant) -> Exchange {
         let (settings, topology) = (Arc::clone(&self.settings), Arc::clone(&self.topology));
         Exchange { settings, topology, effect, deadline }
-    }
-
-    /// One answer for each ask, in their order.
-    pub(super) async fn answers(&self, asks: Vec<Ask>, effect: Effect, deadline: Instant) -> Vec<Answer> {
-        let exchange = self.exchange(effect, deadline);
-        match <[Ask; 1]>::try_from(asks) {
-            Ok([ask]) => vec![exchange.answer(ask).await],
-            Err(asks) => exchange.answers(asks).await,
-        }
-    }
-
-    /// The answer of one ask.
-    pub(super) async fn answer(&self, ask: Ask, effect: Effect, deadline: Instant) -> Answer {
-        self.exchange(effect, deadline).answer(ask).await
     }
 
     /// An answer that makes no sense: whatever is on that link may be meant for something else.

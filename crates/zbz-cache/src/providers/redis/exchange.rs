@@ -1,8 +1,8 @@
-//! The machine that gets answers: it routes, sends, follows redirections and tries again.
+//! The long way to an answer, on the provider's thread: it routes, sends, follows redirections and
+//! tries again.
 //!
-//! An [`Ask`] is what one slot is asked, answered as a whole. All asks of a call go out at once,
-//! one write a server, and those without an answer go again, until their deadline or
-//! [`TRIES`] times. What goes again:
+//! An [`Ask`] is one command about one slot. All asks of a call go out at once, one write a server,
+//! and those without an answer go again, until their deadline or [`TRIES`] times. What goes again:
 //!
 //! - what a server said it did not do, if that may pass (loading, moving, failing over);
 //! - what was surely not sent: no link could be made, or it broke before a byte went out;
@@ -13,17 +13,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, ServerError, Value};
+use redis::{ServerError, Value};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
+use super::command;
 use super::failure::{self, Effect, Failure, Fate};
-use super::link::Broken;
+use super::line::{Broken, Carried, Values};
 use super::node::Node;
 use super::settings::Settings;
 use super::topology::Topology;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::provider::Token;
 
 /// How often a thing is asked at most.
@@ -36,11 +37,11 @@ const FREE_HOPS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// What one slot is asked.
-#[derive(Default)]
 pub(super) struct Ask {
     pub(super) slot: u16,
-    pub(super) commands: Vec<Cmd>,
-    /// Judged as the commands are queued; revoked: [`Failed::Revoked`].
+    /// Packed; taken out while it is on its way.
+    pub(super) command: Vec<u8>,
+    /// Judged as the command is queued; revoked: [`Failed::Revoked`].
     pub(super) gate: Option<Token>,
 }
 
@@ -50,10 +51,34 @@ pub(super) enum Failed {
     /// Its token was revoked; nothing was sent.
     Revoked,
     Failure(Failure),
+    /// There is no provider any more that could ask.
+    Ended(Error),
 }
 
-/// One value for each command, errors of the server among them that ask for no other try.
-pub(super) type Answer = Result<Vec<Value>, Failed>;
+impl Failed {
+    /// Whether keys that were asked for together are answered one by one.
+    pub(super) fn is_split(&self) -> bool {
+        matches!(self, Failed::Failure(failure) if failure.split)
+    }
+
+    pub(super) fn into_error(self, effect: Effect) -> Error {
+        match self {
+            Failed::Failure(failure) => failure.into_error(effect),
+            Failed::Ended(error) => error,
+            // Told apart by whoever gave a token.
+            Failed::Revoked => Error::new(ErrorKind::Unavailable, "a load's right to store was revoked"),
+        }
+    }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Failed::Failure(failure)
+    }
+}
+
+/// An answer; an error of the server is one, if it asks for no other try.
+pub(super) type Answer = Result<Value, Failed>;
 
 /// Asks on their way to their answers.
 pub(super) struct Exchange {
@@ -64,7 +89,7 @@ pub(super) struct Exchange {
 }
 
 /// An ask that is not answered yet.
-struct Open {
+pub(super) struct Open {
     /// Its place in the call.
     index: usize,
     ask: Ask,
@@ -77,8 +102,12 @@ struct Open {
 }
 
 impl Open {
-    fn new(index: usize, ask: Ask) -> Open {
+    pub(super) fn new(index: usize, ask: Ask) -> Open {
         Open { index, ask, asking: None, node: None, tries: 0, hops: 0 }
+    }
+
+    pub(super) fn sent_to(node: Arc<Node>, index: usize, ask: Ask) -> Open {
+        Open { node: Some(node), ..Open::new(index, ask) }
     }
 }
 
@@ -92,41 +121,30 @@ enum Verdict {
     Failed(Failure),
 }
 
+/// Asks with what became of them when they were sent.
+pub(super) type Sent = Vec<(Open, Answer)>;
+
 impl Exchange {
     /// One answer for each ask, in their order, by the deadline.
     pub(super) async fn answers(&self, asks: Vec<Ask>) -> Vec<Answer> {
-        let unanswered = || Err(Failed::Failure(self.timed_out(Fate::Unsent)));
-        let mut answers: Vec<Answer> = asks.iter().map(|_| unanswered()).collect();
+        let count = asks.len();
         let open = asks.into_iter().enumerate().map(|(index, ask)| Open::new(index, ask)).collect();
-        let sent = self.round(open).await;
+        self.go_on(open, Vec::new(), count).await
+    }
+
+    /// The answers of asks some of which were sent already.
+    pub(super) async fn go_on(&self, open: Vec<Open>, mut sent: Sent, count: usize) -> Vec<Answer> {
+        let unanswered = || Err(Failed::Failure(self.timed_out(Fate::Unsent)));
+        let mut answers: Vec<Answer> = (0..count).map(|_| unanswered()).collect();
+        if !open.is_empty() {
+            sent.extend(self.round(open).await);
+        }
         self.settle(sent, &mut answers).await;
         answers
     }
 
-    /// The answer of one ask of one command. Where a link is up and all is well, which is how it
-    /// usually is, it takes the shortest way.
-    pub(super) async fn answer(&self, ask: Ask) -> Answer {
-        let node = self.topology.owner(ask.slot);
-        let link = node.as_ref().and_then(|node| node.live());
-        let (Some(link), [command]) = (link, ask.commands.as_slice()) else {
-            return self.answers(vec![ask]).await.pop().unwrap_or(Err(Failed::Revoked));
-        };
-        let sent = match link.send_one_by(self.deadline, command, ask.gate.as_ref()).await {
-            Some(Ok(value @ Value::ServerError(_))) => Ok(vec![value]),
-            Some(Ok(value)) => return Ok(vec![value]),
-            Some(Err(Broken::Revoked)) => return Err(Failed::Revoked),
-            Some(Err(Broken::Lost(failure))) => Err(Failed::Failure(failure)),
-            None => return Err(Failed::Failure(self.timed_out(Fate::Unknown))),
-        };
-        let mut answers = [Err(Failed::Failure(self.timed_out(Fate::Unsent)))];
-        let open = Open { node, ..Open::new(0, ask) };
-        self.settle(vec![(open, sent)], &mut answers).await;
-        let [answer] = answers;
-        answer
-    }
-
     /// Takes the answers of what was sent, and sends again what may go again, until that is all.
-    async fn settle(&self, mut sent: Vec<(Open, Answer)>, answers: &mut [Answer]) {
+    async fn settle(&self, mut sent: Sent, answers: &mut [Answer]) {
         let mut tries = 0;
         loop {
             let again: Vec<Open> =
@@ -147,14 +165,14 @@ impl Exchange {
                 one.tries += 1;
                 Some(failure)
             }
-            Ok(ref values) => match self.judge(&one, values) {
+            Ok(ref value) => match self.judge(&one, value) {
                 Verdict::Answered => {
                     answers[one.index] = sent;
                     return None;
                 }
                 verdict => self.redirect(&mut one, verdict),
             },
-            Err(Failed::Revoked) => {
+            Err(Failed::Revoked | Failed::Ended(_)) => {
                 answers[one.index] = sent;
                 return None;
             }
@@ -181,12 +199,12 @@ impl Exchange {
         true
     }
 
-    fn timed_out(&self, fate: Fate) -> Failure {
+    pub(super) fn timed_out(&self, fate: Fate) -> Failure {
         failure::timed_out(fate, &format!("{:?}", self.settings.call_timeout))
     }
 
     /// Sends everything once, to all servers at the same time.
-    async fn round(&self, open: Vec<Open>) -> Vec<(Open, Answer)> {
+    async fn round(&self, open: Vec<Open>) -> Sent {
         let mut groups: Vec<(Arc<Node>, Vec<Open>)> = Vec::new();
         let mut lost = Vec::new();
         for one in open {
@@ -246,12 +264,8 @@ impl Exchange {
         })
     }
 
-    fn judge(&self, one: &Open, values: &[Value]) -> Verdict {
-        let error = values.iter().find_map(|value| match value {
-            Value::ServerError(error) => Some(error),
-            _ => None,
-        });
-        let (Some(error), Some(node)) = (error, &one.node) else { return Verdict::Answered };
+    fn judge(&self, one: &Open, value: &Value) -> Verdict {
+        let (Value::ServerError(error), Some(node)) = (value, &one.node) else { return Verdict::Answered };
         let address = &node.address;
         match error.code() {
             "MOVED" | "ASK" if self.settings.cluster => match redirection(error, address) {
@@ -302,83 +316,75 @@ fn redirection(error: &ServerError, asked: &Address) -> Option<Address> {
 }
 
 /// Sends asks to one server in one write, and splits what comes back.
-async fn send(
-    node: Arc<Node>,
-    mut group: Vec<Open>,
-    deadline: Instant,
-    waiting: Failure,
-) -> Vec<(Open, Answer)> {
-    let all = |group: Vec<Open>, failed: Failed| -> Vec<(Open, Answer)> {
-        group.into_iter().map(|one| (one, Err(failed.clone()))).collect()
-    };
+async fn send(node: Arc<Node>, mut group: Vec<Open>, deadline: Instant, waiting: Failure) -> Sent {
     let link = match timeout_at(deadline, node.link()).await {
         Ok(Ok(link)) => link,
-        Ok(Err(failure)) => return all(group, Failed::Failure(failure)),
-        Err(_) => return all(group, Failed::Failure(waiting.with_fate(Fate::Unsent))),
+        Ok(Err(failure)) => return all(group, &failure.into()),
+        Err(_) => return all(group, &waiting.with_fate(Fate::Unsent).into()),
     };
-    let (commands, counts) = pack(&mut group);
+    let alone = group.len() == 1 && group.first().is_some_and(|one| one.asking.is_none());
+    let (asked, count) = pack(&mut group, alone);
     let gate = group.first().and_then(|one| one.ask.gate.clone());
-    let sent = link.send_by(deadline, &commands, gate.as_ref()).await;
-    match sent.unwrap_or(Err(Broken::Lost(waiting))) {
-        Ok(values) => split(group, values, &commands, &counts),
-        Err(broken) => {
-            let failed = match broken {
-                Broken::Revoked => Failed::Revoked,
-                Broken::Lost(failure) => Failed::Failure(failure),
-            };
-            unpack(&mut group, &commands, &counts);
-            all(group, failed)
-        }
+    let Carried { asked, answer } = link.carry(asked, count, deadline, gate.as_ref()).await;
+    if let (true, [one]) = (alone, group.as_mut_slice()) {
+        one.ask.command = asked;
+    }
+    match answer {
+        Ok(Values::One(value)) => group.pop().map(|one| (one, Ok(value))).into_iter().collect(),
+        Ok(Values::Many(values)) => split(group, values),
+        Err(broken) => all(group, &failed(broken, waiting)),
     }
 }
 
-/// The commands of all asks in one pipeline, and how many each has there.
-fn pack(group: &mut [Open]) -> (Pipeline, Vec<usize>) {
-    let mut commands = Pipeline::with_capacity(group.iter().map(|one| one.ask.commands.len()).sum());
-    let mut counts = Vec::with_capacity(group.len());
+/// What a link's failure means to an ask; `late`: that its time ran out.
+pub(super) fn failed(broken: Broken, late: Failure) -> Failed {
+    match broken {
+        Broken::Revoked => Failed::Revoked,
+        Broken::Late => Failed::Failure(late),
+        Broken::Lost(failure) => Failed::Failure(failure),
+        Broken::Inside => Failed::Ended(broke_inside()),
+    }
+}
+
+/// The provider's own fault.
+pub(super) fn broke_inside() -> Error {
+    let what = "the provider failed inside; whether a write took effect is unknown; please report this";
+    Error::new(ErrorKind::Unavailable, what)
+}
+
+fn all(group: Vec<Open>, failed: &Failed) -> Sent {
+    group.into_iter().map(|one| (one, Err(failed.clone()))).collect()
+}
+
+/// The commands of all asks, and how many they are. One alone goes itself, and comes back.
+fn pack(group: &mut [Open], alone: bool) -> (Vec<u8>, usize) {
+    if let (true, [one]) = (alone, &mut *group) {
+        return (std::mem::take(&mut one.ask.command), 1);
+    }
+    let mut asked = Vec::with_capacity(group.iter().map(|one| one.ask.command.len() + 16).sum());
+    let mut count = 0;
     for one in group {
-        let before = commands.len();
-        for command in one.ask.commands.drain(..) {
-            if one.asking.is_some() {
-                commands.cmd("ASKING");
-            }
-            commands.add_command(command);
+        if one.asking.is_some() {
+            command::append(&mut asked, &[b"ASKING"]);
+            count += 1;
         }
-        counts.push(commands.len() - before);
+        asked.extend_from_slice(&one.ask.command);
+        count += 1;
     }
-    (commands, counts)
+    (asked, count)
 }
 
-/// Gives the asks their commands back, for another try.
-fn unpack(group: &mut [Open], commands: &Pipeline, counts: &[usize]) {
-    let mut packed = commands.cmd_iter();
-    for (one, count) in group.iter_mut().zip(counts) {
-        let own = packed.by_ref().take(*count);
-        one.ask.commands = match one.asking {
-            None => own.cloned().collect(),
-            Some(_) => own.skip(1).step_by(2).cloned().collect(),
-        };
-    }
-}
-
-fn split(group: Vec<Open>, values: Vec<Value>, commands: &Pipeline, counts: &[usize]) -> Vec<(Open, Answer)> {
-    let mut group = group;
-    // Few have to go again; who does is known by its errors.
-    if values.iter().any(|value| matches!(value, Value::ServerError(_))) {
-        unpack(&mut group, commands, counts);
-    }
+fn split(group: Vec<Open>, values: Vec<Value>) -> Sent {
     let mut values = values.into_iter();
+    let mut next = |one: &Open| {
+        // Every other answer is to an ASKING.
+        values.nth(usize::from(one.asking.is_some())).unwrap_or(Value::Nil)
+    };
     group
         .into_iter()
-        .zip(counts)
-        .map(|(one, count)| {
-            let own = values.by_ref().take(*count);
-            // Every other answer is to an ASKING.
-            let own = match one.asking {
-                None => own.collect(),
-                Some(_) => own.skip(1).step_by(2).collect(),
-            };
-            (one, Ok(own))
+        .map(|one| {
+            let value = next(&one);
+            (one, Ok(value))
         })
         .collect()
 }

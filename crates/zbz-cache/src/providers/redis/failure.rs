@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use redis::{RedisError, ServerError};
+use redis::ServerError;
 
 use super::address::Address;
 use crate::error::{Error, ErrorKind};
@@ -173,41 +173,35 @@ pub(super) fn no_tls(address: &Address, source: io::Error) -> Failure {
 }
 
 /// What a server said while a link was being set up.
-pub(super) fn not_welcome(address: &Address, error: &RedisError) -> Failure {
+pub(super) fn not_welcome(address: &Address, error: &ServerError) -> Failure {
     let refused = |kind, what: &str, advice| {
         Failure::new(kind, Fate::Unsent, format!("{address} {what}"), advice).lasting()
     };
-    let detail = error.detail().unwrap_or_default();
+    let detail = error.details().unwrap_or_default();
     let credentials = "correct the options username and password, or the user on the server";
     match error.code() {
-        Some("WRONGPASS" | "NOAUTH" | "NOPERM") => {
+        "WRONGPASS" | "NOAUTH" | "NOPERM" => {
             refused(ErrorKind::Denied, "refused this user or password", credentials)
         }
-        Some("DENIED") => refused(
+        "DENIED" => refused(
             ErrorKind::Denied,
             "is in protected mode",
             "give the server a password and the option password, or bind it to an inside address",
         ),
-        Some("NOPROTO") => too_old(address),
-        Some("LOADING" | "MASTERDOWN") => of_server(address, error.code()).with_fate(Fate::Unsent),
-        Some("ERR") if detail.contains("HELLO") || detail.contains("unknown command") => too_old(address),
-        Some("ERR") if detail.contains("DB index") || detail.contains("invalid DB") => refused(
+        "NOPROTO" => too_old(address),
+        "LOADING" | "MASTERDOWN" => of_server_error(address, error).with_fate(Fate::Unsent),
+        "ERR" if detail.contains("HELLO") || detail.contains("unknown command") => too_old(address),
+        "ERR" if detail.contains("DB index") || detail.contains("invalid DB") => refused(
             ErrorKind::Config,
             "has no such database",
             "correct the option database, or raise databases on the server",
         ),
-        Some("ERR") if detail.contains("max number of clients") => {
+        "ERR" if detail.contains("max number of clients") => {
             let what = format!("{address} takes no more clients");
             let advice = "raise maxclients on the server, or close idle clients";
             Failure::new(ErrorKind::Unavailable, Fate::Unsent, what, advice)
         }
-        _ if error.kind() == redis::ErrorKind::AuthenticationFailed => {
-            refused(ErrorKind::Denied, "refused this user or password", credentials)
-        }
-        _ if error.kind() == redis::ErrorKind::RESP3NotSupported => too_old(address),
-        _ if error.kind() == redis::ErrorKind::Parse => nonsense(address, Fate::Unsent),
-        _ if error.is_io_error() => link_lost(address, Fate::Unsent),
-        code => of_server(address, code).with_fate(Fate::Unsent),
+        _ => of_server_error(address, error).with_fate(Fate::Unsent),
     }
 }
 
@@ -218,9 +212,13 @@ fn too_old(address: &Address) -> Failure {
 }
 
 /// What a server answered instead of doing it: it never did.
-pub(super) fn of_server(address: &Address, code: Option<&str>) -> Failure {
+pub(super) fn of_server_error(address: &Address, error: &ServerError) -> Failure {
+    of_server(address, error.code())
+}
+
+fn of_server(address: &Address, code: &str) -> Failure {
     use ErrorKind::{Config, Denied, Full, Unavailable};
-    let (kind, lasting, what, advice) = match code.unwrap_or_default() {
+    let (kind, lasting, what, advice) = match code {
         "NOPERM" => (
             Denied,
             true,
@@ -276,16 +274,13 @@ pub(super) fn of_server(address: &Address, code: Option<&str>) -> Failure {
         ),
     };
     let failure = Failure::new(kind, Fate::NotRun, format!("{address} {what}"), advice);
-    Failure { lasting, split: code == Some("TRYAGAIN"), ..failure }
-}
-
-/// The code of a server's error, if it is one of those known here.
-pub(super) fn of_server_error(address: &Address, error: &ServerError) -> Failure {
-    of_server(address, Some(error.code()))
+    Failure { lasting, split: code == "TRYAGAIN", ..failure }
 }
 
 #[cfg(test)]
 mod tests {
+    use redis::Value;
+
     use super::*;
 
     fn here() -> Address {
@@ -301,7 +296,7 @@ mod tests {
         let words = |failure: Failure| failure.into_error(Effect::Writes).to_string();
         assert!(words(lost(Fate::Unknown)).contains("whether it took effect is unknown"));
         assert!(words(lost(Fate::Unsent)).contains("nothing was sent"));
-        assert!(words(of_server(&here(), Some("OOM"))).contains("nothing was changed"));
+        assert!(words(of_server(&here(), "OOM")).contains("nothing was changed"));
         let read = lost(Fate::Unknown).into_error(Effect::Reads).to_string();
         assert!(!read.contains("unknown") && read.contains("host:7000"), "{read}");
     }
@@ -311,8 +306,8 @@ mod tests {
         let echoed = "ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 'sentinel'";
         for text in [echoed, "sentinel sentinel", "WRONGPASS sentinel", "NOPERM sentinel", "-", "ERR"] {
             let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
-            let error = value.extract_error().unwrap_err();
-            for failure in [not_welcome(&here(), &error), of_server(&here(), error.code())] {
+            let Value::ServerError(error) = value else { panic!("{value:?}") };
+            for failure in [not_welcome(&here(), &error), of_server_error(&here(), &error)] {
                 let error = failure.into_error(Effect::Writes);
                 let shown = format!("{error} {error:?}");
                 assert!(!shown.contains("sentinel"), "{shown}");
@@ -322,12 +317,12 @@ mod tests {
 
     #[test]
     fn the_kind_says_who_has_to_act() {
-        let kind = |code| of_server(&here(), Some(code)).into_error(Effect::Writes).kind();
+        let kind = |code| of_server(&here(), code).into_error(Effect::Writes).kind();
         assert_eq!(kind("NOPERM"), ErrorKind::Denied);
         assert_eq!(kind("OOM"), ErrorKind::Full);
         assert_eq!(kind("LOADING"), ErrorKind::Unavailable);
         assert_eq!(kind("MOVED"), ErrorKind::Config);
-        assert!(of_server(&here(), Some("LOADING")).may_retry(Effect::Writes));
-        assert!(!of_server(&here(), Some("OOM")).may_retry(Effect::Writes));
+        assert!(of_server(&here(), "LOADING").may_retry(Effect::Writes));
+        assert!(!of_server(&here(), "OOM").may_retry(Effect::Writes));
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 
 use super::Shared;
+use super::line::{Broken, Values};
 use super::slots::slot_of;
 
 /// The provider's own connection, as a connection of the crate `redis`: for the commands that a
@@ -45,37 +46,31 @@ impl RedisConnection {
         RedisConnection { slot: Some(slot_of(stored_key)), ..self.clone() }
     }
 
-    /// Sends something over the link that is up, or a new one, by the deadline.
-    async fn run<T, F>(
-        &self,
-        send: impl FnOnce(MultiplexedConnection) -> F + Send + 'static,
-    ) -> RedisResult<T>
-    where
-        T: Send + 'static,
-        F: Future<Output = RedisResult<T>> + Send,
-    {
+    /// Sends packed commands over the link that is up, or a new one, by the deadline.
+    async fn run(&self, asked: Vec<u8>, count: usize) -> RedisResult<Values> {
         let gone = || failed("the cache's provider was closed");
         let work = {
             let shared = self.shared.upgrade().ok_or_else(gone)?;
             let (client, slot) = (Arc::clone(&shared.client), self.slot);
             shared.runtime.begin(async move {
-                let topology = &client.topology;
+                let (topology, deadline) = (&client.topology, client.deadline());
                 let known = || match slot {
                     Some(slot) => topology.owner(slot),
                     None => topology.primaries().into_iter().next().map(|primary| primary.node),
                 };
-                let sent = async {
+                let link = async {
                     if known().is_none() {
                         topology.refresh().await.map_err(|_| failed("the cluster cannot be reached"))?;
                     }
                     let node = known().ok_or_else(|| failed("no server has this key"))?;
-                    let link = node.link().await.map_err(|_| failed("the server cannot be reached"))?;
-                    send(link.connection()).await
+                    node.link().await.map_err(|_| failed("the server cannot be reached"))
                 };
-                match tokio::time::timeout_at(client.deadline(), sent).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
-                }
+                let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+                let link = tokio::time::timeout_at(deadline, link).await.map_err(|_| late())??;
+                link.carry(asked, count, deadline, None).await.answer.map_err(|broken| match broken {
+                    Broken::Late => late(),
+                    _ => failed("the link broke; whether a write took effect is unknown"),
+                })
             })
         };
         match work {
@@ -91,10 +86,13 @@ fn failed(words: &'static str) -> RedisError {
 
 impl ConnectionLike for RedisConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        let command = command.clone();
-        Box::pin(
-            self.run(async move |mut link: MultiplexedConnection| link.send_packed_command(&command).await),
-        )
+        let asked = command.get_packed_command();
+        Box::pin(async move {
+            match self.run(asked, 1).await? {
+                Values::One(value) => Ok(value),
+                Values::Many(_) => Err(failed("there are several answers")),
+            }
+        })
     }
 
     fn req_packed_commands<'a>(
@@ -103,10 +101,19 @@ impl ConnectionLike for RedisConnection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        let commands = commands.clone();
-        Box::pin(self.run(async move |mut link: MultiplexedConnection| {
-            link.send_packed_commands(&commands, offset, count).await
-        }))
+        let asked = commands.get_packed_pipeline();
+        Box::pin(async move {
+            let mut values = match self.run(asked, offset + count).await? {
+                Values::One(value) => vec![value],
+                Values::Many(values) => values,
+            };
+            let wanted = values.split_off(offset.min(values.len()));
+            // Why a transaction was not carried out was said when its commands were queued.
+            match values.into_iter().find_map(|value| value.extract_error().err()) {
+                Some(error) => Err(error),
+                None => Ok(wanted),
+            }
+        })
     }
 
     fn get_db(&self) -> i64 {

@@ -52,6 +52,14 @@ impl Node {
         }
     }
 
+    /// The link, if there is one; it may have broken since.
+    pub(super) fn last(&self) -> Option<Arc<Link>> {
+        match &*self.state() {
+            State::Up(link) => Some(Arc::clone(link)),
+            _ => None,
+        }
+    }
+
     /// Whether there ever was a link.
     pub(super) fn was_met(&self) -> bool {
         self.met.load(Ordering::Relaxed)
@@ -99,10 +107,9 @@ impl Node {
     async fn attempt(self: Arc<Self>, old: Option<Arc<Link>>, tell: watch::Sender<Option<Outcome>>) {
         if let Some(old) = old {
             // Each call on it ends by its own deadline.
-            old.idle().await;
-            old.retire();
+            old.finish().await;
         }
-        let opening = Link::open(&self.settings, &self.address);
+        let opening = Link::open(&self.settings, &self.address, None);
         let opened = match tokio::time::timeout(self.settings.connect_timeout, opening).await {
             Ok(opened) => opened.map(Arc::new),
             Err(_) => Err(failure::not_reached_in_time(&self.address)),

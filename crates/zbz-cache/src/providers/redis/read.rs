@@ -5,14 +5,15 @@
 //! is no string under a key was written by another program, and is a miss.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Value};
-use tokio::time::Instant;
+use redis::Value;
 
+use super::Shared;
+use super::call::{Batch, Call};
 use super::client::Client;
-use super::exchange::{Answer, Ask, Failed};
+use super::command::{self, Digits};
+use super::exchange::{Answer, Ask};
 use super::failure::{Effect, Failure};
 use super::scripts;
 use crate::error::{Error, Result};
@@ -31,25 +32,32 @@ pub(super) enum Wanted {
     All,
 }
 
+/// Appends what asks for these keys.
+fn append(commands: &mut Vec<u8>, wanted: Wanted, keys: &[&[u8]]) {
+    let count = Digits::of(keys.len() as u64);
+    let head: &[&[u8]] = match (wanted, keys.len()) {
+        (Wanted::All, _) => &[b"EVAL_RO", scripts::READ.as_bytes(), count.as_bytes()],
+        (Wanted::Value, 1) => &[b"GET"],
+        (Wanted::Value, _) => &[b"MGET"],
+    };
+    let parts = [head, keys].concat();
+    commands.reserve(command::len(&parts));
+    command::append(commands, &parts);
+}
+
+/// The ask for one stored key.
+pub(super) fn ask(client: &Client, wanted: Wanted, key: &[u8]) -> Ask {
+    let command = match wanted {
+        Wanted::Value => command::pack(&[b"GET", key]),
+        Wanted::All => command::pack(&[b"EVAL_RO", scripts::READ.as_bytes(), b"1", key]),
+    };
+    client.ask(key, command)
+}
+
 /// Keys of one slot, and where they stand in the call.
 struct Chunk {
     slot: u16,
     at: Vec<usize>,
-}
-
-impl Chunk {
-    fn ask(&self, wanted: Wanted, keys: &[&[u8]]) -> Ask {
-        let mut command = Cmd::with_capacity(self.at.len() + 3, self.at.len() * 32);
-        match (wanted, self.at.len()) {
-            (Wanted::All, len) => command.arg("EVAL_RO").arg(scripts::READ).arg(len),
-            (Wanted::Value, 1) => command.arg("GET"),
-            (Wanted::Value, _) => command.arg("MGET"),
-        };
-        for &at in &self.at {
-            command.arg(keys[at]);
-        }
-        Ask { slot: self.slot, commands: vec![command], gate: None }
-    }
 }
 
 /// All keys, by slot.
@@ -72,22 +80,17 @@ fn read(
     client: &Client,
     chunk: &Chunk,
     wanted: Wanted,
-    answer: Answer,
+    answer: Value,
     mut visit: impl FnMut(usize, Vec<u8>, Found),
 ) -> Result<(), Failure> {
-    let value = match answer {
-        Ok(mut values) => values.pop(),
-        Err(Failed::Failure(failure)) => return Err(failure),
-        Err(Failed::Revoked) => None,
-    };
     let nonsense = || client.nonsense(chunk.slot);
     let len = chunk.at.len();
-    let (values, times) = match (value, wanted) {
-        (Some(Value::ServerError(error)), _) if error.code() == "WRONGTYPE" => return Ok(()),
-        (Some(error @ Value::ServerError(_)), _) => return Err(client.refusal(chunk.slot, &error)),
-        (Some(Value::Array(values)), Wanted::Value) if len > 1 => (values, Vec::new()),
-        (Some(value), Wanted::Value) if len == 1 => (vec![value], Vec::new()),
-        (Some(Value::Array(mut parts)), Wanted::All) if parts.len() == len + 1 => {
+    let (values, times) = match (answer, wanted) {
+        (Value::ServerError(error), _) if error.code() == "WRONGTYPE" => return Ok(()),
+        (error @ Value::ServerError(_), _) => return Err(client.refusal(chunk.slot, &error)),
+        (Value::Array(values), Wanted::Value) if len > 1 => (values, Vec::new()),
+        (value, Wanted::Value) if len == 1 => (vec![value], Vec::new()),
+        (Value::Array(mut parts), Wanted::All) if parts.len() == len + 1 => {
             let times = parts.split_off(1);
             match parts.pop() {
                 Some(Value::Array(values)) => (values, times),
@@ -102,19 +105,25 @@ fn read(
     let mut times = times.into_iter();
     for (&at, value) in chunk.at.iter().zip(values) {
         let left = if wanted == Wanted::All { times.next() } else { Some(Value::Int(-1)) };
-        let (value, remaining) = match (value, left) {
-            // At its deadline, to the millisecond, it is gone.
-            (Value::Nil, Some(Value::Int(_))) | (Value::BulkString(_), Some(Value::Int(0 | -2))) => continue,
-            (Value::BulkString(value), Some(Value::Int(-1))) => (value, None),
-            (Value::BulkString(value), Some(Value::Int(left))) if left > 0 => {
-                (value, Some(Duration::from_millis(left as u64)))
-            }
-            _ => return Err(nonsense()),
-        };
-        let version = (wanted == Wanted::All).then(|| client.version(&value));
-        visit(at, value, Found { remaining, version });
+        if let Some((value, remaining)) = entry(value, left).ok_or_else(nonsense)? {
+            let version = (wanted == Wanted::All).then(|| client.version(&value));
+            visit(at, value, Found { remaining, version });
+        }
     }
     Ok(())
+}
+
+/// A value and what is left of its time, if the key has one; `None` if that makes no sense.
+fn entry(value: Value, left: Option<Value>) -> Option<Option<(Vec<u8>, Option<Duration>)>> {
+    match (value, left?) {
+        // At its deadline, to the millisecond, it is gone.
+        (Value::Nil, Value::Int(_)) | (Value::BulkString(_), Value::Int(0 | -2)) => Some(None),
+        (Value::BulkString(value), Value::Int(-1)) => Some(Some((value, None))),
+        (Value::BulkString(value), Value::Int(left)) if left > 0 => {
+            Some(Some((value, Some(Duration::from_millis(left as u64)))))
+        }
+        _ => None,
+    }
 }
 
 /// Puts a value that came into the caller's buffer, or takes it in the buffer's place.
@@ -127,47 +136,52 @@ fn fill(buffer: &mut Vec<u8>, value: Vec<u8>) {
     }
 }
 
-pub(super) async fn get(
-    client: Arc<Client>,
-    wanted: Wanted,
-    key: Vec<u8>,
-    mut buffer: Vec<u8>,
-    deadline: Instant,
-) -> Result<Read> {
-    let chunk = Chunk { slot: client.slot(&key), at: vec![0] };
-    let answer = client.answer(chunk.ask(wanted, &[&key]), Effect::Reads, deadline).await;
-    let mut entry = None;
-    let visited = read(&client, &chunk, wanted, answer, |_, value, found| {
+pub(super) async fn get(shared: &Shared, wanted: Wanted, ask: Ask, mut buffer: Vec<u8>) -> Result<Read> {
+    let slot = ask.slot;
+    let answer = shared.answer(ask, shared.call(Effect::Reads)).await;
+    let answer = answer.map_err(|failed| failed.into_error(Effect::Reads))?;
+    // As it usually is.
+    if let (Wanted::Value, Value::BulkString(_)) = (wanted, &answer) {
+        let Value::BulkString(value) = answer else { return Ok(Read::miss(buffer)) };
         fill(&mut buffer, value);
-        entry = Some(found);
+        return Ok(Read { buffer, found: Some(Found::default()) });
+    }
+    let mut found = None;
+    let visited = read(&shared.client, &Chunk { slot, at: vec![0] }, wanted, answer, |_, value, entry| {
+        fill(&mut buffer, value);
+        found = Some(entry);
     });
     visited.map_err(|why| why.into_error(Effect::Reads))?;
-    Ok(match entry {
-        Some(_) => Read { buffer, found: entry },
+    Ok(match found {
+        Some(_) => Read { buffer, found },
         None => Read::miss(buffer),
     })
 }
 
 pub(super) async fn get_multi(
-    client: Arc<Client>,
+    shared: &Shared,
     wanted: Wanted,
     keys: Packed,
     mut batch: ReadBatch,
-    deadline: Instant,
 ) -> Result<ReadBatch> {
+    let (client, call) = (&shared.client, shared.call(Effect::Reads));
     let keys = keys.as_slices();
     batch.reset(keys.len());
-    let mut chunks = chunks(&client, &keys);
+    let mut chunks = chunks(client, &keys);
     loop {
-        let asks = chunks.iter().map(|chunk| chunk.ask(wanted, &keys)).collect();
-        let answers = client.answers(asks, Effect::Reads, deadline).await;
+        let answers = ask_for(shared, wanted, &keys, &chunks, call).await;
         let mut alone: Vec<usize> = Vec::new();
         for (chunk, answer) in chunks.iter().zip(answers) {
-            let visited =
-                read(&client, chunk, wanted, answer, |at, value, found| batch.hit(at, &value, found));
-            match visited {
+            let failed = match answer {
+                Ok(answer) => {
+                    let hit = |at, value: Vec<u8>, found| batch.hit(at, &value, found);
+                    read(client, chunk, wanted, answer, hit).map_err(Into::into)
+                }
+                Err(failed) => Err(failed),
+            };
+            match failed {
                 Ok(()) => {}
-                Err(why) if why.split && chunk.at.len() > 1 => alone.extend(&chunk.at),
+                Err(why) if why.is_split() && chunk.at.len() > 1 => alone.extend(&chunk.at),
                 Err(why) => {
                     let error = why.into_error(Effect::Reads);
                     for &at in &chunk.at {
@@ -183,32 +197,34 @@ pub(super) async fn get_multi(
     }
 }
 
-pub(super) async fn ttl(client: Arc<Client>, key: Vec<u8>, deadline: Instant) -> Result<TtlState> {
-    let mut left = redis::cmd("PTTL");
-    left.arg(&key);
-    let value = one(&client, &key, left, Effect::Reads, deadline).await?;
-    match value {
+async fn ask_for(
+    shared: &Shared,
+    wanted: Wanted,
+    keys: &[&[u8]],
+    chunks: &[Chunk],
+    call: Call,
+) -> Vec<Answer> {
+    let mut asks = Batch::default();
+    for chunk in chunks {
+        let named: Vec<&[u8]> = chunk.at.iter().map(|&at| keys[at]).collect();
+        append(&mut asks.commands, wanted, &named);
+        asks.end_ask(chunk.slot);
+    }
+    shared.answers(asks, call).await
+}
+
+pub(super) async fn ttl(shared: &Shared, key: Vec<u8>) -> Result<TtlState> {
+    let ask = shared.client.ask(&key, command::pack(&[b"PTTL", &key]));
+    let slot = ask.slot;
+    match one(shared, ask, shared.call(Effect::Reads)).await? {
         Value::Int(0 | -2) => Ok(TtlState::Missing),
         Value::Int(-1) => Ok(TtlState::Never),
         Value::Int(left) if left > 0 => Ok(TtlState::Remaining(Duration::from_millis(left as u64))),
-        other => Err(client.refusal(client.slot(&key), &other).into_error(Effect::Reads)),
+        other => Err(shared.client.refusal(slot, &other).into_error(Effect::Reads)),
     }
 }
 
-/// The answer of one command about one key; an error of the server is a value.
-pub(super) async fn one(
-    client: &Client,
-    key: &[u8],
-    command: Cmd,
-    effect: Effect,
-    deadline: Instant,
-) -> Result<Value, Error> {
-    match client.answer(client.ask(key, vec![command]), effect, deadline).await {
-        Ok(mut values) => {
-            let nonsense = || client.nonsense(client.slot(key)).into_error(effect);
-            values.pop().ok_or_else(nonsense)
-        }
-        Err(Failed::Failure(failure)) => Err(failure.into_error(effect)),
-        Err(Failed::Revoked) => Err(client.nonsense(client.slot(key)).into_error(effect)),
-    }
+/// The answer of one ask; an error of the server is a value.
+pub(super) async fn one(shared: &Shared, ask: Ask, call: Call) -> Result<Value, Error> {
+    shared.answer(ask, call).await.map_err(|failed| failed.into_error(call.effect))
 }

@@ -1,14 +1,16 @@
-//! [`Runtime`]: the provider's own thread, where all its network work happens.
+//! [`Runtime`]: the provider's own thread, where links are made and driven and calls go the long way.
 //!
-//! Begun by the first verb. Verbs are handed over by a queue of its own: only the first of many is
-//! a call of the system, to wake the thread. Nothing on it blocks, so timers fire in time: names are
+//! Begun by the first verb. Work is handed over by a queue of its own: only the first of many is a
+//! call of the system, to wake the thread. Nothing on it blocks, so timers fire in time: names are
 //! looked up on the runtime's helper threads, codecs run at the callers', and of what callers wrote
-//! only the sinks of invalidations run here, which must not block either. Dropping the runtime ends the thread without waiting for it; closing it lets the
-//! verbs under way end first, which they do by their deadlines.
+//! only the sinks of invalidations run here, which must not block either. Dropping the runtime ends
+//! the thread without waiting for it; closing it lets the verbs under way end first, which they do by
+//! their deadlines.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -27,8 +29,8 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 enum Message {
     Begin(Work),
-    /// End when what was begun has ended.
-    Finish,
+    /// End when what was begun has ended, and then this.
+    Finish(Work),
 }
 
 struct Running {
@@ -74,28 +76,56 @@ impl Runtime {
         F: Future<Output: Send> + Send + 'static,
     {
         let (tell, told) = oneshot::channel();
-        let work = Box::pin(async move {
+        self.queue(Box::pin(async move {
             // Nobody may be waiting any more.
             let _ = tell.send(work.await);
-        });
+        }))?;
+        Ok(told)
+    }
+
+    /// As [`begin`](Self::begin), and the work ends where it stands if the receiver is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As those of `begin`.
+    pub(super) fn begin_for_caller<F>(&self, work: F) -> Result<oneshot::Receiver<F::Output>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (mut tell, told) = oneshot::channel();
+        self.queue(Box::pin(async move {
+            let left = async {
+                tell.closed().await;
+                None
+            };
+            if let Some(answer) = first(left, async { Some(work.await) }).await {
+                let _ = tell.send(answer);
+            }
+        }))?;
+        Ok(told)
+    }
+
+    fn queue(&self, work: Work) -> Result<()> {
         let mut state = self.state();
         if matches!(*state, State::New) {
             *state = State::Running(start()?);
         }
         let State::Running(running) = &*state else { return Err(Error::closed()) };
-        running.queue.send(Message::Begin(work)).map_err(|_| Error::closed())?;
-        Ok(told)
+        running.queue.send(Message::Begin(work)).map_err(|_| Error::closed())
     }
 
-    /// Takes no more work, waits for what is under way, and ends the thread.
-    pub(super) fn close(&self) -> impl Future<Output = ()> + Send + 'static {
+    /// Takes no more work, waits for what is under way and then for `last`, and ends the thread.
+    pub(super) fn close(
+        &self,
+        last: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let mut state = self.state();
         let ended = match std::mem::replace(&mut *state, State::Closed(None)) {
             State::New => None,
             State::Closed(ended) => ended,
             State::Running(Running { queue, ended }) => {
                 // With nobody there to hear it, it has ended.
-                let _ = queue.send(Message::Finish);
+                let _ = queue.send(Message::Finish(Box::pin(last)));
                 Some(ended)
             }
         };
@@ -107,6 +137,16 @@ impl Runtime {
             }
         }
     }
+}
+
+/// Whichever ends first, looked at in this order; the other one is dropped.
+pub(super) async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    poll_fn(|context| match one.as_mut().poll(context) {
+        Poll::Pending => other.as_mut().poll(context),
+        ended => ended,
+    })
+    .await
 }
 
 fn start() -> Result<Running> {
@@ -145,9 +185,10 @@ async fn run(mut queued: mpsc::UnboundedReceiver<Message>) {
                     drop(working);
                 });
             }
-            Message::Finish => {
+            Message::Finish(last) => {
                 drop(working);
                 all_done.recv().await;
+                last.await;
                 return;
             }
         }
@@ -164,13 +205,18 @@ mod tests {
         let runtime = Runtime::new();
         let (tell, told) = oneshot::channel();
         let work = runtime.begin(told).unwrap();
-        let closing = runtime.close();
+        let (last_told, mut last) = oneshot::channel();
+        let closing = runtime.close(async move {
+            let _ = last_told.send(());
+        });
         assert!(runtime.is_closed());
         assert_eq!(runtime.begin(async {}).map(drop).unwrap_err().kind(), ErrorKind::Closed);
+        assert!(last.try_recv().is_err());
         tell.send(7).unwrap();
         assert_eq!(block_on(work).unwrap(), Ok(7));
         block_on(closing);
-        block_on(runtime.close());
+        assert!(last.try_recv().is_ok());
+        block_on(runtime.close(async {}));
     }
 
     #[test]
@@ -182,7 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn work_for_a_caller_ends_when_the_caller_leaves() {
+        let runtime = Runtime::new();
+        let (held, gone) = oneshot::channel::<()>();
+        let work = runtime.begin_for_caller(async move {
+            std::future::pending::<()>().await;
+            drop(held);
+        });
+        drop(work);
+        assert!(block_on(gone).is_err());
+        assert_eq!(block_on(runtime.begin_for_caller(async { 7 }).unwrap()), Ok(7));
+    }
+
+    #[test]
     fn one_that_did_nothing_closes_at_once() {
-        block_on(Runtime::new().close());
+        block_on(Runtime::new().close(async {}));
     }
 }

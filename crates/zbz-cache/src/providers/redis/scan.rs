@@ -15,20 +15,21 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use redis::{Pipeline, Value};
+use redis::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
+use super::command::{Digits, pack};
 use super::exchange::Failed;
 use super::failure::{self, Effect, Failure, Fate};
-use super::link::Broken;
+use super::line::Broken;
 use super::node::Node;
 use super::topology::Primary;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Cursor, Page};
 
 /// How many keys a server looks at for one page, about.
-const PAGE_KEYS: usize = 1024;
+const PAGE_KEYS: u64 = 1024;
 
 /// How often one page is asked for.
 const TRIES: usize = 4;
@@ -103,24 +104,25 @@ async fn step(
             Err(_) => return Err(last),
         };
         let cursor = if place.link == link.id { place.cursor } else { 0 };
-        let mut ask = Pipeline::with_capacity(1);
-        ask.cmd("SCAN").arg(cursor).arg("MATCH").arg(pattern(prefix)).arg("COUNT").arg(PAGE_KEYS);
-        let values = match link.send_by(deadline, &ask, None).await {
-            Some(Ok(values)) => values,
-            Some(Err(Broken::Lost(failure))) => {
+        let (cursor, count) = (Digits::of(cursor), Digits::of(PAGE_KEYS));
+        let asked =
+            pack(&[b"SCAN", cursor.as_bytes(), b"MATCH", &pattern(prefix), b"COUNT", count.as_bytes()]);
+        let answer = match link.ask(asked, deadline).await {
+            Ok(answer) => answer,
+            Err(Broken::Lost(failure)) => {
                 last = failure;
                 continue;
             }
-            Some(Err(Broken::Revoked)) | None => return Err(late()),
+            Err(_) => return Err(late()),
         };
-        match values.into_iter().next() {
-            Some(Value::ServerError(error)) => {
+        match answer {
+            Value::ServerError(error) => {
                 last = failure::of_server_error(&node.address, &error);
                 if last.lasting {
                     return Err(last);
                 }
             }
-            answer => match answer.and_then(read_page) {
+            answer => match read_page(answer) {
                 Some((next, keys)) => {
                     let next = (next > 0).then_some(Place { link: link.id, cursor: next, ..place });
                     return Ok((keys, next));
@@ -244,21 +246,13 @@ async fn clear_one(client: &Client, primary: &Primary, prefix: &[u8]) -> Result<
             step(client, &primary.node, from, prefix, client.deadline()).await.map_err(half_done)?;
         place = next;
         let keys: HashSet<Vec<u8>> = keys.into_iter().filter(|key| key.starts_with(prefix)).collect();
-        let ask = |key: &Vec<u8>| {
-            let mut command = redis::cmd("UNLINK");
-            command.arg(key);
-            client.ask(key, vec![command])
-        };
-        let asks = keys.iter().map(ask).collect();
-        for answer in client.answers(asks, Effect::Writes, client.deadline()).await {
+        let asks = keys.iter().map(|key| client.ask(key, pack(&[b"UNLINK", key]))).collect();
+        for answer in client.exchange(Effect::Writes, client.deadline()).answers(asks).await {
             match answer {
-                Ok(values) => match values.first() {
-                    Some(Value::Int(count)) => client.counts.deletes(u64::from(*count > 0)),
-                    Some(other) => return Err(half_done(client.refusal(primary.lowest, other))),
-                    None => return Err(half_done(client.nonsense(primary.lowest))),
-                },
+                Ok(Value::Int(count)) => client.counts.deletes(u64::from(count > 0)),
+                Ok(other) => return Err(half_done(client.refusal(primary.lowest, &other))),
                 Err(Failed::Failure(failure)) => return Err(half_done(failure)),
-                Err(Failed::Revoked) => return Err(half_done(client.nonsense(primary.lowest))),
+                Err(failed) => return Err(failed.into_error(Effect::Writes)),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The scripts, all of which Redis 7.0 runs: what has to be judged and done in one step and is no
 //! command of its own. Sent in full each time; the server keeps them compiled.
 
-use redis::Cmd;
+use super::command;
 
 /// The values of keys, and the milliseconds that each has left.
 pub(super) const READ: &str = "\
@@ -50,9 +50,7 @@ elseif new and ARGV[2] ~= '' then
 end
 return sum";
 
-/// A script on one key.
-pub(super) fn eval(script: &str, key: &[u8]) -> Cmd {
-    let mut command = redis::cmd("EVAL");
-    command.arg(script).arg(1).arg(key);
-    command
+/// A script on one key, packed, with its arguments.
+pub(super) fn eval(script: &str, key: &[u8], arguments: &[&[u8]]) -> Vec<u8> {
+    command::pack(&[&[b"EVAL", script.as_bytes(), b"1", key], arguments].concat())
 }

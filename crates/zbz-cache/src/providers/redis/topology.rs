@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
+use redis::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::address::Address;
+use super::command;
 use super::failure::{self, Failure, Fate};
-use super::link::Broken;
+use super::line::Broken;
+use super::link::Link;
 use super::node::Node;
 use super::settings::Settings;
 use super::slots::{Range, SLOTS, read_ranges};
@@ -40,6 +42,8 @@ struct Map {
 /// The servers of a provider.
 pub(super) struct Topology {
     settings: Arc<Settings>,
+    /// The one that has everything, without a cluster.
+    only: Option<Arc<Node>>,
     map: Mutex<Map>,
     asking: tokio::sync::Mutex<()>,
     /// Has to know of every change at once, before anything is read from where it leads.
@@ -68,13 +72,14 @@ impl Topology {
             let node = Arc::new(Node::new(Arc::clone(&settings), address.clone()));
             map.nodes.insert(address.clone(), node);
         }
-        if !settings.cluster {
-            map.primaries = map.nodes.values().cloned().collect();
+        let only = map.nodes.values().next().filter(|_| !settings.cluster).cloned();
+        if let Some(only) = &only {
+            map.primaries = vec![Arc::clone(only)];
             map.owners = vec![Some(0); usize::from(SLOTS)];
         }
         let asking = tokio::sync::Mutex::default();
         let audience = Arc::new(Audience::new(&settings.key_prefix));
-        Topology { settings, map: Mutex::new(map), asking, audience, asked: AtomicU64::new(0) }
+        Topology { settings, only, map: Mutex::new(map), asking, audience, asked: AtomicU64::new(0) }
     }
 
     fn map(&self) -> MutexGuard<'_, Map> {
@@ -95,6 +100,34 @@ impl Topology {
         let map = self.map();
         let owner = (*map.owners.get(usize::from(slot))?)?;
         map.primaries.get(usize::from(owner)).cloned()
+    }
+
+    /// The link to the server that has a slot, if there is one.
+    pub(super) fn link(&self, slot: u16) -> Option<Arc<Link>> {
+        if let Some(only) = &self.only {
+            return only.last();
+        }
+        let map = self.map();
+        let owner = (*map.owners.get(usize::from(slot))?)?;
+        map.primaries.get(usize::from(owner))?.last()
+    }
+
+    /// Whether a server has all of these slots, as far as is known.
+    pub(super) fn has_all(&self, address: &Address, mut slots: impl Iterator<Item = u16>) -> bool {
+        let map = self.map();
+        let has = |slot: u16| {
+            let owner = map.owners.get(usize::from(slot)).copied().flatten();
+            owner.and_then(|owner| map.primaries.get(usize::from(owner)))
+        };
+        slots.all(|slot| has(slot).is_some_and(|node| node.address == *address))
+    }
+
+    /// Waits until nothing is on any link; they take no more.
+    pub(super) async fn finish(&self) {
+        let links: Vec<_> = self.map().nodes.values().filter_map(|node| node.live()).collect();
+        for link in &links {
+            link.finish().await;
+        }
     }
 
     /// The server at an address that another one named.
@@ -222,28 +255,21 @@ fn no_servers(kind: ErrorKind) -> Failure {
 
 async fn ask_for_ranges(node: Arc<Node>, patience: Duration) -> Result<Vec<Range>, Failure> {
     let link = node.link().await?;
-    let mut ask = Pipeline::with_capacity(1);
-    ask.cmd("CLUSTER").arg("SLOTS");
     let address = &node.address;
-    let answer = match link.send_by(Instant::now() + patience, &ask, None).await {
-        Some(Ok(answer)) => answer,
-        Some(Err(Broken::Lost(failure))) => return Err(failure.with_fate(Fate::Unsent)),
-        Some(Err(Broken::Revoked)) | None => {
-            return Err(failure::timed_out(Fate::Unsent, &format!("{patience:?}")));
-        }
-    };
-    match answer.first() {
-        Some(Value::ServerError(error)) if error.code() == "ERR" => Err(Failure::new(
+    let asked = command::pack(&[b"CLUSTER", b"SLOTS"]);
+    match link.ask(asked, Instant::now() + patience).await {
+        Ok(Value::ServerError(error)) if error.code() == "ERR" => Err(Failure::new(
             ErrorKind::Config,
             Fate::Unsent,
             format!("{address} belongs to no cluster"),
             "take the option cluster away, or make the provider from redis://",
         )
         .lasting()),
-        Some(Value::ServerError(error)) => {
-            Err(failure::of_server_error(address, error).with_fate(Fate::Unsent))
+        Ok(Value::ServerError(error)) => {
+            Err(failure::of_server_error(address, &error).with_fate(Fate::Unsent))
         }
-        Some(answer) => read_ranges(answer, address).ok_or_else(|| no_servers(ErrorKind::Unavailable)),
-        None => Err(failure::nonsense(address, Fate::Unsent)),
+        Ok(answer) => read_ranges(&answer, address).ok_or_else(|| no_servers(ErrorKind::Unavailable)),
+        Err(Broken::Lost(failure)) => Err(failure.with_fate(Fate::Unsent)),
+        Err(_) => Err(failure::timed_out(Fate::Unsent, &format!("{patience:?}"))),
     }
 }

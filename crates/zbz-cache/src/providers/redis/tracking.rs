@@ -16,18 +16,15 @@
 //!
 //! What is not seen: behind one address, a primary that was replaced and does not know it goes on
 //! proving itself. Of a cluster, the other primaries tell; cut off together with a minority, it
-//! proves itself until it notices (`cluster-node-timeout`). Only a longest life bounds what is
-//! kept meanwhile.
+//! proves itself until it notices (`cluster-node-timeout`). Of `SWAPDB` servers tell nothing. Only a
+//! longest life bounds what is kept meanwhile.
 
 mod audience;
 mod ear;
 
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -41,11 +38,16 @@ use super::Shared;
 use super::address::Address;
 use super::client::Client;
 use super::failure::{self, Effect, Failure, Fate};
+use super::runtime::first;
 use super::slots::Range;
+use crate::error::ErrorKind;
 use crate::provider::{InvalidationSink, Subscription};
 
 /// The pauses between sessions: doubled, and from half of it up by lot.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(2));
+
+/// So often in a row a session may be lost before it was alive because the map changed.
+const RESTLESS: u32 = 10;
 
 /// Tells a sink of the changes under a stored prefix.
 pub(super) fn subscribe(shared: &Shared, prefix: Vec<u8>, sink: InvalidationSink) -> Subscription {
@@ -64,8 +66,10 @@ async fn keep(client: Arc<Client>, keeper: Keeper) {
     let sessions = async {
         let mut course = Course::default();
         loop {
-            if let Err(failure) = hear(&client, &audience, &mut course).await {
-                course.failed(failure);
+            match hear(&client, &audience, &mut course).await {
+                Err(failure) => course.failed(failure),
+                Ok(()) if course.tries > RESTLESS => course.failed(restless()),
+                Ok(()) => {}
             }
             sleep(pause(course.tries)).await;
             course.tries += 1;
@@ -99,16 +103,6 @@ impl Course {
     }
 }
 
-/// Whichever ends first; the other one is dropped.
-async fn first(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
-    let (mut one, mut other) = (pin!(one), pin!(other));
-    poll_fn(|context| match one.as_mut().poll(context) {
-        Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => other.as_mut().poll(context),
-    })
-    .await;
-}
-
 fn pause(tries: u32) -> Duration {
     let (least, most) = PAUSE;
     let whole = least.saturating_mul(1 << tries.min(16)).min(most);
@@ -133,6 +127,10 @@ async fn hear_in(
 ) -> Result<(), Failure> {
     let settings = &client.settings;
     let mut tracked = cover(audience.heard().prefixes);
+    if tracked.is_empty() {
+        // Everybody has just left. Without a prefix, a server tells of everything.
+        return Ok(());
+    }
     let primaries = client.topology.primaries().into_iter().map(|primary| primary.node.address.clone());
     let mut ears = Ears { open: HashMap::new(), session };
     ears.open(client, audience, primaries.chain(aside).collect(), &tracked).await?;
@@ -230,9 +228,14 @@ impl Ears {
     }
 }
 
+fn restless() -> Failure {
+    let advice = "wait until its slots are at rest; redis-cli --cluster check shows where they are";
+    Failure::new(ErrorKind::Unavailable, Fate::NotRun, "the cluster's map keeps changing", advice)
+}
+
 fn broke_inside() -> Failure {
     let advice = "please report this";
-    Failure::new(crate::ErrorKind::Unavailable, Fate::NotRun, "the provider failed inside", advice)
+    Failure::new(ErrorKind::Unavailable, Fate::NotRun, "the provider failed inside", advice)
 }
 
 /// The fewest prefixes under which is all that is under these.

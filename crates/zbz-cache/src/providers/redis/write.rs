@@ -5,20 +5,21 @@
 //! a script stores the new value where exactly these bytes stand.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Value};
-use tokio::time::Instant;
+use foldhash::fast::RandomState;
+use redis::Value;
 
+use super::Shared;
+use super::call::{Batch, Call};
 use super::client::{Client, milliseconds};
-use super::exchange::{Answer, Failed};
-use super::failure::{Effect, Failure};
-use super::read::one;
+use super::command::{self, Digits, pack};
+use super::exchange::{Answer, Ask, Failed};
+use super::failure::Effect;
+use super::read::{self, Wanted, one};
 use super::scripts::{self, eval};
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::Packed;
-use crate::provider::{Condition, Deleted, Failures, Found, Read, SetOptions, SetOutcome, Token, Version};
+use crate::provider::{Condition, Deleted, Failures, Found, Read, SetOptions, SetOutcome, Version};
 use crate::ttl::{Lifetime, Ttl};
 
 /// What a server takes in one piece (proto-max-bulk-len).
@@ -39,11 +40,12 @@ enum Presence {
     Present,
 }
 
-pub(super) async fn set(client: Arc<Client>, set: Set, deadline: Instant) -> Result<SetOutcome> {
+pub(super) async fn set(shared: &Shared, set: Set) -> Result<SetOutcome> {
+    let (client, call) = (&shared.client, shared.call(Effect::Writes));
     let lifetime = client.lifetime(set.options.ttl);
     let stored = match set.value.len() > MAX_VALUE_BYTES {
-        true => Err(too_large(&client, &set, deadline).await),
-        false => store(&client, &set, lifetime, deadline).await,
+        true => Err(too_large(shared, &set.key, &set.options.condition, call).await),
+        false => store(shared, &set, lifetime, call).await,
     };
     match stored {
         Ok(SetOutcome::Stored) => {
@@ -62,8 +64,8 @@ fn keeps(options: &SetOptions) -> bool {
 }
 
 /// The caller meant to replace the old value, so that goes.
-async fn too_large(client: &Client, set: &Set, deadline: Instant) -> Error {
-    match (&set.options.condition, unlink(client, &set.key, deadline).await) {
+async fn too_large(shared: &Shared, key: &[u8], condition: &Condition, call: Call) -> Error {
+    match (condition, unlink(shared, unlink_ask(&shared.client, key), call).await) {
         (Condition::Always, Err(error)) => error,
         _ => Error::new(
             ErrorKind::TooLarge,
@@ -72,40 +74,32 @@ async fn too_large(client: &Client, set: &Set, deadline: Instant) -> Error {
     }
 }
 
-async fn store(client: &Client, set: &Set, lifetime: Lifetime, deadline: Instant) -> Result<SetOutcome> {
+async fn store(shared: &Shared, set: &Set, lifetime: Lifetime, call: Call) -> Result<SetOutcome> {
     let Set { key, value, options } = set;
     let (presence, token) = match &options.condition {
         Condition::Always => (Presence::Any, None),
         Condition::Absent => (Presence::Absent, None),
         Condition::Present => (Presence::Present, None),
         Condition::Token(token) => (Presence::Any, Some(token)),
-        Condition::Version(version) => return swap(client, set, lifetime, *version, deadline).await,
+        Condition::Version(version) => return swap(shared, set, lifetime, *version, call).await,
     };
-    let keep = keeps(options);
-    let command = match (presence, keep, lifetime) {
-        (Presence::Any, true, _) => store_script(set, lifetime),
-        (Presence::Present, true, _) => {
-            let mut command = redis::cmd("SET");
-            command.arg(key).arg(value).arg("XX").arg("KEEPTTL");
+    let command = match (presence, keeps(options), lifetime) {
+        (Presence::Any, true, _) => store_script(set, lifetime, &[]),
+        (Presence::Present, true, _) => pack(&[b"SET", key, value, b"XX", b"KEEPTTL"]),
+        (Presence::Any | Presence::Present, false, Lifetime::Gone) => pack(&[b"UNLINK", key]),
+        (Presence::Absent, _, Lifetime::Gone) => pack(&[b"EXISTS", key]),
+        (_, _, lifetime) => {
+            let mut command = Vec::new();
+            append_set(&mut command, (key, value), lifetime, presence);
             command
         }
-        (Presence::Any | Presence::Present, false, Lifetime::Gone) => {
-            let mut command = redis::cmd("UNLINK");
-            command.arg(key);
-            command
-        }
-        (Presence::Absent, _, Lifetime::Gone) => {
-            let mut command = redis::cmd("EXISTS");
-            command.arg(key);
-            command
-        }
-        (_, _, lifetime) => set_command(key, value, lifetime, presence),
     };
-    let answered = gated(client, key, command, token, deadline).await;
-    let value = match answered {
+    let ask = Ask { gate: token.cloned(), ..shared.client.ask(key, command) };
+    let slot = ask.slot;
+    let value = match shared.answer(ask, call).await {
         Ok(value) => value,
         Err(Failed::Revoked) => return Ok(SetOutcome::ConditionFailed),
-        Err(Failed::Failure(failure)) => return Err(failure.into_error(Effect::Writes)),
+        Err(failed) => return Err(failed.into_error(Effect::Writes)),
     };
     match (value, presence) {
         (Value::Okay, _) | (Value::Int(_), Presence::Any) => Ok(SetOutcome::Stored),
@@ -113,37 +107,40 @@ async fn store(client: &Client, set: &Set, lifetime: Lifetime, deadline: Instant
         (Value::Int(there), Presence::Present) if there > 0 => Ok(SetOutcome::Stored),
         (Value::Int(0), Presence::Absent) => Ok(SetOutcome::Stored),
         (Value::Int(_), _) => Ok(SetOutcome::ConditionFailed),
-        (other, _) => Err(refused(client, key, &other)),
+        (other, _) => Err(refused(&shared.client, slot, &other)),
     }
 }
 
-fn refused(client: &Client, key: &[u8], value: &Value) -> Error {
-    client.refusal(client.slot(key), value).into_error(Effect::Writes)
+fn refused(client: &Client, slot: u16, value: &Value) -> Error {
+    client.refusal(slot, value).into_error(Effect::Writes)
 }
 
-/// `SET key value [PX milliseconds] [NX | XX]`
-fn set_command(key: &[u8], value: &[u8], lifetime: Lifetime, presence: Presence) -> Cmd {
-    let mut command = Cmd::with_capacity(6, key.len() + value.len() + 32);
-    command.arg("SET").arg(key).arg(value);
-    if let Lifetime::For(span) = lifetime {
-        command.arg("PX").arg(milliseconds(span));
+/// Appends `SET key value [PX milliseconds] [NX | XX]`.
+fn append_set(commands: &mut Vec<u8>, (key, value): (&[u8], &[u8]), lifetime: Lifetime, presence: Presence) {
+    let time = match lifetime {
+        Lifetime::For(span) => Some(Digits::of(milliseconds(span))),
+        _ => None,
+    };
+    let mut parts: [&[u8]; 6] = [b"SET", key, value, b"", b"", b""];
+    let mut count = 3;
+    if let Some(time) = &time {
+        (parts[3], parts[4]) = (b"PX", time.as_bytes());
+        count += 2;
     }
     match presence {
         Presence::Any => {}
-        Presence::Absent => {
-            command.arg("NX");
-        }
-        Presence::Present => {
-            command.arg("XX");
-        }
+        Presence::Absent => parts[count] = b"NX",
+        Presence::Present => parts[count] = b"XX",
     }
-    command
+    count += usize::from(!matches!(presence, Presence::Any));
+    commands.reserve(command::len(&parts[..count]));
+    command::append(commands, &parts[..count]);
 }
 
-fn store_script(set: &Set, lifetime: Lifetime) -> Cmd {
-    let mut command = eval(scripts::STORE, &set.key);
-    command.arg(&set.value).arg(script_time(lifetime)).arg(i32::from(keeps(&set.options)));
-    command
+/// With what the key has to hold, if anything.
+fn store_script(set: &Set, lifetime: Lifetime, held: &[&[u8]]) -> Vec<u8> {
+    let (time, keeps) = (script_time(lifetime), if keeps(&set.options) { b"1" } else { b"0" });
+    eval(scripts::STORE, &set.key, &[&[&set.value, time.as_bytes(), keeps], held].concat())
 }
 
 /// How the scripts are told a lifetime.
@@ -155,86 +152,117 @@ fn script_time(lifetime: Lifetime) -> String {
     }
 }
 
-async fn gated(
-    client: &Client,
-    key: &[u8],
-    command: Cmd,
-    token: Option<&Token>,
-    deadline: Instant,
-) -> Result<Value, Failed> {
-    let mut ask = client.ask(key, vec![command]);
-    ask.gate = token.cloned();
-    let answer = client.answer(ask, Effect::Writes, deadline).await;
-    answer?.pop().ok_or_else(|| Failed::Failure(client.nonsense(client.slot(key))))
-}
-
 async fn swap(
-    client: &Client,
+    shared: &Shared,
     set: &Set,
     lifetime: Lifetime,
     version: Version,
-    deadline: Instant,
+    call: Call,
 ) -> Result<SetOutcome> {
-    let mut get = redis::cmd("GET");
-    get.arg(&set.key);
-    let held = match one(client, &set.key, get, Effect::Reads, deadline).await? {
+    let client = &shared.client;
+    let get = read::ask(client, Wanted::Value, &set.key);
+    let slot = get.slot;
+    let held = match one(shared, get, Call { effect: Effect::Reads, ..call }).await? {
         Value::BulkString(held) if client.version(&held) == version => held,
         Value::BulkString(_) | Value::Nil => return Ok(SetOutcome::ConditionFailed),
         Value::ServerError(error) if error.code() == "WRONGTYPE" => return Ok(SetOutcome::ConditionFailed),
-        other => return Err(refused(client, &set.key, &other)),
+        other => return Err(refused(client, slot, &other)),
     };
-    let mut command = store_script(set, lifetime);
-    command.arg(held);
-    match one(client, &set.key, command, Effect::Writes, deadline).await? {
+    let store = client.ask(&set.key, store_script(set, lifetime, &[&held]));
+    match one(shared, store, call).await? {
         Value::Int(1) => Ok(SetOutcome::Stored),
         Value::Int(0) => Ok(SetOutcome::ConditionFailed),
-        other => Err(refused(client, &set.key, &other)),
+        other => Err(refused(client, slot, &other)),
     }
 }
 
-/// Of equal keys only the last is sent: it is what stands there in the end.
-pub(super) async fn set_multi(
-    client: Arc<Client>,
-    entries: Vec<(Vec<u8>, Vec<u8>)>,
-    ttl: Ttl,
-    deadline: Instant,
-) -> Result<Failures> {
-    let lifetime = client.lifetime(ttl);
-    let mut last: HashMap<&[u8], usize> = HashMap::with_capacity(entries.len());
-    for (at, (key, _)) in entries.iter().enumerate() {
-        last.insert(key, at);
-    }
-    let (mut sent, mut asks, mut failures) = (Vec::new(), Vec::new(), Failures::new());
-    for (at, (key, value)) in entries.iter().enumerate() {
-        if last.get(key.as_slice()) != Some(&at) {
-            continue;
-        }
-        if value.len() > MAX_VALUE_BYTES {
-            let set = Set { key: key.clone(), value: Vec::new(), options: SetOptions::new(ttl) };
-            failures.push((at, too_large(&client, &set, deadline).await));
-            continue;
-        }
-        let command = match lifetime {
-            Lifetime::Gone => {
-                let mut command = redis::cmd("UNLINK");
-                command.arg(key);
-                command
-            }
-            lifetime => set_command(key, value, lifetime, Presence::Any),
+/// The sets of a batch, packed. Of equal keys only the last is sent: it is what stands there in the
+/// end.
+pub(super) struct Sets {
+    lifetime: Lifetime,
+    batch: Batch,
+    /// Of each entry, in order.
+    places: Vec<Place>,
+    /// Keys whose values are more than a server takes, with their places.
+    large: Vec<(usize, Vec<u8>)>,
+}
+
+/// What becomes of an entry.
+#[derive(Clone, Copy)]
+enum Place {
+    /// It is this ask, and this is its slot.
+    Ask(usize, u16),
+    /// It is too large.
+    Large,
+    /// Another one with its key is to stand there.
+    Before(usize),
+}
+
+impl Sets {
+    pub(super) fn new(client: &Client, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Sets {
+        let lifetime = client.lifetime(ttl);
+        let mut last: HashMap<&[u8], usize, RandomState> =
+            HashMap::with_capacity_and_hasher(entries.len(), RandomState::default());
+        last.extend(entries.iter().enumerate().map(|(at, (key, _))| (*key, at)));
+        let sent = entries.iter().filter(|(_, value)| value.len() <= MAX_VALUE_BYTES);
+        let bytes = sent.map(|(key, value)| key.len() + value.len() + 64).sum();
+        let mut sets = Sets {
+            lifetime,
+            batch: Batch::with_capacity(entries.len(), bytes),
+            places: Vec::with_capacity(entries.len()),
+            large: Vec::new(),
         };
-        sent.push(at);
-        asks.push(client.ask(key, vec![command]));
+        let mut asks = 0;
+        for (at, (key, value)) in entries.iter().enumerate() {
+            let last = last.get(key).copied().unwrap_or(at);
+            let stored = client.key(key);
+            let place = if last != at {
+                Place::Before(last)
+            } else if value.len() > MAX_VALUE_BYTES {
+                sets.large.push((at, stored.into_owned()));
+                Place::Large
+            } else {
+                let slot = client.slot(&stored);
+                match lifetime {
+                    Lifetime::Gone => command::append(&mut sets.batch.commands, &[b"UNLINK", &stored]),
+                    lifetime => {
+                        append_set(&mut sets.batch.commands, (&stored, value), lifetime, Presence::Any);
+                    }
+                }
+                sets.batch.end_ask(slot);
+                asks += 1;
+                Place::Ask(asks - 1, slot)
+            };
+            sets.places.push(place);
+        }
+        sets
     }
-    let answers = client.answers(asks, Effect::Writes, deadline).await;
-    for (at, answer) in sent.into_iter().zip(answers) {
-        if let Err(error) = stored(&client, &entries[at].0, answer) {
-            failures.push((at, error));
+}
+
+pub(super) async fn set_multi(shared: &Shared, sets: Sets) -> Result<Failures> {
+    let (client, call) = (&shared.client, shared.call(Effect::Writes));
+    let Sets { lifetime, batch, places, large } = sets;
+    let mut reasons: HashMap<usize, Error> = HashMap::new();
+    for (at, key) in large {
+        reasons.insert(at, too_large(shared, &key, &Condition::Always, call).await);
+    }
+    let answers = shared.answers(batch, call).await;
+    for (at, place) in places.iter().enumerate() {
+        if let Place::Ask(ask, slot) = *place
+            && let Err(error) = stored(client, slot, answers.get(ask))
+        {
+            reasons.insert(at, error);
         }
     }
-    let failed: HashMap<usize, Error> = failures.iter().cloned().collect();
-    failures.clear();
-    for (at, (key, _)) in entries.iter().enumerate() {
-        match last.get(key.as_slice()).and_then(|last| failed.get(last)) {
+    if reasons.is_empty() {
+        client.counts.sets(places.len() as u64);
+        client.counts.deletes(if lifetime == Lifetime::Gone { places.len() as u64 } else { 0 });
+        return Ok(Failures::new());
+    }
+    let mut failures = Failures::new();
+    for (at, place) in places.iter().enumerate() {
+        let last = if let Place::Before(last) = *place { last } else { at };
+        match reasons.get(&last) {
             Some(error) => {
                 client.counts.refused(error);
                 failures.push((at, error.clone()));
@@ -248,89 +276,87 @@ pub(super) async fn set_multi(
     Ok(failures)
 }
 
-fn stored(client: &Client, key: &[u8], answer: Answer) -> Result<()> {
-    let failed = |failure: Failure| failure.into_error(Effect::Writes);
+fn stored(client: &Client, slot: u16, answer: Option<&Answer>) -> Result<()> {
     match answer {
-        Ok(values) => match values.first() {
-            Some(Value::Okay | Value::Int(_)) => Ok(()),
-            Some(other) => Err(refused(client, key, other)),
-            None => Err(failed(client.nonsense(client.slot(key)))),
-        },
-        Err(Failed::Failure(failure)) => Err(failed(failure)),
-        Err(Failed::Revoked) => Err(failed(client.nonsense(client.slot(key)))),
+        Some(Ok(Value::Okay | Value::Int(_))) => Ok(()),
+        Some(Ok(other)) => Err(refused(client, slot, other)),
+        Some(Err(failed)) => Err(failed.clone().into_error(Effect::Writes)),
+        None => Err(refused(client, slot, &Value::Nil)),
     }
 }
 
-async fn unlink(client: &Client, key: &[u8], deadline: Instant) -> Result<bool> {
-    let mut command = redis::cmd("UNLINK");
-    command.arg(key);
-    match one(client, key, command, Effect::Writes, deadline).await? {
+fn unlink_ask(client: &Client, key: &[u8]) -> Ask {
+    client.ask(key, pack(&[b"UNLINK", key]))
+}
+
+async fn unlink(shared: &Shared, ask: Ask, call: Call) -> Result<bool> {
+    let slot = ask.slot;
+    match one(shared, ask, call).await? {
         Value::Int(count) => {
-            client.counts.deletes(u64::from(count > 0));
+            shared.client.counts.deletes(u64::from(count > 0));
             Ok(count > 0)
         }
-        other => Err(refused(client, key, &other)),
+        other => Err(refused(&shared.client, slot, &other)),
     }
 }
 
-pub(super) async fn delete(client: Arc<Client>, key: Vec<u8>, deadline: Instant) -> Result<bool> {
-    unlink(&client, &key, deadline).await
+pub(super) async fn delete(shared: &Shared, key: Vec<u8>) -> Result<bool> {
+    unlink(shared, unlink_ask(&shared.client, &key), shared.call(Effect::Writes)).await
 }
 
-/// One key a command, so that each has an answer of its own.
-pub(super) async fn delete_multi(client: Arc<Client>, keys: Packed, deadline: Instant) -> Result<Deleted> {
-    let keys = keys.as_slices();
-    let ask = |key: &&[u8]| {
-        let mut command = redis::cmd("UNLINK");
-        command.arg(*key);
-        client.ask(key, vec![command])
-    };
-    let answers = client.answers(keys.iter().map(ask).collect(), Effect::Writes, deadline).await;
+/// What deletes many: one key a command, so that each has an answer of its own.
+pub(super) fn deletes(client: &Client, keys: &[&[u8]]) -> (Batch, Vec<u16>) {
+    let bytes = keys.iter().map(|key| key.len() + 40).sum();
+    let (mut batch, mut slots) = (Batch::with_capacity(keys.len(), bytes), Vec::with_capacity(keys.len()));
+    for key in keys {
+        let stored = client.key(key);
+        command::append(&mut batch.commands, &[b"UNLINK", &stored]);
+        batch.end_ask(client.slot(&stored));
+        slots.push(client.slot(&stored));
+    }
+    (batch, slots)
+}
+
+pub(super) async fn delete_multi(shared: &Shared, (batch, slots): (Batch, Vec<u16>)) -> Result<Deleted> {
+    let client = &shared.client;
+    let answers = shared.answers(batch, shared.call(Effect::Writes)).await;
     let mut deleted = Deleted::default();
-    for (at, (key, answer)) in keys.iter().zip(answers).enumerate() {
+    for (at, (slot, answer)) in slots.into_iter().zip(answers).enumerate() {
         match answer {
-            Ok(values) => match values.first() {
-                Some(Value::Int(count)) => deleted.count += u64::from(*count > 0),
-                other => deleted.failed.push((at, refused(&client, key, other.unwrap_or(&Value::Nil)))),
-            },
-            Err(Failed::Failure(failure)) => deleted.failed.push((at, failure.into_error(Effect::Writes))),
-            Err(Failed::Revoked) => deleted.failed.push((at, refused(&client, key, &Value::Nil))),
+            Ok(Value::Int(count)) => deleted.count += u64::from(count > 0),
+            Ok(other) => deleted.failed.push((at, refused(client, slot, &other))),
+            Err(failed) => deleted.failed.push((at, failed.into_error(Effect::Writes))),
         }
     }
     client.counts.deletes(deleted.count);
     Ok(deleted)
 }
 
-pub(super) async fn expire(client: Arc<Client>, key: Vec<u8>, ttl: Ttl, deadline: Instant) -> Result<bool> {
+pub(super) async fn expire(shared: &Shared, key: Vec<u8>, ttl: Ttl) -> Result<bool> {
+    let (client, call) = (&shared.client, shared.call(Effect::Writes));
     let command = match client.lifetime(ttl) {
-        Lifetime::Gone => return unlink(&client, &key, deadline).await,
-        Lifetime::Never => eval(scripts::PERSIST, &key),
-        Lifetime::For(span) => {
-            let mut command = redis::cmd("PEXPIRE");
-            command.arg(&key).arg(milliseconds(span));
-            command
-        }
+        Lifetime::Gone => return unlink(shared, unlink_ask(client, &key), call).await,
+        Lifetime::Never => eval(scripts::PERSIST, &key, &[]),
+        Lifetime::For(span) => pack(&[b"PEXPIRE", &key, Digits::of(milliseconds(span)).as_bytes()]),
     };
-    match one(&client, &key, command, Effect::Writes, deadline).await? {
+    match one(shared, client.ask(&key, command), call).await? {
         Value::Int(there) => Ok(there > 0),
-        other => Err(refused(&client, &key, &other)),
+        other => Err(refused(client, client.slot(&key), &other)),
     }
 }
 
-pub(super) async fn take(
-    client: Arc<Client>,
-    key: Vec<u8>,
-    buffer: Vec<u8>,
-    deadline: Instant,
-) -> Result<Read> {
-    let taken = one(&client, &key, eval(scripts::TAKE, &key), Effect::Writes, deadline).await?;
+pub(super) async fn take(shared: &Shared, key: Vec<u8>, buffer: Vec<u8>) -> Result<Read> {
+    let client = &shared.client;
+    let ask = client.ask(&key, eval(scripts::TAKE, &key, &[]));
+    let slot = ask.slot;
+    let taken = one(shared, ask, shared.call(Effect::Writes)).await?;
     let (value, left) = match taken {
         Value::Nil => return Ok(Read::miss(buffer)),
         Value::Array(mut parts) => match (parts.pop(), parts.pop()) {
             (Some(Value::Int(left)), Some(Value::BulkString(value))) => (value, left),
-            _ => return Err(refused(&client, &key, &Value::Nil)),
+            _ => return Err(refused(client, slot, &Value::Nil)),
         },
-        other => return Err(refused(&client, &key, &other)),
+        other => return Err(refused(client, slot, &other)),
     };
     // At its deadline, to the millisecond, it is gone.
     if left == 0 {
@@ -341,17 +367,12 @@ pub(super) async fn take(
     Ok(Read::hit(buffer, &value, Found { remaining, version: Some(client.version(&value)) }))
 }
 
-pub(super) async fn add(
-    client: Arc<Client>,
-    key: Vec<u8>,
-    delta: i64,
-    ttl: Ttl,
-    deadline: Instant,
-) -> Result<i64> {
-    let lifetime = client.lifetime(ttl);
-    let mut command = eval(scripts::ADD, &key);
-    command.arg(delta).arg(script_time(lifetime));
-    let answered = one(&client, &key, command, Effect::Writes, deadline).await;
+pub(super) async fn add(shared: &Shared, key: Vec<u8>, delta: i64, ttl: Ttl) -> Result<i64> {
+    let client = &shared.client;
+    let (delta, time) = (delta.to_string(), script_time(client.lifetime(ttl)));
+    let ask = client.ask(&key, eval(scripts::ADD, &key, &[delta.as_bytes(), time.as_bytes()]));
+    let slot = ask.slot;
+    let answered = one(shared, ask, shared.call(Effect::Writes)).await;
     let answered = answered.inspect_err(|error| client.counts.refused(error))?;
     let sum = match answered {
         Value::BulkString(sum) => std::str::from_utf8(&sum).ok().and_then(|sum| sum.parse().ok()),
@@ -362,13 +383,13 @@ pub(super) async fn add(
             ));
         }
         other => {
-            let error = refused(&client, &key, &other);
+            let error = refused(client, slot, &other);
             client.counts.refused(&error);
             return Err(error);
         }
     };
     client.counts.sets(1);
-    sum.ok_or_else(|| refused(&client, &key, &Value::Nil))
+    sum.ok_or_else(|| refused(client, slot, &Value::Nil))
 }
 
 fn is_no_counter(error: &redis::ServerError) -> bool {

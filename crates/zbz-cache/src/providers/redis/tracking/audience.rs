@@ -321,3 +321,6 @@ impl Drop for Keeper {
         self.audience.dismiss(self.audience.state(), self);
     }
 }
+
+#[cfg(test)]
+mod tests;

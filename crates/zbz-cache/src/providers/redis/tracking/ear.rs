@@ -1,9 +1,9 @@
 //! [`Ear`]: a link of its own to one primary, which tells what changes there.
 //!
-//! **In order**: the client's driver takes what a server sends in the order in which it came. It
-//! hands a push to our function and an answer to who waits for it, each before it looks at what
-//! follows. Our function tells the subscribers before it returns. So when an answer is seen,
-//! all that the server sent ahead of it has been told.
+//! **In order**: the link's driver takes what a server sends in the order in which it came, each
+//! thing before it looks at the next (`line.rs`). Of a push it tells the subscribers; an answer it
+//! hands to who waits for it. So when an answer is seen, all that the server sent ahead of it has
+//! been told.
 //!
 //! **What an answer proves**: one question at a time is on the link. The server reads one at the
 //! earliest in the turn of its loop that found the link readable, and what changed in earlier turns
@@ -15,26 +15,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, PushInfo, PushKind, Value};
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use redis::{PushKind, Value};
+use tokio::time::Instant;
 
 use super::audience::{Audience, News, Session};
 use crate::error::ErrorKind;
 use crate::providers::redis::address::Address;
+use crate::providers::redis::command;
 use crate::providers::redis::failure::{self, Failure, Fate};
-use crate::providers::redis::link;
+use crate::providers::redis::line::{Broken, Values};
+use crate::providers::redis::link::Link;
 use crate::providers::redis::settings::Settings;
 use crate::providers::redis::slots::{Range, read_ranges};
 
 /// A link that hears of changes; dropped, it ends.
 pub(super) struct Ear {
     pub(super) address: Address,
-    connection: MultiplexedConnection,
+    link: Link,
     /// Whether to ask for the map, too.
     is_cluster: bool,
-    driver: AbortHandle,
 }
 
 /// Says when it goes that the session has lost a link.
@@ -53,45 +52,30 @@ impl Ear {
         audience: &Arc<Audience>,
         session: Session,
     ) -> Result<Ear, Failure> {
-        let stream = link::connect(settings, &address).await?;
-        let told = Arc::clone(audience);
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_connection_timeout(None)
-            .set_push_sender(move |push: PushInfo| {
-                if let Some(news) = read_push(push) {
-                    told.hear(news);
-                }
-                Ok::<_, ()>(())
-            });
-        let introduction = link::introduction(settings);
-        let made = MultiplexedConnection::new_with_config(&introduction, stream, config).await;
-        let (connection, driver) = made.map_err(|error| failure::not_welcome(&address, &error))?;
-        let torn = Torn(Arc::clone(audience), session);
-        let driver = tokio::spawn(async move {
-            driver.await;
-            drop(torn);
-        });
-        let (driver, is_cluster) = (driver.abort_handle(), settings.cluster);
-        let ear = Ear { address, connection, is_cluster, driver };
-        if let Some(name) = &settings.client_name {
-            let mut named = redis::cmd("CLIENT");
-            let named = ear.connection.clone().send_packed_command(named.arg("SETNAME").arg(name)).await;
-            named.map_err(|error| failure::not_welcome(&ear.address, &error))?;
-        }
-        Ok(ear)
+        let (torn, told) = (Torn(Arc::clone(audience), session), Arc::clone(audience));
+        let hear = move |push| {
+            let _lasts_as_long = &torn;
+            if let Some(news) = read_push(push) {
+                told.hear(news);
+            }
+        };
+        let link = Link::open(settings, &address, Some(Box::new(hear))).await?;
+        Ok(Ear { address, link, is_cluster: settings.cluster })
     }
 
     /// Has the server tell of changes to keys that begin with these prefixes, too. None of them
     /// begins another one, or one of those that it tells of already: the server refuses that.
     pub(super) async fn track(&self, prefixes: &[Vec<u8>], patience: Duration) -> Result<(), Failure> {
-        let mut track = redis::cmd("CLIENT");
-        track.arg("TRACKING").arg("ON").arg("BCAST");
+        let mut parts: Vec<&[u8]> = vec![b"CLIENT", b"TRACKING", b"ON", b"BCAST"];
         for prefix in prefixes.iter().filter(|prefix| !prefix.is_empty()) {
-            track.arg("PREFIX").arg(prefix);
+            parts.extend([b"PREFIX", prefix.as_slice()]);
         }
-        let asked = timeout_at(Instant::now() + patience, self.ask(&track)).await;
-        match asked.unwrap_or_else(|_| Err(self.overdue()))? {
+        match self
+            .link
+            .ask(command::pack(&parts), Instant::now() + patience)
+            .await
+            .map_err(|why| self.why(why))?
+        {
             Value::Okay => Ok(()),
             Value::ServerError(error) if error.code() == "NOPERM" => Err(self.refuses(
                 ErrorKind::Denied,
@@ -110,16 +94,18 @@ impl Ear {
     /// Has the server answer, as the primary that it has to be. In a cluster, with what it knows of
     /// the map.
     pub(super) async fn prove(&self, until: Instant) -> Result<Option<Vec<Range>>, Failure> {
-        let mut asks = Pipeline::with_capacity(2);
+        let (mut asked, mut count) = (Vec::new(), 1);
         // Every user may, and the answer tells the role.
-        asks.cmd("HELLO");
+        command::append(&mut asked, &[b"HELLO"]);
         if self.is_cluster {
-            asks.cmd("CLUSTER").arg("SLOTS");
+            command::append(&mut asked, &[b"CLUSTER", b"SLOTS"]);
+            count += 1;
         }
-        let (mut connection, count) = (self.connection.clone(), asks.len());
-        let asked = timeout_at(until, connection.send_packed_commands(&asks, 0, count)).await;
-        let answers = asked.map_err(|_| self.overdue())?;
-        let answers = answers.map_err(|_| failure::link_lost(&self.address, Fate::Unsent))?;
+        let answered = self.link.carry(asked, count, until, None).await.answer;
+        let answers = match answered.map_err(|why| self.why(why))? {
+            Values::One(value) => vec![value],
+            Values::Many(values) => values,
+        };
         if !answers.first().is_some_and(is_of_a_primary) {
             return Err(self.refuses(
                 ErrorKind::Unavailable,
@@ -140,9 +126,11 @@ impl Ear {
         }
     }
 
-    async fn ask(&self, command: &Cmd) -> Result<Value, Failure> {
-        let asked = self.connection.clone().send_packed_command(command).await;
-        asked.map_err(|_| failure::link_lost(&self.address, Fate::Unsent))
+    fn why(&self, broken: Broken) -> Failure {
+        match broken {
+            Broken::Lost(failure) => failure,
+            _ => self.overdue(),
+        }
     }
 
     fn overdue(&self) -> Failure {
@@ -158,12 +146,6 @@ impl Ear {
     }
 }
 
-impl Drop for Ear {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
-}
-
 fn is_of_a_primary(hello: &Value) -> bool {
     let Value::Map(said) = hello else { return false };
     let text = |value: &Value, text: &str| match value {
@@ -175,11 +157,9 @@ fn is_of_a_primary(hello: &Value) -> bool {
 }
 
 /// The keys that changed; everything, if the server says so or says something unheard of.
-fn read_push(push: PushInfo) -> Option<News> {
-    if push.kind != PushKind::Invalidate {
-        return None;
-    }
-    let Ok([Value::Array(keys)]) = <[Value; 1]>::try_from(push.data) else { return Some(News::All) };
+fn read_push(push: Value) -> Option<News> {
+    let Value::Push { kind: PushKind::Invalidate, data } = push else { return None };
+    let Ok([Value::Array(keys)]) = <[Value; 1]>::try_from(data) else { return Some(News::All) };
     let keys: Option<Vec<_>> = keys
         .into_iter()
         .map(|key| match key {
@@ -196,10 +176,7 @@ mod tests {
 
     #[test]
     fn a_push_is_read_and_what_is_not_understood_means_everything() {
-        let read = |text: &str| match redis::parse_redis_value(text.as_bytes()).unwrap() {
-            Value::Push { kind, data } => read_push(PushInfo { kind, data }),
-            other => panic!("{other:?}"),
-        };
+        let read = |text: &str| read_push(redis::parse_redis_value(text.as_bytes()).unwrap());
         let keys = read(">2\r\n$10\r\ninvalidate\r\n*2\r\n$1\r\na\r\n$2\r\nbc\r\n");
         assert!(matches!(keys, Some(News::Keys(keys)) if keys == [b"a".to_vec(), b"bc".to_vec()]));
         for all in ["_\r\n", ":1\r\n", "*1\r\n:1\r\n"] {

@@ -1,0 +1,138 @@
+use std::time::Duration;
+
+use super::*;
+
+/// What one subscriber was told, in words.
+type Told = Arc<Mutex<Vec<String>>>;
+
+fn join(audience: &Arc<Audience>, prefix: &str) -> (Told, Subscription, Option<Keeper>) {
+    let told = Told::default();
+    let tell = Arc::clone(&told);
+    let sink: InvalidationSink = Arc::new(move |news| {
+        let words = match news {
+            Invalidation::Key(key) => String::from_utf8(key.to_vec()).unwrap(),
+            Invalidation::Alive(_) => "Alive".to_owned(),
+            other => format!("{other:?}"),
+        };
+        tell.lock().unwrap().push(words);
+    });
+    let (subscription, keeper) = audience.join(prefix.as_bytes().to_vec(), sink);
+    (told, subscription, keeper)
+}
+
+fn told(told: &Told) -> Vec<String> {
+    std::mem::take(&mut told.lock().unwrap())
+}
+
+fn audience(own: &str) -> Arc<Audience> {
+    Arc::new(Audience::new(own.as_bytes()))
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn keys(keys: &[&str]) -> News {
+    News::Keys(keys.iter().map(|key| key.as_bytes().to_vec()).collect())
+}
+
+#[test]
+fn everybody_is_told_the_keys_under_the_own_prefix_as_callers_know_them() {
+    let audience = audience("app:");
+    let (all, _all, _) = join(&audience, "app:");
+    let (some, _some, _) = join(&audience, "app:a");
+    audience.hear(keys(&["app:b", "other", "app:a1", "app:a"]));
+    audience.hear(News::All);
+    assert_eq!(told(&all), ["b", "a1", "a", "All"]);
+    assert_eq!(told(&some), ["a1", "a", "All"]);
+}
+
+#[test]
+fn a_session_is_lost_once_and_is_not_alive_after_that() {
+    let audience = audience("");
+    let (one, _one, _keeper) = join(&audience, "");
+    let (session, _) = audience.begin();
+    audience.lost(session);
+    assert!(told(&one).is_empty(), "it was never alive");
+    let (session, _) = audience.begin();
+    assert!(audience.alive(session, audience.heard(), soon()));
+    audience.lost(session);
+    audience.map_changed();
+    assert!(!audience.is_whole(session) && !audience.alive(session, audience.heard(), soon()));
+    assert_eq!(told(&one), ["Alive", "Lost"]);
+    let (next, _) = audience.begin();
+    audience.lost(session);
+    assert!(audience.is_whole(next), "the loss of an old one is none of it");
+}
+
+#[test]
+fn a_proof_is_good_for_those_who_were_there_when_it_was_asked_for() {
+    let audience = audience("");
+    let (early, _early, _keeper) = join(&audience, "a");
+    let (session, _) = audience.begin();
+    let asked = audience.heard();
+    let (late, _late, _) = join(&audience, "b");
+    audience.alive(session, asked, soon());
+    assert_eq!((told(&early).len(), told(&late).len()), (1, 0));
+    audience.lost(session);
+    assert_eq!((told(&early), told(&late)), (vec!["Lost".to_owned()], Vec::new()));
+    let (session, _) = audience.begin();
+    audience.alive(session, audience.heard(), Instant::now());
+    assert!(told(&early).is_empty(), "its time is over already");
+}
+
+#[test]
+fn a_server_aside_is_a_loss_unless_it_is_heard_and_the_next_session_has_it() {
+    let audience = audience("");
+    let (one, _one, _) = join(&audience, "");
+    let [known, aside] = ["a:1", "b:2"].map(|address| Address::parse(address).unwrap());
+    let (session, none) = audience.begin();
+    assert!(none.is_empty());
+    audience.reaches(session, &known);
+    audience.alive(session, audience.heard(), soon());
+    audience.asked_aside(&known);
+    assert_eq!(told(&one), ["Alive"]);
+    audience.asked_aside(&aside);
+    assert_eq!(told(&one), ["Lost"]);
+    assert_eq!(audience.begin().1, [aside]);
+}
+
+#[test]
+fn there_is_one_keeper_and_the_session_goes_with_it() {
+    let audience = audience("");
+    let (one, _one, keeper) = join(&audience, "");
+    let (_, _other, none) = join(&audience, "");
+    let keeper = keeper.expect("the first needs one");
+    assert!(none.is_none());
+    let (session, _) = audience.begin();
+    audience.alive(session, audience.heard(), soon());
+    drop(keeper);
+    assert_eq!(told(&one), ["Alive", "Lost"]);
+    let (_, _third, keeper) = join(&audience, "");
+    assert!(keeper.is_some(), "and the next needs another one");
+    drop(keeper);
+    audience.close();
+    assert!(join(&audience, "").2.is_none(), "closed is closed");
+}
+
+#[test]
+fn a_sink_may_leave_join_and_panic_within_its_call() {
+    let audience = audience("");
+    let own: Arc<Mutex<Option<Subscription>>> = Arc::default();
+    let (slot, inner) = (Arc::clone(&own), Arc::clone(&audience));
+    let calls = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&calls);
+    let leaves: InvalidationSink = Arc::new(move |_| {
+        *count.lock().unwrap() += 1;
+        // Told after this, by whoever is telling.
+        inner.hear(News::All);
+        slot.lock().unwrap().take();
+    });
+    *own.lock().unwrap() = Some(audience.join(Vec::new(), leaves).0);
+    let (_panics, _) = audience.join(Vec::new(), Arc::new(|_| panic!("a sink of the test's")));
+    let (after, _after, _) = join(&audience, "");
+    audience.hear(keys(&["k"]));
+    audience.hear(keys(&["l"]));
+    assert_eq!(*calls.lock().unwrap(), 1);
+    assert_eq!(told(&after), ["k", "All", "l"]);
+}
