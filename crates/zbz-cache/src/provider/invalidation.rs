@@ -21,7 +21,8 @@ pub enum Invalidation<'a> {
     Lost,
 }
 
-/// Receives invalidations, on the provider's own thread: it must be quick and never block.
+/// Receives invalidations, on the provider's own thread: it must be quick and never block. Never called
+/// from within a verb: what it does may wait for what that verb's caller holds.
 pub type InvalidationSink = Arc<dyn Fn(Invalidation<'_>) + Send + Sync>;
 
 /// A running subscription; dropping it ends it.

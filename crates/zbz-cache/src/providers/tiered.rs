@@ -115,6 +115,23 @@ impl TieredProvider {
         until_ended(writing, begin(self.far()))
     }
 
+    /// What the far side says of a key; a copy of one that it says is gone goes, too, so that who was
+    /// told so does not read it afterwards.
+    fn unless_gone<'a, T: Send + 'a>(
+        &'a self,
+        key: &[u8],
+        look: Reply<'a, T>,
+        is_there: fn(&T) -> bool,
+    ) -> Reply<'a, T> {
+        let key: Box<[u8]> = key.into();
+        look.map(move |found| {
+            if !is_there(&found) {
+                self.near.copies.invalidate(&key);
+            }
+            found
+        })
+    }
+
     /// A read that is served near or joins the far reads; `through` is how it goes to the far side
     /// while nothing may be kept.
     #[inline]
@@ -205,7 +222,9 @@ impl Provider for TieredProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.far().capabilities()
+        let far = self.far().capabilities();
+        // Where time alone ends a copy, it is served when its change was told long ago.
+        Capabilities { invalidations: far.invalidations && self.feed.is_told(), ..far }
     }
 
     fn limits(&self) -> Limits {
@@ -229,11 +248,13 @@ impl Provider for TieredProvider {
     }
 
     fn exists<'a>(&'a self, key: &[u8]) -> Reply<'a, bool> {
-        self.far().exists(key)
+        let look = self.far().exists(key);
+        self.unless_gone(key, look, |is_there| *is_there)
     }
 
     fn ttl<'a>(&'a self, key: &[u8]) -> Reply<'a, TtlState> {
-        self.far().ttl(key)
+        let look = self.far().ttl(key);
+        self.unless_gone(key, look, |state| *state != TtlState::Missing)
     }
 
     fn expire<'a>(&'a self, key: &[u8], ttl: Ttl) -> Reply<'a, bool> {
@@ -305,9 +326,18 @@ impl Provider for TieredProvider {
         Some(&self.tiers)
     }
 
-    /// The far side's own.
+    /// The far side's own. Who is told here and reads here finds no copy of before: the near side
+    /// takes each change first, whoever subscribed first.
     fn invalidations(&self, prefix: &[u8], sink: InvalidationSink) -> Option<Subscription> {
-        self.far().invalidations(prefix, sink)
+        if !self.feed.is_told() {
+            return None;
+        }
+        let near = Arc::clone(&self.near);
+        let told: InvalidationSink = Arc::new(move |invalidation| {
+            near.revoke(invalidation);
+            sink(invalidation);
+        });
+        self.far().invalidations(prefix, told)
     }
 
     fn tell_changes(&self, sink: InvalidationSink) {

@@ -9,6 +9,7 @@ mod faults;
 mod foreign;
 mod leaks;
 mod proxy;
+mod redirected;
 mod secrets;
 mod server;
 mod speed;

@@ -405,6 +405,19 @@ fn a_server_that_refuses_is_tried_until_it_does_not() {
     ear.hears_key("t:k");
 }
 
+#[test]
+#[ignore = "starts redis-server: make test-redis"]
+fn a_write_that_meets_a_replica_is_a_loss_before_anything_is_read_elsewhere() {
+    let (server, other) = (Server::start(), Server::start());
+    let provider = provider_with(&server.address(), options! { "tracking_interval" => "20s" });
+    let ear = Ear::alive(&provider, "t:");
+    server.tell(&["REPLICAOF", "127.0.0.1", &other.port.to_string()]);
+    let begun = Instant::now();
+    let set = texts("t", &provider).set("k", &"v".to_owned(), Ttl::Never);
+    assert!(set.is_err(), "it is read only");
+    assert!(ear.hears_lost() < begun + 3 * Duration::from_secs(1), "not with the next proof");
+}
+
 /// A key on each server of a cluster of three.
 fn on_each(cluster: &Cluster) -> [String; 3] {
     let on = |server| (0..).map(|n| format!("t:{n}")).find(|key| cluster.owner_of(key) == server).unwrap();

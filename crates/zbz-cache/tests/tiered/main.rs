@@ -8,3 +8,4 @@ mod fills;
 mod made;
 mod speed;
 mod suite;
+mod windows;

@@ -274,7 +274,8 @@ impl Exchange {
                 None => Verdict::Failed(failure::nonsense(address, Fate::NotRun)),
             },
             "READONLY" => {
-                // The name may lead to the new primary by now.
+                // The name may lead to the new primary by now, of which nothing is heard yet.
+                self.topology.audience.map_changed();
                 node.renew();
                 Verdict::Failed(failure::of_server_error(address, error))
             }

@@ -177,6 +177,10 @@ impl Ears {
             servers.sort_by_cached_key(ToString::to_string);
             servers.dedup();
             for address in servers.drain(..) {
+                // From here on, not from when the link is there: what is asked for at this server
+                // meanwhile would else end each session before its links are made. Nobody is told
+                // Alive before all of them are.
+                audience.reaches(self.session, &address);
                 let (settings, audience) = (Arc::clone(&client.settings), Arc::clone(audience));
                 let (session, prefixes) = (self.session, prefixes.to_vec());
                 opening.spawn(async move {
@@ -191,7 +195,6 @@ impl Ears {
             let mut named = Vec::new();
             while let Some(opened) = opening.join_next().await {
                 let (ear, view) = opened.map_err(|_| broke_inside())??;
-                audience.reaches(self.session, &ear.address);
                 named.extend(view.iter().flatten().map(|range| range.primary.clone()));
                 self.open.insert(ear.address.clone(), (Arc::new(ear), view));
             }

@@ -148,6 +148,11 @@ impl Coherence {
         self.gate(space).epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The same of all spaces.
+    pub(super) fn revoke_everything(&self) {
+        (0..self.gates.len()).filter_map(Space::numbered).for_each(|space| self.revoke_all(space));
+    }
+
     /// Ends what was proven, until the next proof. Only the teller of a space's changes loses and
     /// proves it.
     pub(super) fn lose(&self, space: Space) {

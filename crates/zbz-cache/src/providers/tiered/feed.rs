@@ -39,6 +39,16 @@ pub(super) struct Feed {
 }
 
 impl Near {
+    /// Takes what somebody else is told, who reads here then: right at any time.
+    pub(super) fn revoke(&self, invalidation: Invalidation<'_>) {
+        match invalidation {
+            Invalidation::Key(key) => self.copies.invalidate(key),
+            Invalidation::All => self.copies.coherence.revoke_everything(),
+            // It has to be said to each space, in its order.
+            Invalidation::Lost | Invalidation::Alive(_) => {}
+        }
+    }
+
     /// Takes what the far side tells of one space, in its order.
     fn told(&self, space: Space, invalidation: Invalidation<'_>) {
         let coherence = &self.copies.coherence;
@@ -70,6 +80,11 @@ impl Near {
 impl Feed {
     pub(super) fn new(source: Source) -> Feed {
         Feed { source, spaces: RwLock::default(), subscriptions: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Whether the far side tells of changes.
+    pub(super) fn is_told(&self) -> bool {
+        self.source == Source::Push
     }
 
     /// The space of a key; `None` for a key of no namespace, or of one too many.

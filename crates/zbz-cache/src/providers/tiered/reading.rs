@@ -3,13 +3,14 @@
 //! - A *reading* is one far read of some keys and the fills after it, driven by whoever waits for it,
 //!   and gone when nobody does. The table names readings and holds none.
 //! - **Joined while good.** A key's reading is joined only while its token is good and its space is
-//!   live: what it brings is then no older than the last revocation before the joining.
+//!   live: what it brings is then no older than the last revocation before the joining. Who joins
+//!   none voids the token of the one that is there, so a key has one reading that may fill.
 //! - **No lock** is held while the far side's code or a waker runs.
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use futures_util::future::{Shared, WeakShared};
 
 use super::coherence::{Space, Stamp, Token};
 use super::feed::Near;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::handle::ProviderHandle;
 use crate::provider::ReadBatch;
 
@@ -48,6 +49,10 @@ struct Entry {
     reading: WeakShared<Flight>,
     seat: usize,
     number: u64,
+    /// Until when others may join: what nobody is told of has to end here, too.
+    until: u64,
+    /// Whether it reads this key alone.
+    is_alone: bool,
 }
 
 #[derive(Default)]
@@ -125,12 +130,21 @@ impl Readings {
         far: &ProviderHandle,
         missed: Vec<Missed>,
     ) -> (Vec<Place>, Vec<Shared<Flight>>, Option<Shared<Flight>>) {
-        let (copies, now) = (&near.copies, near.copies.now());
+        let copies = &near.copies;
         let (mut joined, mut seats) = (Vec::new(), Vec::new());
         let mut places = Vec::with_capacity(missed.len());
+        // One key does not wait for all of another caller's, some of which a server may keep.
+        let is_alone = missed.len() == 1;
         let mut table = self.table();
+        let now = copies.now();
         for Missed { space, key } in missed {
-            let entry = table.entries.get(&key).filter(|entry| copies.coherence.is_live(&entry.token, now));
+            let named = table.entries.get(&key);
+            let may_join = |entry: &&Entry| {
+                now < entry.until
+                    && (entry.is_alone || !is_alone)
+                    && copies.coherence.is_live(&entry.token, now)
+            };
+            let entry = named.filter(may_join);
             if let Some((reading, seat)) =
                 entry.and_then(|entry| Some((entry.reading.upgrade()?, entry.seat)))
             {
@@ -139,6 +153,10 @@ impl Readings {
                 continue;
             }
             let hash = copies.hash(&key);
+            if named.is_some_and(|entry| copies.coherence.is_good(&entry.token)) {
+                // What is read from here on may be newer: the other one must not be kept over it.
+                copies.coherence.revoke(hash);
+            }
             let token = space.and_then(|space| copies.coherence.take_token(space, hash, now));
             places.push(Place::Own(seats.len()));
             seats.push(Seat { key, token });
@@ -146,7 +164,8 @@ impl Readings {
         if seats.is_empty() {
             return (places, joined, None);
         }
-        let own = self.enter(&mut table, (near, far), seats);
+        let until = now.saturating_add(copies.max_near_ttl);
+        let own = self.enter(&mut table, (near, far), seats, until);
         (places, joined, Some(own))
     }
 
@@ -156,28 +175,36 @@ impl Readings {
         table: &mut Table,
         (near, far): (&Arc<Near>, &ProviderHandle),
         seats: Vec<Seat>,
+        until: u64,
     ) -> Shared<Flight> {
         table.numbered += 1;
         let number = table.numbered;
         let shared =
             seats.iter().enumerate().filter_map(|(at, seat)| Some((at, seat.key.clone(), seat.token?)));
         let shared: Vec<_> = shared.collect();
+        let is_alone = seats.len() == 1;
         let keys = shared.iter().map(|(_, key, _)| key.clone()).collect();
         let leaving = Leaving { readings: Arc::clone(self), keys, number };
-        let (near, far) = (Arc::clone(near), far.clone());
+        let (near, far, count) = (Arc::clone(near), far.clone(), seats.len());
         let flight: Flight = Box::pin(async move {
             let _leaving = leaving;
-            fly(&near, &far, seats).await
+            // A panic would be lost on whoever polls, and the others would wait for ever.
+            let flown = AssertUnwindSafe(fly(&near, &far, seats)).catch_unwind().await;
+            flown.unwrap_or_else(|_| (0..count).map(|_| Err(broke())).collect())
         });
         let own = flight.shared();
         for (seat, key, token) in shared {
             // There is nothing to name only after the end, and it was not begun.
             if let Some(reading) = own.downgrade() {
-                table.entries.insert(key, Entry { token, reading, seat, number });
+                table.entries.insert(key, Entry { token, reading, seat, number, until, is_alone });
             }
         }
         own
     }
+}
+
+fn broke() -> Error {
+    Error::new(ErrorKind::Unavailable, "the far side panicked in a read; please report this to whose it is")
 }
 
 /// Reads keys from the far side, and keeps near what their tokens allow.

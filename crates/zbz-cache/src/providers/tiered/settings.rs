@@ -45,7 +45,15 @@ fn far_of(options: &Options) -> Result<ProviderHandle> {
     };
     let (name, mut its) = match far.contains("://") {
         true => Options::from_url(&far)?,
-        false => (far, Options::new()),
+        false if far.chars().all(|char| char.is_ascii_alphanumeric() || "+-_".contains(char)) => {
+            (far, Options::new())
+        }
+        // Not shown: a URL with a typing error may have a password.
+        false => {
+            return Err(Error::config(
+                "option \"far\" is neither a provider's name (\"redis\") nor a URL (redis://host:6379)",
+            ));
+        }
     };
     for option in options.names() {
         let (Some(own), Some(value)) = (option.strip_prefix("far."), options.get(option)) else { continue };

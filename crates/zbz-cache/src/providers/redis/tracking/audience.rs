@@ -10,12 +10,17 @@ use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::provider::{Invalidation, InvalidationSink, Subscription};
 use crate::providers::redis::address::Address;
+
+/// How much longer than its proof allows an `Alive` may be believed: what is promised of a silent
+/// link has this much room.
+const MOST_LATE: Duration = Duration::from_millis(50);
 
 /// Which set of links; goes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +68,7 @@ struct State {
     sessions: u64,
     /// The session under way that is not lost.
     whole: Option<Session>,
-    /// The servers it has links to.
+    /// The servers it has links to, or is not alive without.
     reached: HashSet<Address>,
     /// Servers outside of the map that keys were asked for at.
     aside: Vec<Address>,
@@ -156,7 +161,7 @@ impl Audience {
         (session, std::mem::take(&mut state.aside))
     }
 
-    /// Takes note of a server that a session has a link to.
+    /// Takes note of a server that a session will have a link to before anybody is told `Alive`.
     pub(super) fn reaches(&self, session: Session, address: &Address) {
         let mut state = self.state();
         if state.whole == Some(session) {
@@ -272,10 +277,16 @@ impl Subscriber {
             }
             News::All => self.call(Invalidation::All),
             News::Alive { upto, until } => {
-                let span = until.saturating_duration_since(Instant::now());
+                let begun = Instant::now();
+                let span = until.saturating_duration_since(begun);
                 if self.place <= upto.upto && !span.is_zero() {
                     self.alive.store(true, Ordering::Relaxed);
                     self.call(Invalidation::Alive(span));
+                    // The sink counts the span from when it looks at its clock: one that was held
+                    // up before that, or with the whole process, believes in it for too long.
+                    if begun.elapsed() > MOST_LATE && self.alive.swap(false, Ordering::Relaxed) {
+                        self.call(Invalidation::Lost);
+                    }
                 }
             }
             News::Lost => {

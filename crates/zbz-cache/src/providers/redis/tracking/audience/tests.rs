@@ -136,3 +136,24 @@ fn a_sink_may_leave_join_and_panic_within_its_call() {
     assert_eq!(*calls.lock().unwrap(), 1);
     assert_eq!(told(&after), ["k", "All", "l"]);
 }
+
+#[test]
+fn a_sink_that_was_held_up_does_not_believe_a_proof_for_longer() {
+    let audience = Arc::new(Audience::new(b""));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (tells, held_up) = (Arc::clone(&told), AtomicBool::new(true));
+    let sink: InvalidationSink = Arc::new(move |news| {
+        if held_up.swap(false, Ordering::Relaxed) {
+            std::thread::sleep(2 * MOST_LATE);
+        }
+        tells.lock().unwrap_or_else(PoisonError::into_inner).push(matches!(news, Invalidation::Alive(_)));
+    });
+    let (_subscription, _keeper) = audience.join(b"t:".to_vec(), sink);
+    let (session, _) = audience.begin();
+    for _ in 0..2 {
+        let until = Instant::now() + Duration::from_secs(60);
+        assert!(audience.alive(session, audience.heard(), until));
+    }
+    let told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    assert_eq!(*told, [true, false, true], "alive, lost, and alive again");
+}
