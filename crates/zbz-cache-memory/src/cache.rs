@@ -141,6 +141,13 @@ impl MemoryCache {
         self.engine.memory_report()
     }
 
+    /// How many keys the index has in the cache line where a get looks first, in the line beside it,
+    /// and in a line elsewhere. A get of the first misses two lines in a cold cache, the index's and
+    /// the entry's first; of the others three, or more. Looks at the whole index, a bucket at a time.
+    pub fn keys_by_line(&self) -> [u64; 3] {
+        self.engine.keys_by_line()
+    }
+
     /// Adds reads that were judged elsewhere to the counters, exactly as given.
     ///
     /// For layers that read with [`lookup_into`](MemoryCache::lookup_into) or

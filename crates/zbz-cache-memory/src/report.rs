@@ -93,9 +93,41 @@ impl Engine {
     }
 }
 
+impl Engine {
+    pub(crate) fn keys_by_line(&self) -> [u64; 3] {
+        let (mut sum, mut next) = ([0; 3], Some(0));
+        while let Some(point) = next {
+            let page = std::cell::Cell::new([0_u64; 3]);
+            next = self.index.visit_group(
+                point,
+                || page.set([0; 3]),
+                |held| page.set(add(page.get(), held.items_by_line())),
+            );
+            sum = add(sum, page.get());
+        }
+        sum
+    }
+}
+
+fn add(a: [u64; 3], b: [u64; 3]) -> [u64; 3] {
+    std::array::from_fn(|at| a[at] + b[at])
+}
+
 #[cfg(test)]
 mod tests {
     use crate::{Clock, MemoryCache};
+
+    #[test]
+    fn most_keys_are_in_the_line_that_they_prefer() {
+        let cache = MemoryCache::builder().max_size(64 << 20).build().unwrap();
+        assert_eq!(cache.keys_by_line(), [0; 3]);
+        for n in 0..100_000_u32 {
+            cache.set(&n.to_be_bytes(), b"", None).unwrap();
+        }
+        let [preferred, other, beyond] = cache.keys_by_line();
+        assert_eq!(preferred + other + beyond, cache.len());
+        assert!(preferred > 80_000 && beyond < 5_000, "{preferred} {other} {beyond}");
+    }
 
     #[test]
     fn the_parts_add_up_to_what_is_used() {

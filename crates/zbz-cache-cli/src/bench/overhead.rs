@@ -60,6 +60,8 @@ pub(super) struct Overhead {
     pub(super) accounted_per_key: f64,
     /// Growth of the process's anonymous resident memory for each key, without its payload; where the system tells it.
     pub(super) resident_per_key: Option<f64>,
+    /// Percent of the keys of which a get looks into a second line of the index: a third miss in a cold cache.
+    pub(super) third_miss_percent: f64,
 }
 
 /// Fills a cache for each load, again and again.
@@ -113,7 +115,14 @@ fn measure_one(max_size: u64, load: Load) -> Result<Overhead, Failure> {
         payload_bytes_per_key: PAYLOAD,
         accounted_per_key: per_key(stats.max_bytes),
         resident_per_key: grown.map(per_key),
+        third_miss_percent: third_miss_percent(&cache),
     })
+}
+
+fn third_miss_percent(cache: &MemoryCache) -> f64 {
+    let [first, others @ ..] = cache.keys_by_line();
+    let others: u64 = others.iter().sum();
+    others as f64 * 100.0 / (first + others).max(1) as f64
 }
 
 /// Anonymous resident memory of this process, where the system tells it.

@@ -290,6 +290,21 @@ impl<'a> Held<'a> {
         })
     }
 
+    /// How many items are in the line that their key prefers, in the other, and in the chain.
+    pub(crate) fn items_by_line(&self) -> [u64; 3] {
+        let is_item = |word: &&AtomicU64| Slot::from_word(word.load(Ordering::Relaxed)).is_item();
+        let mut counts = [0; 3];
+        for line in [0, 1] {
+            let part = Part::of(self.bucket, line);
+            for word in part.words(part.slots).filter(is_item) {
+                let slot = Slot::from_word(word.load(Ordering::Relaxed));
+                counts[usize::from(self.mark_of(slot).line() != line)] += 1;
+            }
+        }
+        counts[2] = self.chain_words().filter(is_item).count() as u64;
+        counts
+    }
+
     /// Puts an item of this key where there is room: in the line it prefers, the other, or the
     /// chain.
     ///
