@@ -212,7 +212,10 @@ mod pages {
     /// are as many.
     pub(super) fn acquire(len: usize) -> Option<NonNull<u8>> {
         if len < LARGE {
-            return map(len);
+            let start = map(len)?;
+            // It may lie beside others, which together have room for a large page.
+            advise(start.as_ptr(), len, false);
+            return Some(start);
         }
         let wide = map(len.checked_add(LARGE)?)?.as_ptr();
         let skipped = wide.align_offset(LARGE);

@@ -155,7 +155,6 @@ fn nobody_joins_a_read_that_was_sent_longer_ago_than_the_longest_near_time() {
 /// A far side that panics in a read, when it is let go.
 struct Own {
     memory: MemoryProvider,
-    sinks: Arc<Mutex<Vec<InvalidationSink>>>,
     panics: AtomicBool,
     polls: AtomicU64,
     go: Arc<AtomicBool>,
@@ -165,16 +164,10 @@ impl Own {
     fn new() -> Own {
         Own {
             memory: MemoryProvider::new(near()),
-            sinks: Arc::default(),
             panics: AtomicBool::new(false),
             polls: AtomicU64::new(0),
             go: Arc::default(),
         }
-    }
-
-    fn tell(&self, key: &[u8]) {
-        let sinks = self.sinks.lock().unwrap().clone();
-        sinks.iter().for_each(|sink| sink(Invalidation::Key(key)));
     }
 }
 
@@ -199,14 +192,10 @@ impl Provider for Own {
         self.memory.get(key, buffer)
     }
     fn set<'a>(&'a self, key: &[u8], value: &[u8], options: SetOptions) -> Reply<'a, SetOutcome> {
-        let reply = self.memory.set(key, value, options);
-        self.tell(key);
-        reply
+        self.memory.set(key, value, options)
     }
     fn delete<'a>(&'a self, key: &[u8]) -> Reply<'a, bool> {
-        let reply = self.memory.delete(key);
-        self.tell(key);
-        reply
+        self.memory.delete(key)
     }
     fn ttl<'a>(&'a self, key: &[u8]) -> Reply<'a, TtlState> {
         self.memory.ttl(key)
@@ -231,8 +220,7 @@ impl Provider for Own {
     }
     fn invalidations(&self, _prefix: &[u8], sink: InvalidationSink) -> Option<Subscription> {
         sink(Invalidation::Alive(Duration::from_secs(3600)));
-        self.sinks.lock().unwrap().push(sink);
-        Some(Subscription::new(()))
+        Some(Subscription::new(sink))
     }
 }
 

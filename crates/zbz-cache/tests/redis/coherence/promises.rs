@@ -50,8 +50,8 @@ fn what_was_set_is_what_is_got_by_all_who_set_and_get() {
 /// After a write was acknowledged, of all but one of a thousand.
 const PROMISED: Duration = Duration::from_millis(5);
 
-/// On a busy machine of few cores, which the server shares, a thread may wait so many times as long
-/// for its turn; what is beyond it fails.
+/// Beside other tests, on a machine of few cores which the server shares, a thread may wait so many
+/// times as long for its turn. The long form, which runs alone, holds the promise itself.
 const NOISE: u32 = 10;
 
 #[test]
@@ -86,7 +86,8 @@ fn a_write_that_was_acknowledged_is_served_by_every_tier_within_milliseconds() {
         at(0.999),
         at(1.0)
     );
-    assert!(at(0.999) < PROMISED * NOISE, "{:?}", at(0.999));
+    let most = if long() { PROMISED } else { PROMISED * NOISE };
+    assert!(at(0.999) < most, "{:?}", at(0.999));
 }
 
 #[test]
