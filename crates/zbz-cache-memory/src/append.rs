@@ -153,7 +153,10 @@ impl Engine {
         let (key, key_rest) = entry.key.bytes.split_at(entry.key.bytes.len().min(size / 4));
         let rest = [key_rest, entry.value];
         let len = key_rest.len() + entry.value.len();
-        self.largest_item.fetch_max((len / size) as u64 + 2, Ordering::Relaxed);
+        let segments = (len / size) as u64 + 2;
+        if segments > self.largest_item.load(Ordering::Relaxed) {
+            self.largest_item.fetch_max(segments, Ordering::Relaxed);
+        }
         let least = PIECE_HEADER_BYTES + (size / 64).max(LEAST_PIECE_BYTES).min(size / 4);
         if self.room_left(lane) < least
             && key_rest.is_empty()

@@ -17,7 +17,7 @@
 
 use std::marker::PhantomData;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{Apart, AtomicU64, Ordering};
 use crate::threads;
 
 /// Reads that a layer above judged itself, to be counted by
@@ -72,11 +72,6 @@ struct Line {
 
 const _: () = assert!(size_of::<Line>() == 128 || cfg!(loom));
 
-/// A word on cache lines of its own.
-#[repr(align(128))]
-#[derive(Debug)]
-struct Apart(AtomicU64);
-
 /// Everything counted.
 #[derive(Debug)]
 pub(crate) struct Counters {
@@ -86,7 +81,7 @@ pub(crate) struct Counters {
     shared: Line,
     flush_every: u64,
     /// An `i64`: about how many keys there are.
-    about: Apart,
+    about: Apart<AtomicU64>,
 }
 
 impl Counters {
@@ -98,7 +93,7 @@ impl Counters {
             own: (1..stripes).map(|_| line()).collect(),
             shared: line(),
             flush_every: flush_every.max(1),
-            about: Apart(AtomicU64::new(0)),
+            about: Apart::new(AtomicU64::new(0)),
         }
     }
 
@@ -160,7 +155,7 @@ impl Counters {
     /// each stripe but the shared one.
     #[inline(always)]
     pub(crate) fn keys_about(&self) -> u64 {
-        (self.about.0.load(Ordering::Relaxed) as i64).max(0) as u64
+        (self.about.load(Ordering::Relaxed) as i64).max(0) as u64
     }
 
     /// The memory of all stripes and of this value.
@@ -218,7 +213,7 @@ impl Stripe<'_> {
     fn tell(&self, by: i64) {
         if self.shared {
             // At once: the stripe is on a line that threads share anyhow.
-            self.counters.about.0.fetch_add(by as u64, Ordering::Relaxed);
+            self.counters.about.fetch_add(by as u64, Ordering::Relaxed);
             return;
         }
         let untold = (self.line.untold.load(Ordering::Relaxed) as i64).wrapping_add(by);
@@ -226,7 +221,7 @@ impl Stripe<'_> {
             self.line.untold.store(untold as u64, Ordering::Relaxed);
         } else {
             self.line.untold.store(0, Ordering::Relaxed);
-            self.counters.about.0.fetch_add(untold as u64, Ordering::Relaxed);
+            self.counters.about.fetch_add(untold as u64, Ordering::Relaxed);
         }
     }
 

@@ -26,6 +26,7 @@ use crate::lanes::{self, Lanes};
 use crate::log::Log;
 use crate::shape::{self, Shape};
 use crate::slot::{Location, Slot};
+use crate::sync::Apart;
 use crate::tide::{Facts, Side, Tide};
 use crate::{Builder, Clock, Error, Stats, Version, WhenFull};
 
@@ -49,13 +50,13 @@ pub(crate) struct Engine {
     pub(crate) index: Index,
     pub(crate) log: Log,
     pub(crate) lanes: Lanes,
-    pub(crate) tide: Tide,
+    pub(crate) tide: Apart<Tide>,
     pub(crate) ghosts: Ghosts,
     pub(crate) budget: Arc<Budget>,
     pub(crate) counters: Counters,
     pub(crate) clock: Clock,
     pub(crate) when_full: WhenFull,
-    pub(crate) evictors: Box<[Mutex<Evictor>]>,
+    pub(crate) evictors: Box<[Apart<Mutex<Evictor>>]>,
     pub(crate) shape: Shape,
     /// The bytes of segments that are provided from here on.
     pub(crate) size: AtomicU64,
@@ -144,7 +145,7 @@ impl Engine {
         let lanes = Lanes::new(lanes::Shape { classes: shape.classes, stripes: shape.stripes });
         let flush_every = (builder.max_size >> 16).clamp(1, 32);
         let counters = Counters::new(shape.counters, flush_every);
-        let evictors: Box<[_]> = (0..shape.evictors).map(|_| Mutex::default()).collect();
+        let evictors: Box<[_]> = (0..shape.evictors).map(|_| Apart::default()).collect();
         let base =
             size_of::<Engine>() as u64 + lanes.bytes() + counters.bytes() + size_of_val(&*evictors) as u64;
         let took = budget.take(base);
@@ -161,7 +162,7 @@ impl Engine {
             index,
             log: Log::new(shape.segments, shape.segment_bits, cache)?,
             lanes,
-            tide: Tide::new(builder.max_size - base),
+            tide: Apart::new(Tide::new(builder.max_size - base)),
             ghosts: Ghosts::new(shape.most_buckets)?,
             counters,
             started: clock.now(),

@@ -21,7 +21,7 @@ use crate::budget::Budget;
 use crate::error::Error;
 use crate::geometry::{Geometry, MOST_DOUBLINGS, Mark};
 use crate::slot::{Location, Slot};
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{Apart, AtomicU64, Mutex, Ordering};
 use crate::words::{Words, prefetch};
 
 mod bucket;
@@ -60,7 +60,7 @@ pub(crate) struct Index {
     buckets: Words,
     overflow: Overflow,
     budget: Arc<Budget>,
-    stepping: Mutex<Stepping>,
+    stepping: Apart<Mutex<Stepping>>,
     /// The buckets that are always there.
     least_buckets: u64,
     most_buckets: u64,
@@ -100,7 +100,7 @@ impl Index {
             buckets,
             overflow,
             budget,
-            stepping: Mutex::new(Stepping::default()),
+            stepping: Apart::new(Mutex::new(Stepping::default())),
             least_buckets: geometry.buckets(),
             most_buckets: most as u64,
         })

@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::hazard::Announcement;
 use crate::log::Log;
 use crate::segment::{Opening, Phase};
+use crate::sync::Apart;
 use crate::tide::{SIDES, Side};
 
 mod lists;
@@ -76,9 +77,7 @@ pub(crate) struct Shape {
 }
 
 /// The open segment of a lane, plus one; zero for none.
-#[repr(align(64))]
-#[derive(Debug, Default)]
-struct Open(AtomicU64);
+type Open = AtomicU64;
 
 /// What whoever frees segments from limbo works with.
 #[derive(Debug, Default)]
@@ -91,9 +90,15 @@ struct Recycler {
 #[derive(Debug)]
 pub(crate) struct Lanes {
     shape: Shape,
-    open: Box<[Open]>,
-    lists: Mutex<Lists>,
-    recycler: Mutex<Recycler>,
+    open: Box<[Apart<Open>]>,
+    lists: Apart<Mutex<Lists>>,
+    recycler: Apart<Mutex<Recycler>>,
+    numbers: Apart<Numbers>,
+}
+
+/// What is known of the lists without their lock.
+#[derive(Debug)]
+struct Numbers {
     /// Segments that are free or in limbo.
     spare: AtomicU64,
     /// Segments that are not absent.
@@ -111,14 +116,16 @@ impl Lanes {
         let lanes = 2 * shape.classes * shape.stripes;
         Lanes {
             shape,
-            open: (0..lanes).map(|_| Open::default()).collect(),
-            lists: Mutex::default(),
-            recycler: Mutex::default(),
-            spare: AtomicU64::new(0),
-            present: AtomicU64::new(0),
-            taken: [const { AtomicU64::new(0) }; 2],
-            counts_through: AtomicU64::new(0),
-            tail_opened: [const { AtomicU64::new(u64::MAX) }; 2],
+            open: (0..lanes).map(|_| Apart::default()).collect(),
+            lists: Apart::default(),
+            recycler: Apart::default(),
+            numbers: Apart::new(Numbers {
+                spare: AtomicU64::new(0),
+                present: AtomicU64::new(0),
+                taken: [const { AtomicU64::new(0) }; 2],
+                counts_through: AtomicU64::new(0),
+                tail_opened: [const { AtomicU64::new(u64::MAX) }; 2],
+            }),
         }
     }
 
@@ -141,7 +148,7 @@ impl Lanes {
 
     fn cell(&self, lane: Lane) -> &AtomicU64 {
         let Shape { classes, stripes } = self.shape;
-        &self.open[(lane.side as usize * classes + lane.class) * stripes + lane.stripe].0
+        &self.open[(lane.side as usize * classes + lane.class) * stripes + lane.stripe]
     }
 
     /// The open segment of a lane.
@@ -153,25 +160,28 @@ impl Lanes {
 
     // Relaxed, here and below: numbers for choices.
     pub(crate) fn spare(&self) -> u64 {
-        self.spare.load(Ordering::Relaxed)
+        self.numbers.spare.load(Ordering::Relaxed)
     }
 
     pub(crate) fn present(&self) -> u64 {
-        self.present.load(Ordering::Relaxed)
+        self.numbers.present.load(Ordering::Relaxed)
     }
 
     pub(crate) fn taken(&self) -> [u64; 2] {
-        [self.taken[0].load(Ordering::Relaxed), self.taken[1].load(Ordering::Relaxed)]
+        [self.numbers.taken[0].load(Ordering::Relaxed), self.numbers.taken[1].load(Ordering::Relaxed)]
     }
 
     pub(crate) fn tail_opened(&self) -> [u64; 2] {
-        [self.tail_opened[0].load(Ordering::Relaxed), self.tail_opened[1].load(Ordering::Relaxed)]
+        [
+            self.numbers.tail_opened[0].load(Ordering::Relaxed),
+            self.numbers.tail_opened[1].load(Ordering::Relaxed),
+        ]
     }
 
     /// Hits on items of segments that were opened later do not count. Starts of main are all zero.
     #[inline(always)]
     pub(crate) fn counts_through(&self) -> u64 {
-        self.counts_through.load(Ordering::Relaxed)
+        self.numbers.counts_through.load(Ordering::Relaxed)
     }
 
     /// Segments that ever had memory have numbers below this.
@@ -208,7 +218,7 @@ impl Lanes {
     fn update_tail(&self, lists: &Lists, log: &Log, side: Side) {
         let oldest = lists.queues[side as usize].oldest;
         let opened = if oldest == NOWHERE { u64::MAX } else { log.segment(oldest as usize).opened() };
-        self.tail_opened[side as usize].store(opened, Ordering::Relaxed);
+        self.numbers.tail_opened[side as usize].store(opened, Ordering::Relaxed);
     }
 
     /// Takes a free segment, if at least `leave` others are left.
@@ -221,14 +231,14 @@ impl Lanes {
             return None;
         }
         let segment = lists.free.pop()?;
-        self.spare.fetch_sub(1, Ordering::Relaxed);
+        self.numbers.spare.fetch_sub(1, Ordering::Relaxed);
         Some(segment as usize)
     }
 
     /// Puts a segment back that was taken and not used.
     pub(crate) fn put_back(&self, segment: usize) {
         self.lock().free.push(segment as u32);
-        self.spare.fetch_add(1, Ordering::Relaxed);
+        self.numbers.spare.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Opens `fresh` as the segment of a lane in place of the one that was seen there, which joins
@@ -238,13 +248,13 @@ impl Lanes {
         let mut lists = self.lock();
         if self.current(lane) != seen {
             lists.free.push(fresh as u32);
-            self.spare.fetch_add(1, Ordering::Relaxed);
+            self.numbers.spare.fetch_add(1, Ordering::Relaxed);
             return;
         }
         if lane.side == Side::Small {
             lists.small_opened += 1;
             let newest = window.div_ceil(log.segment(fresh).size().max(1));
-            self.counts_through.store(lists.small_opened.saturating_sub(newest), Ordering::Relaxed);
+            self.numbers.counts_through.store(lists.small_opened.saturating_sub(newest), Ordering::Relaxed);
         }
         self.open(&mut lists, log, fresh, (lane, clock));
         self.cell(lane).store(fresh as u64 + 1, Ordering::Release);
@@ -259,7 +269,7 @@ impl Lanes {
         let opening = Opening { place: lane.place(), start, opened: clock, turn: lists.turns };
         let opened = log.segment(segment).open(opening);
         debug_assert!(opened);
-        self.taken[lane.side as usize].fetch_add(log.segment(segment).size(), Ordering::Relaxed);
+        self.numbers.taken[lane.side as usize].fetch_add(log.segment(segment).size(), Ordering::Relaxed);
     }
 
     /// Seals an open segment that no lane has any more, and queues it.
@@ -275,7 +285,7 @@ impl Lanes {
     pub(crate) fn close_lanes(&self, log: &Log, mut which: impl FnMut(usize) -> bool) -> bool {
         let mut lists = self.lock();
         let mut closed = false;
-        for Open(cell) in &self.open {
+        for cell in &self.open {
             let open = cell.load(Ordering::Acquire);
             if open > 0 && which(open as usize - 1) {
                 cell.store(0, Ordering::Release);

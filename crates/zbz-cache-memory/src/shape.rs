@@ -75,7 +75,7 @@ impl Shape {
         let initial = (full >> DOUBLINGS) / 4;
         let (classes, most_stripes) = match first {
             0..64 => (1, 1),
-            64..192 => (2, 1),
+            64..192 => (2, 2),
             _ => (4, first / 64),
         };
         let threads = threads.max(1) as u64;
@@ -86,7 +86,7 @@ impl Shape {
             most_buckets: most_buckets as usize,
             classes,
             stripes: 1 << threads.min(most_stripes).min(8).ilog2(),
-            counters: (budget >> 17).clamp(2, 64) as usize,
+            counters: (8 * threads).clamp(64, 512).min((budget >> 14).max(8)) as usize,
             evictors: if first < 128 { 1 } else { threads.clamp(2, 4) as usize },
             ceiling,
         })

@@ -1,4 +1,5 @@
-//! The atomics and locks of the parts that loom checks: the standard library's, or loom's.
+//! The atomics and locks of the parts that loom checks: the standard library's, or loom's; and
+//! [`Apart`].
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
@@ -11,3 +12,23 @@ pub(crate) use loom::sync::{
     Mutex,
     atomic::{AtomicU64, Ordering, fence},
 };
+
+/// Something on cache lines of its own: what some write is not next to what all read.
+#[repr(align(128))]
+#[derive(Debug, Default)]
+pub(crate) struct Apart<T>(T);
+
+impl<T> Apart<T> {
+    pub(crate) const fn new(value: T) -> Apart<T> {
+        Apart(value)
+    }
+}
+
+impl<T> std::ops::Deref for Apart<T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

@@ -10,7 +10,7 @@ use std::ops::DerefMut;
 
 use crate::budget::Budget;
 use crate::error::Error;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{Apart, AtomicU64, Mutex, Ordering};
 use crate::words::Words;
 
 use super::bucket::{LINE, Line};
@@ -28,7 +28,7 @@ pub(super) const PREPAID_BYTES: u64 = PREPAID * BYTES;
 #[derive(Debug)]
 pub(super) struct Overflow {
     words: Words,
-    free: Mutex<Free>,
+    free: Apart<Mutex<Free>>,
     /// How many are in use or paid for; a copy for choices.
     paid: AtomicU64,
 }
@@ -49,7 +49,7 @@ impl Overflow {
     /// At most so many buckets; the caller has taken the bytes of those that are paid for before.
     pub(super) fn new(most: usize) -> Result<Overflow, Error> {
         let words = Words::reserve(most.saturating_mul(LINE))?;
-        let free = Mutex::new(Free { prepaid: PREPAID, ..Free::default() });
+        let free = Apart::new(Mutex::new(Free { prepaid: PREPAID, ..Free::default() }));
         Ok(Overflow { words, free, paid: AtomicU64::new(PREPAID) })
     }
 

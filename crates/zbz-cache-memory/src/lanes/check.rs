@@ -8,7 +8,7 @@ impl Lanes {
     /// segments that are not absent cost. For when no other thread changes the lists.
     pub(crate) fn check(&self, log: &Log, walked: &[usize]) -> u64 {
         let lists = self.lock();
-        let open = self.open.iter().filter_map(|Open(cell)| cell.load(Ordering::Acquire).checked_sub(1));
+        let open = self.open.iter().filter_map(|cell| cell.load(Ordering::Acquire).checked_sub(1));
         let lists_of = |list: &[u32]| list.iter().map(|&segment| segment as usize).collect::<Vec<_>>();
         let queues = SIDES.map(|side| lists.queue(side).map(|segment| segment as usize).collect::<Vec<_>>());
         let [small, main] = &queues;

@@ -91,9 +91,9 @@ impl Lanes {
 
     fn to_limbo(&self, lists: &mut Lists, log: &Log, draining: Draining, side: Side) {
         let segment = log.end_drain(draining);
-        self.taken[side as usize].fetch_sub(log.segment(segment).size(), Ordering::Relaxed);
+        self.numbers.taken[side as usize].fetch_sub(log.segment(segment).size(), Ordering::Relaxed);
         lists.limbo.push(segment as u32);
-        self.spare.fetch_add(1, Ordering::Relaxed);
+        self.numbers.spare.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Leaves a segment that was to be drained, and is not wholly, for another time.

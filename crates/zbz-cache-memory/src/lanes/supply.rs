@@ -39,8 +39,8 @@ impl Lanes {
         }
         // The lowest is used next.
         lists.free.extend((first + 1..first + count).rev().map(|segment| segment as u32));
-        self.present.fetch_add(count as u64, Ordering::Relaxed);
-        self.spare.fetch_add(count as u64 - 1, Ordering::Relaxed);
+        self.numbers.present.fetch_add(count as u64, Ordering::Relaxed);
+        self.numbers.spare.fetch_add(count as u64 - 1, Ordering::Relaxed);
         Some(first)
     }
 
@@ -63,7 +63,7 @@ impl Lanes {
         };
         let provided = log.segment(segment as usize).provide(size as u32);
         debug_assert!(provided);
-        self.present.fetch_add(1, Ordering::Relaxed);
+        self.numbers.present.fetch_add(1, Ordering::Relaxed);
         let is_last = |count: usize| (segment as usize + 1).is_multiple_of(count);
         if lists.absent.is_empty() && log.segments_in_large().is_some_and(is_last) {
             // All that share its page have memory: the system may make it large when it gets to it.
@@ -110,7 +110,7 @@ impl Lanes {
             let released = log.segment(number).release();
             debug_assert!(released);
             if withdraw() {
-                self.spare.fetch_sub(1, Ordering::Relaxed);
+                self.numbers.spare.fetch_sub(1, Ordering::Relaxed);
                 self.withdraw(log, budget, segment);
             } else {
                 self.lock().free.push(segment);
@@ -125,7 +125,7 @@ impl Lanes {
         let cost = Lanes::cost(log.segment(segment as usize).size());
         let withdrawn = log.give_back(segment as usize);
         debug_assert!(withdrawn);
-        self.present.fetch_sub(1, Ordering::Relaxed);
+        self.numbers.present.fetch_sub(1, Ordering::Relaxed);
         self.lock().absent.push(segment);
         budget.give(cost);
     }
