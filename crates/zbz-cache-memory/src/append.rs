@@ -76,38 +76,70 @@ impl<'a> Appended<'a> {
     fn whole(room: Reservation<'a>) -> Appended<'a> {
         Appended { room, pieces: Vec::new() }
     }
+}
 
-    #[inline]
-    pub(crate) fn location(&self) -> Location {
+/// Where an entry stands that no slot names yet.
+pub(crate) trait Room {
+    /// What its slot will name.
+    fn location(&self) -> Location;
+
+    /// A slot names the entry, or did.
+    fn publish(self);
+}
+
+impl Room for Appended<'_> {
+    fn location(&self) -> Location {
         self.room.location()
     }
 
-    /// A slot names the entry, or did.
-    #[inline]
-    pub(crate) fn publish(self) {
+    fn publish(self) {
         self.room.publish();
-        if !self.pieces.is_empty() {
-            self.pieces.into_iter().for_each(Reservation::publish);
-        }
+        self.pieces.into_iter().for_each(Reservation::publish);
+    }
+}
+
+/// An entry in one item.
+impl Room for Reservation<'_> {
+    #[inline(always)]
+    fn location(&self) -> Location {
+        Reservation::location(self)
+    }
+
+    #[inline(always)]
+    fn publish(self) {
+        Reservation::publish(self);
     }
 }
 
 impl Engine {
     /// Puts a new entry into the log. `None` if there is no room to be had.
-    #[inline(always)]
     pub(crate) fn append(&self, entry: &Entry<'_>, need: Need, now: &Moment<'_>) -> Option<Appended<'_>> {
         let side = self.side_of_new(entry.key.hash);
         self.append_to(self.lane(side, entry.deadline, now), entry, need)
     }
 
-    /// Puts an entry into a lane. `None` if there is no room to be had.
+    /// The same for an entry that makes one item wherever it is appended; `None` also for others.
     #[inline(always)]
+    pub(crate) fn append_usual(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Option<Reservation<'_>> {
+        let content = entry.content();
+        let layout = Layout::of(&content).filter(|layout| self.is_uncut(layout))?;
+        let side = self.side_of_new(entry.key.hash);
+        self.write(self.lane(side, entry.deadline, now), &layout, &content, Need::New)
+    }
+
+    /// Whether an item is never cut to fit the end of a segment.
+    #[inline(always)]
+    fn is_uncut(&self, layout: &Layout) -> bool {
+        let size = self.segment_size();
+        layout.len() <= UNCUT_BYTES.max(size / UNCUT).min(size)
+    }
+
+    /// Puts an entry into a lane. `None` if there is no room to be had.
     pub(crate) fn append_to(&self, lane: Lane, entry: &Entry<'_>, need: Need) -> Option<Appended<'_>> {
-        let deadline = (entry.deadline != NEVER).then_some(entry.deadline);
-        let content = Content { key: entry.key.bytes, value: entry.value, deadline, head: false };
+        let content = entry.content();
         let size = self.segment_size();
         if let Some(layout) = Layout::of(&content).filter(|layout| layout.len() <= size)
-            && (layout.len() <= UNCUT_BYTES.max(size / UNCUT) || self.room_left(lane) >= layout.len())
+            && (self.is_uncut(&layout) || self.room_left(lane) >= layout.len())
         {
             return self.write(lane, &layout, &content, need).map(Appended::whole);
         }

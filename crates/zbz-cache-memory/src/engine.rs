@@ -24,6 +24,7 @@ use crate::ghosts::Ghosts;
 use crate::index::{Held, Index};
 use crate::lanes::{self, Lanes};
 use crate::log::Log;
+use crate::segment::Segment;
 use crate::shape::{self, Shape};
 use crate::slot::{Location, Slot};
 use crate::sync::Apart;
@@ -240,10 +241,14 @@ impl Engine {
     }
 
     /// What tells the item at this place, which is held in place, from all others.
-    #[inline(always)]
     pub(crate) fn stamp_at(&self, location: Location) -> Stamp {
-        let turn = self.log.segment(self.log.segment_of(location)).turn();
-        Stamp { epoch: self.epoch, turn, location }
+        self.stamp_in(self.log.segment(self.log.segment_of(location)), location)
+    }
+
+    /// The same for a caller that knows its segment.
+    #[inline(always)]
+    pub(crate) fn stamp_in(&self, segment: Segment<'_>, location: Location) -> Stamp {
+        Stamp { epoch: self.epoch, turn: segment.turn(), location }
     }
 
     pub(crate) fn version_at(&self, location: Location) -> Version {

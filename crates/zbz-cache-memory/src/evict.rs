@@ -215,14 +215,19 @@ impl Engine {
         while !ended && walked < STEP && freed < enough {
             match self.walk(work, &now) {
                 None => ended = true,
-                Some(Fate::Dropped(bytes)) => freed += bytes,
+                // What is left of it may be dead.
+                Some(Fate::Dropped(bytes)) => {
+                    freed += bytes;
+                    ended = segment.is_dead();
+                }
+                Some(Fate::Kept) => ended = segment.is_dead(),
                 Some(Fate::Stuck) => {
                     if let Some(work) = evictor.work.take() {
                         self.lanes.requeue(&self.log, work.draining);
                     }
                     return Step::Stuck;
                 }
-                Some(Fate::Dead | Fate::Kept) => {}
+                Some(Fate::Dead) => {}
             }
             walked += 1;
         }

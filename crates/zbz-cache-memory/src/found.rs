@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::slot::Location;
-use crate::ttl::{NEVER, remaining};
+use crate::ttl::remaining;
 
 /// Which write an entry's bytes came from.
 ///
@@ -54,8 +54,7 @@ pub struct Found {
 
 impl Found {
     #[inline(always)]
-    pub(crate) fn new(now: u64, deadline: u64, stamp: Stamp) -> Found {
-        let left = if deadline == NEVER { NEVER } else { deadline.saturating_sub(now) };
+    pub(crate) fn new(left: u64, stamp: Stamp) -> Found {
         Found { left, stamp }
     }
 

@@ -288,7 +288,8 @@ impl Drop for Back {
         if self.0.lent {
             hand_back(self.0);
         } else {
-            FREE.set(Some(self.0));
+            // Unlike `set`, inlined here.
+            FREE.with(|free| free.set(Some(self.0)));
         }
     }
 }

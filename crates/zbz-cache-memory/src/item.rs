@@ -187,6 +187,12 @@ impl Plain {
         is_plain.then_some(Plain { key_at, key_len, value_len })
     }
 
+    /// The bytes of the whole item.
+    #[inline(always)]
+    pub(crate) fn len(self) -> usize {
+        self.key_at + self.key_len + self.value_len
+    }
+
     #[inline(always)]
     pub(crate) fn has_deadline(self) -> bool {
         self.key_at != HEADER_BYTES

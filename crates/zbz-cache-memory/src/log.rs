@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::hazard::{Announcement, Reading};
 use crate::index::Held;
 use crate::item::{self, Content, HEADER_BYTES, Item, Layout, PIECE_HEADER_BYTES, Plain};
-use crate::segment::{self, NEVER, NoRoom, Segment};
+use crate::segment::{self, NoRoom, Segment};
 use crate::slot::{Location, Slot};
 use crate::system::{LARGE, Mapping};
 use crate::words::{self, Words};
@@ -58,10 +58,10 @@ pub(crate) struct Reservation<'a> {
 /// A published item of the layout that most have, in place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PlainItem<'a> {
+    pub(crate) segment: Segment<'a>,
     pub(crate) key: &'a [u8],
     pub(crate) value: &'a [u8],
-    /// `NEVER` for none.
-    pub(crate) deadline: u64,
+    pub(crate) deadline: Option<u64>,
 }
 
 impl Log {
@@ -199,12 +199,12 @@ impl Log {
             return None;
         }
         let plain = Plain::of(self.head(at))?;
-        let Plain { key_at, key_len, value_len } = plain;
-        let key = self.view(at + key_at, key_len);
-        let value = self.view(at + key_at + key_len, value_len);
+        let item = self.view(at, plain.len());
+        let (front, value) = item.split_at(plain.key_at + plain.key_len);
+        let (_, key) = front.split_at(plain.key_at);
         // The deadline's bytes and the first of the key's are eight.
         let deadline = plain.has_deadline().then(|| Plain::deadline(self.head(at + HEADER_BYTES)));
-        Some(PlainItem { key, value, deadline: deadline.unwrap_or(NEVER) })
+        Some(PlainItem { segment: self.segment(segment), key, value, deadline })
     }
 
     /// A piece of the head that `slot`, loaded from `word`, names; held in place by the
@@ -266,11 +266,12 @@ impl Log {
     #[inline(always)]
     fn view(&self, at: usize, len: usize) -> &[u8] {
         assert!(at <= self.memory.len() && len <= self.memory.len() - at, "an item beyond the log");
-        let start = self.memory.start().as_ptr().wrapping_add(at);
-        // SAFETY: *Mapped* (`system.rs`): the range was checked to lie inside. *Named bytes are
-        // immutable* and *A view is held in place*: nobody writes them while the answer lives, and
-        // what was written was seen, by the load of the slot or the bit, or by the drain's begin.
-        unsafe { std::slice::from_raw_parts(start, len) }
+        // SAFETY: *Mapped* (`system.rs`): it was checked to lie inside.
+        let start = unsafe { self.memory.start().add(at) };
+        // SAFETY: *Mapped*: the range was checked to lie inside. *Named bytes are immutable* and *A
+        // view is held in place*: nobody writes them while the answer lives, and what was written
+        // was seen, by the load of the slot or the bit, or by the drain's begin.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
     }
 
     /// Gives the memory of a free segment back to the system. False if it is not free.

@@ -16,6 +16,7 @@ use crate::item::{Item, same};
 use crate::lanes;
 use crate::large::Head;
 use crate::scratch;
+use crate::segment::Segment;
 use crate::slot::{Location, Slot};
 use crate::tide::Side;
 use crate::ttl::NEVER;
@@ -34,9 +35,17 @@ pub(crate) struct Glance<'a> {
     location: Location,
     /// `NEVER` for none.
     pub(crate) deadline: u64,
-    now: u64,
-    /// `None` while the entry is held in place, which tells it.
-    stamp: Option<Stamp>,
+    /// Until then; `NEVER` for ever.
+    left: u64,
+    told: Told<'a>,
+}
+
+/// What tells which entry it is.
+#[derive(Debug)]
+enum Told<'a> {
+    /// Its segment, while it is held in place.
+    By(Segment<'a>),
+    As(Stamp),
 }
 
 /// A slot that may be a key's, and its word.
@@ -65,13 +74,16 @@ struct Gathered {
 impl Glance<'_> {
     #[inline(always)]
     pub(crate) fn found(&self) -> Found {
-        Found::new(self.now, self.deadline, self.stamp())
+        Found::new(self.left, self.stamp())
     }
 
     /// Of the entry that was found, whatever stands in its place by now.
     #[inline(always)]
     fn stamp(&self) -> Stamp {
-        self.stamp.unwrap_or_else(|| self.engine.stamp_at(self.location))
+        match self.told {
+            Told::By(segment) => self.engine.stamp_in(segment, self.location),
+            Told::As(stamp) => stamp,
+        }
     }
 
     pub(crate) fn version(&self) -> Version {
@@ -80,26 +92,46 @@ impl Glance<'_> {
 }
 
 impl Engine {
-    /// Calls `read` with the live value of a key. Counts nothing.
+    /// Calls `read` with the live value of a key, and `count` with whether there is one.
     ///
-    /// Inlined, with what it calls: an answer that is handed on in memory is written in words and
-    /// read again in larger ones, which processors wait for.
+    /// The usual hit is inlined, and its answer made where the caller wants it: one that is handed
+    /// on in memory is written in words and read again in larger ones, which processors wait for.
     #[inline(always)]
     pub(crate) fn look_up<R>(
         &self,
         key: &[u8],
+        count: impl Fn(bool),
         read: impl FnOnce(&[u8], Glance<'_>) -> R,
     ) -> Result<Option<R>, Error> {
         self.check_key(key)?;
-        let found = self.look_up_hashed(self.hashed(key), &self.moment(), read);
+        let (key, moment) = (self.hashed(key), self.moment());
+        let mut turn = hazard::begin();
+        let candidate = self.index.spot(key.hash).candidate_in_both();
+        if let Some((value, glance)) = self.glimpse((turn.reading(), candidate), key, &moment) {
+            count(true);
+            return Ok(Some(read(value, glance)));
+        }
+        self.look_further((turn.reading(), key), &moment, count, read)
+    }
+
+    #[inline(never)]
+    fn look_further<R>(
+        &self,
+        (reading, key): (&mut Reading<'_>, HashedKey<'_>),
+        moment: &Moment<'_>,
+        count: impl Fn(bool),
+        read: impl FnOnce(&[u8], Glance<'_>) -> R,
+    ) -> Result<Option<R>, Error> {
+        let found = self.search(reading, key, moment, read);
         if found.is_none() {
             // What a close has removed was not absent before.
             self.check_open()?;
         }
+        count(found.is_some());
         Ok(found)
     }
 
-    #[inline(always)]
+    /// The same for callers that know the hash; counts nothing.
     pub(crate) fn look_up_hashed<R>(
         &self,
         key: HashedKey<'_>,
@@ -107,7 +139,7 @@ impl Engine {
         read: impl FnOnce(&[u8], Glance<'_>) -> R,
     ) -> Option<R> {
         let mut turn = hazard::begin();
-        let candidate = self.index.spot(key.hash).candidate();
+        let candidate = self.index.spot(key.hash).candidate_in_both();
         self.look_up_at((turn.reading(), candidate), key, moment, read)
     }
 
@@ -120,15 +152,29 @@ impl Engine {
         moment: &Moment<'_>,
         read: impl FnOnce(&[u8], Glance<'_>) -> R,
     ) -> Option<R> {
-        if let Some((word, slot)) = candidate
-            && let Some(item) = self.log.read_plain(reading, word, slot)
-            && same(item.key, key.bytes)
-        {
-            let glance = self.glance(slot, item.deadline, moment)?;
-            self.count_hit(word, slot);
-            return Some(read(item.value, glance));
+        if let Some((value, glance)) = self.glimpse((reading, candidate), key, moment) {
+            return Some(read(value, glance));
         }
         self.search(reading, key, moment, read)
+    }
+
+    /// The value that a slot names, if it is the key's, live, and of the layout that most have;
+    /// held in place by the announcement.
+    #[inline(always)]
+    fn glimpse<'a>(
+        &'a self,
+        (reading, candidate): (&'a mut Reading<'_>, Candidate<'_>),
+        key: HashedKey<'_>,
+        moment: &Moment<'_>,
+    ) -> Option<(&'a [u8], Glance<'a>)> {
+        let (word, slot) = candidate?;
+        let item = self.log.read_plain(reading, word, slot)?;
+        if !same(item.key, key.bytes) {
+            return None;
+        }
+        let glance = self.glance(slot, item.segment, item.deadline, moment)?;
+        self.count_hit(word, slot, item.segment);
+        Some((item.value, glance))
     }
 
     /// The same for any key.
@@ -152,10 +198,11 @@ impl Engine {
             if !item.has_key(key.bytes) {
                 return Probe::Other;
             }
-            Probe::Answer(match self.glance(slot, item.deadline().unwrap_or(NEVER), moment) {
+            let segment = self.log.segment(self.log.segment_of(slot.location()));
+            Probe::Answer(match self.glance(slot, segment, item.deadline(), moment) {
                 None => Seen::Nothing,
                 Some(glance) => {
-                    self.count_hit(word, slot);
+                    self.count_hit(word, slot, segment);
                     read.take().map_or(Seen::Nothing, |read| Seen::Read(read(item.value(), glance)))
                 }
             })
@@ -167,9 +214,9 @@ impl Engine {
             Seen::Contended => self.gather_held(key, &mut rest)?,
         };
         let Gathered { value_at, deadline, stamp } = gathered;
-        let now = if deadline == NEVER { 0 } else { moment.get() };
-        let glance = Glance { engine: self, location: stamp.location, deadline, now, stamp: Some(stamp) };
-        let live = (now < deadline).then_some(glance);
+        let left = if deadline == NEVER { NEVER } else { deadline.saturating_sub(moment.get()) };
+        let glance = Glance { engine: self, location: stamp.location, deadline, left, told: Told::As(stamp) };
+        let live = (left > 0).then_some(glance);
         let answer = live.zip(read.take()).map(|(glance, read)| read(&rest[value_at..], glance));
         scratch::put_back(rest);
         answer
@@ -177,10 +224,19 @@ impl Engine {
 
     /// `None` if the item's time has passed.
     #[inline(always)]
-    fn glance(&self, slot: Slot, deadline: u64, moment: &Moment<'_>) -> Option<Glance<'_>> {
-        let now = if deadline == NEVER { 0 } else { moment.for_deadline(deadline) };
-        let glance = Glance { engine: self, location: slot.location(), deadline, now, stamp: None };
-        (now < deadline).then_some(glance)
+    fn glance<'a>(
+        &'a self,
+        slot: Slot,
+        segment: Segment<'a>,
+        deadline: Option<u64>,
+        moment: &Moment<'_>,
+    ) -> Option<Glance<'a>> {
+        let (deadline, left) = match deadline {
+            None => (NEVER, NEVER),
+            Some(deadline) => (deadline, deadline.saturating_sub(moment.for_deadline(deadline))),
+        };
+        let told = Told::By(segment);
+        (left > 0).then_some(Glance { engine: self, location: slot.location(), deadline, left, told })
     }
 
     /// Looks at an item that was cut; if it is the key's, all that it lacks is in the buffer.
@@ -208,7 +264,7 @@ impl Engine {
         if !rest.starts_with(key_rest) {
             return Probe::Other;
         }
-        self.count_hit(word, slot);
+        self.count_hit(word, slot, self.log.segment(self.log.segment_of(slot.location())));
         let (deadline, stamp) = (item.deadline().unwrap_or(NEVER), self.stamp_at(slot.location()));
         Probe::Answer(Seen::Gathered(Gathered { value_at: head.key_len, deadline, stamp }))
     }
@@ -249,11 +305,10 @@ impl Engine {
     /// Lets the policy know of a hit; a slot that has all hits that count is not written, nor is
     /// one in the newest part of the small queue, where hits do not count.
     #[inline(always)]
-    fn count_hit(&self, word: &AtomicU64, slot: Slot) {
+    fn count_hit(&self, word: &AtomicU64, slot: Slot, segment: Segment<'_>) {
         if slot.is_hot() {
             return;
         }
-        let segment = self.log.segment(self.log.segment_of(slot.location()));
         if segment.start() <= self.lanes.counts_through() {
             count_one_hit(word, slot, lanes::side_of(segment.place()));
         }
@@ -267,7 +322,7 @@ impl Engine {
             now if now < deadline => TtlState::Remaining(Duration::from_nanos(deadline - now)),
             _ => TtlState::Missing,
         };
-        let found = self.look_up(key, |_, glance| remaining(glance.deadline))?;
+        let found = self.look_up(key, |_| (), |_, glance| remaining(glance.deadline))?;
         Ok(found.unwrap_or(TtlState::Missing))
     }
 
@@ -279,8 +334,17 @@ impl Engine {
             *hash = self.hash(key.as_ref());
             spot.insert(self.index.spot(*hash)).prefetch();
         }
-        for ((_, candidate), spot) in ahead.iter_mut().zip(spots.into_iter().flatten()) {
+        for ((_, candidate), spot) in ahead.iter_mut().zip(spots.iter().flatten()) {
             *candidate = spot.candidate();
+            match candidate {
+                Some((_, slot)) => self.log.prefetch(*slot),
+                None => spot.other().prefetch(),
+            }
+        }
+        let elsewhere =
+            ahead.iter_mut().zip(spots.iter().flatten()).filter(|((_, first), _)| first.is_none());
+        for ((_, candidate), spot) in elsewhere {
+            *candidate = spot.other().candidate();
             if let Some((_, slot)) = candidate {
                 self.log.prefetch(*slot);
             }

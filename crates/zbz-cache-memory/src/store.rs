@@ -7,11 +7,13 @@
 //! What the usual set goes through is inlined into one function: what is handed on in memory is
 //! written in words and read again in larger ones, which processors wait for.
 
-use crate::append::{Appended, Kept, Need};
+use crate::append::{Appended, Kept, Need, Room};
 use crate::counters::Count;
 use crate::engine::{Engine, HashedKey, Moment};
 use crate::entry::{Exit, Look, Old};
 use crate::index::Held;
+use crate::item::Content;
+use crate::log::Reservation;
 use crate::lookup::BATCH;
 use crate::slot::{Location, Slot};
 use crate::ttl::{End, NEVER, end_of};
@@ -29,6 +31,13 @@ pub(crate) struct Entry<'a> {
 impl Entry<'_> {
     fn payload(&self) -> u64 {
         (self.key.bytes.len() + self.value.len()) as u64
+    }
+
+    /// What stands in its item, if it is one.
+    #[inline(always)]
+    pub(crate) fn content(&self) -> Content<'_> {
+        let deadline = (self.deadline != NEVER).then_some(self.deadline);
+        Content { key: self.key.bytes, value: self.value, deadline, head: false }
     }
 }
 
@@ -140,8 +149,10 @@ impl Engine {
             End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
             End::At(deadline) => {
                 let entry = Entry { key, value, deadline };
-                let mut room = self.room_for(&entry, &now)?;
-                self.place(&entry, &mut room, guard, &now)?
+                match self.append_if_usual(&entry, &now) {
+                    room @ Some(_) => self.place(&entry, &mut { room }, guard, &now)?,
+                    None => self.put(&entry, &mut Kept::default(), guard, &now)?,
+                }
             }
         };
         Ok(if swap == Swap::Done { SetOutcome::Stored } else { SetOutcome::ConditionFailed })
@@ -150,6 +161,7 @@ impl Engine {
     /// Stores an entry, making room for it. What came of that stays in `kept` if the entry was to
     /// take the place of another that changed meanwhile: making room may move that very one, and
     /// would again.
+    #[inline(never)]
     pub(crate) fn put<'a>(
         &'a self,
         entry: &Entry<'_>,
@@ -164,8 +176,13 @@ impl Engine {
         self.place(entry, &mut kept.room, guard, now)
     }
 
-    /// Appends an entry. `None` if there is no room to be had.
+    /// Appends an entry as most are, where most are.
     #[inline(always)]
+    fn append_if_usual(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Option<Reservation<'_>> {
+        (self.when_full == WhenFull::Evict).then(|| self.append_usual(entry, now))?
+    }
+
+    /// Appends an entry. `None` if there is no room to be had.
     fn room_for(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Result<Option<Appended<'_>>, Error> {
         if self.when_full == WhenFull::Evict {
             return Ok(self.append(entry, Need::New, now));
@@ -185,7 +202,7 @@ impl Engine {
     fn place(
         &self,
         entry: &Entry<'_>,
-        room: &mut Option<Appended<'_>>,
+        room: &mut Option<impl Room>,
         guard: Guard<'_>,
         now: &Moment<'_>,
     ) -> Result<Swap, Error> {

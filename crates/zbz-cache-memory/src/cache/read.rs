@@ -17,9 +17,7 @@ impl MemoryCache {
     ///
     /// [`Error::KeyEmpty`], [`Error::KeyTooLong`], [`Error::Closed`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        let found = self.engine.look_up(key, |bytes, _| bytes.to_vec())?;
-        self.count_lookup(found.is_some());
-        Ok(found)
+        self.engine.look_up(key, |hit| self.count_lookup(hit), |bytes, _| bytes.to_vec())
     }
 
     /// Reads a value into a buffer whose memory is reused: its contents are replaced by the value
@@ -42,9 +40,7 @@ impl MemoryCache {
     /// # Ok::<(), zbz_cache_memory::Error>(())
     /// ```
     pub fn get_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
-        let found = self.read_into(key, value)?;
-        self.count_lookup(found.is_some());
-        Ok(found)
+        self.read_into(key, value, |hit| self.count_lookup(hit))
     }
 
     /// Reads a value where it is: on a hit, answers what `read` makes of the bytes.
@@ -57,9 +53,7 @@ impl MemoryCache {
     ///
     /// As [`get`](MemoryCache::get).
     pub fn get_with<R>(&self, key: &[u8], read: impl FnOnce(&[u8], Found) -> R) -> Result<Option<R>, Error> {
-        let found = self.engine.look_up(key, |bytes, glance| read(bytes, glance.found()))?;
-        self.count_lookup(found.is_some());
-        Ok(found)
+        self.engine.look_up(key, |hit| self.count_lookup(hit), |bytes, glance| read(bytes, glance.found()))
     }
 
     /// Reads many keys: calls `visit` for every hit, in input order, with the key's index, the
@@ -96,20 +90,26 @@ impl MemoryCache {
     ///
     /// As [`get`](MemoryCache::get).
     pub fn lookup_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
-        self.read_into(key, value)
+        self.read_into(key, value, |_| ())
     }
 
     #[inline(always)]
-    fn read_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
-        let found = self.engine.look_up(key, |bytes, glance| {
+    fn read_into(
+        &self,
+        key: &[u8],
+        value: &mut Vec<u8>,
+        count: impl Fn(bool),
+    ) -> Result<Option<Found>, Error> {
+        let found = self.engine.look_up(key, count, |bytes, glance| {
             value.clear();
             value.extend_from_slice(bytes);
             glance.found()
-        })?;
-        if found.is_none() {
+        });
+        // By reference: see `look_up`.
+        if matches!(&found, Ok(None)) {
             value.clear();
         }
-        Ok(found)
+        found
     }
 
     /// As [`get_multi`](MemoryCache::get_multi), but counts neither hits nor misses.
@@ -131,7 +131,7 @@ impl MemoryCache {
     ///
     /// As [`get`](MemoryCache::get).
     pub fn exists(&self, key: &[u8]) -> Result<bool, Error> {
-        Ok(self.engine.look_up(key, |_, _| ())?.is_some())
+        Ok(self.engine.look_up(key, |_| (), |_, _| ())?.is_some())
     }
 
     #[inline]

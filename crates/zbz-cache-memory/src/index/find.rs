@@ -1,6 +1,6 @@
 //! Finding a key without a lock: see *A miss is proven*.
 
-use super::bucket::{Part, chain, has_chain, version};
+use super::bucket::{Bucket, Part, chain, has_chain, version};
 use super::{Index, pause};
 use crate::geometry::{Geometry, Mark};
 use crate::slot::{Slot, Tag};
@@ -24,27 +24,47 @@ pub(crate) enum Probe<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Contended;
 
-/// Where by far the most keys are found, if they are there.
+/// One line of a key's bucket: that which the key prefers, where most are found if they are there,
+/// or the other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spot<'a> {
-    part: Part<'a>,
+    bucket: &'a Bucket,
+    line: usize,
     tag: Tag,
 }
 
 impl<'a> Spot<'a> {
     #[inline(always)]
+    fn part(self) -> Part<'a> {
+        Part::of(self.bucket, self.line)
+    }
+
+    #[inline(always)]
     pub(crate) fn prefetch(self) {
-        self.part.prefetch();
+        self.part().prefetch();
+    }
+
+    /// The other line.
+    #[inline(always)]
+    pub(crate) fn other(self) -> Spot<'a> {
+        Spot { line: 1 - self.line, ..self }
     }
 
     /// The first slot with the key's tag, and its word. Says nothing of other slots.
     #[inline(always)]
     pub(crate) fn candidate(self) -> Option<(&'a AtomicU64, Slot)> {
-        let found = self.part.candidates(self.tag);
-        let word = (found != 0).then(|| self.part.word(found.trailing_zeros()))?;
+        let part = self.part();
+        let found = part.candidates(self.tag);
+        let word = (found != 0).then(|| part.word(found.trailing_zeros()))?;
         // Acquire: pairs with the store that published the item.
         let slot = Slot::from_word(word.load(Ordering::Acquire));
         slot.has(self.tag).then_some((word, slot))
+    }
+
+    /// The same, in this line or else in the other.
+    #[inline(always)]
+    pub(crate) fn candidate_in_both(self) -> Option<(&'a AtomicU64, Slot)> {
+        self.candidate().or_else(|| self.other().candidate())
     }
 }
 
@@ -52,22 +72,14 @@ impl Index {
     /// A slot that may be the key's, without proof, and without a look at overflow buckets.
     #[inline]
     pub(crate) fn peek(&self, hash: u64) -> Option<Slot> {
-        let mark = self.mark(hash);
-        let bucket = self.bucket(self.number(mark));
-        [mark.line(), 1 - mark.line()].into_iter().find_map(|line| {
-            let part = Part::of(bucket, line);
-            let found = part.candidates(mark.tag());
-            let word = (found != 0).then(|| part.word(found.trailing_zeros()))?;
-            // Acquire: pairs with the store that published the item.
-            Some(Slot::from_word(word.load(Ordering::Acquire))).filter(|slot| slot.has(mark.tag()))
-        })
+        self.spot(hash).candidate_in_both().map(|(_, slot)| slot)
     }
 
     /// The line that a key prefers at this moment.
     #[inline(always)]
     pub(crate) fn spot(&self, hash: u64) -> Spot<'_> {
         let mark = self.mark(hash);
-        Spot { part: Part::of(self.bucket(self.number(mark)), mark.line()), tag: mark.tag() }
+        Spot { bucket: self.bucket(self.number(mark)), line: mark.line(), tag: mark.tag() }
     }
 
     /// Looks for a key; `probe` is asked about each slot that may be its. Without a lock, and

@@ -28,7 +28,7 @@ pub(super) struct Lists {
     pub(super) turns: u64,
     /// Segments that the small queue has opened.
     pub(super) small_opened: u64,
-    /// Where the next look for a nearly empty one begins.
+    /// Where the last look for a nearly empty one ended.
     pub(super) looked_at: usize,
 }
 

@@ -45,18 +45,20 @@ impl Lanes {
         let count = lists.links.len();
         let looks = if all { count } else { SAMPLE.min(count) };
         let mut best: Option<(u64, usize)> = None;
-        for step in 0..looks {
-            let number = (lists.looked_at + step) % count;
+        let mut number = lists.looked_at;
+        for _ in 0..looks {
+            number = if number + 1 < count { number + 1 } else { 0 };
             let segment = log.segment(number);
             if segment.phase() != Phase::Sealed {
                 continue;
             }
-            let alive = segment.alive() * 256 / segment.size().max(1);
+            // Sizes are powers of two, and there are many to look at.
+            let alive = (segment.alive() * 256) >> segment.size().max(1).ilog2();
             if best.is_none_or(|(least, _)| alive < least) {
                 best = Some((alive, number));
             }
         }
-        lists.looked_at = (lists.looked_at + looks) % count.max(1);
+        lists.looked_at = number;
         let (_, segment) = best.filter(|&(alive, _)| alive <= most)?;
         let draining = log.begin_drain(segment)?;
         let side = side_of(log.segment(segment).place());
