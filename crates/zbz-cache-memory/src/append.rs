@@ -122,9 +122,9 @@ impl Engine {
     #[inline(always)]
     pub(crate) fn append_usual(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Option<Reservation<'_>> {
         let content = entry.content();
-        let layout = Layout::of(&content).filter(|layout| self.is_uncut(layout))?;
+        Layout::of(&content, None).filter(|layout| self.is_uncut(layout))?;
         let side = self.side_of_new(entry.key.hash);
-        self.write(self.lane(side, entry.deadline, now), &layout, &content, Need::New)
+        self.write(self.lane(side, entry.deadline, now), &content, Need::New)
     }
 
     /// Whether an item is never cut to fit the end of a segment.
@@ -138,10 +138,10 @@ impl Engine {
     pub(crate) fn append_to(&self, lane: Lane, entry: &Entry<'_>, need: Need) -> Option<Appended<'_>> {
         let content = entry.content();
         let size = self.segment_size();
-        if let Some(layout) = Layout::of(&content).filter(|layout| layout.len() <= size)
+        if let Some(layout) = Layout::of(&content, None).filter(|layout| layout.len() <= size)
             && (self.is_uncut(&layout) || self.room_left(lane) >= layout.len())
         {
-            return self.write(lane, &layout, &content, need).map(Appended::whole);
+            return self.write(lane, &content, need).map(Appended::whole);
         }
         self.append_cut(entry, lane, &content, need)
     }
@@ -154,22 +154,35 @@ impl Engine {
         content: &Content<'_>,
         need: Need,
     ) -> Option<Reservation<'_>> {
-        let layout = Layout::of(content).filter(|layout| layout.len() <= self.segment_size())?;
-        self.write(lane, &layout, content, need)
+        Layout::of(content, None).filter(|layout| layout.len() <= self.segment_size())?;
+        self.write(lane, content, need)
     }
 
+    /// Puts an item into a segment, in the form that its deadline has there.
     #[inline(always)]
-    fn write(
-        &self,
-        lane: Lane,
-        layout: &Layout,
-        content: &Content<'_>,
-        need: Need,
-    ) -> Option<Reservation<'_>> {
+    fn write(&self, lane: Lane, content: &Content<'_>, need: Need) -> Option<Reservation<'_>> {
+        if content.deadline.is_some() {
+            return self.write_due(lane, content, need);
+        }
+        let layout = Layout::of(content, None)?;
         let mut room = self.reserve(lane, (layout.len(), layout.len()), need)?;
-        room.note_deadline(content.deadline);
-        room.write(layout, content);
+        room.write(&layout, content);
         Some(room)
+    }
+
+    fn write_due(&self, lane: Lane, content: &Content<'_>, need: Need) -> Option<Reservation<'_>> {
+        let mut base = Some(self.lanes.base(&self.log, lane));
+        loop {
+            let layout = Layout::of(content, base)?;
+            let mut room = self.reserve(lane, (layout.len(), layout.len()), need)?;
+            if !layout.is_from_base() || base == Some(room.base()) {
+                room.note_deadline(content.deadline);
+                room.write(&layout, content);
+                return Some(room);
+            }
+            // The lane has gone on to a segment of another base. It is in full then, in any.
+            base = None;
+        }
     }
 
     /// Cuts an entry, so that the room at the end of a segment is used.
@@ -254,7 +267,7 @@ impl Engine {
             deadline => 1 + class_of(deadline.saturating_sub(now.get())).min(shape.classes - 2),
         };
         let stripe = threads::number() & (shape.stripes - 1);
-        Lane { side, class, stripe }
+        Lane { side, class, stripe, deadline }
     }
 
     /// The bytes of segments that are provided from here on.

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::due::GRAIN_BITS;
+
 mod counter;
 
 /// The last moment a clock can show, about 584 years after its start.
@@ -95,6 +97,15 @@ impl Clock {
                 bound.refresh();
                 None
             }
+        }
+    }
+
+    /// A deadline as it is kept: a whole number of units, not after this one. Exact by hand.
+    #[inline]
+    pub(crate) fn whole(&self, deadline: u64) -> u64 {
+        match self.source {
+            Source::System { .. } => deadline >> GRAIN_BITS << GRAIN_BITS,
+            Source::Manual(_) => deadline,
         }
     }
 

@@ -29,6 +29,7 @@ use crate::shape::{self, Shape};
 use crate::slot::{Location, Slot};
 use crate::sync::Apart;
 use crate::tide::{Facts, Side, Tide};
+use crate::ttl::{self, End, NEVER};
 use crate::{Builder, Clock, Error, Stats, Version, WhenFull};
 
 /// No key is longer, whatever the budget.
@@ -105,6 +106,14 @@ impl Moment<'_> {
     pub(crate) fn for_deadline(&self, deadline: u64) -> u64 {
         let told = if self.read.get().is_none() { self.clock.before(deadline) } else { None };
         told.unwrap_or_else(|| self.get())
+    }
+
+    /// The end of an entry that is written at this moment; `None` is never.
+    pub(crate) fn end_of(&self, ttl: Option<Duration>) -> End {
+        match ttl::end_of(self.get(), ttl) {
+            End::At(deadline) if deadline != NEVER => End::At(self.clock.whole(deadline)),
+            end => end,
+        }
     }
 
     #[inline]

@@ -321,17 +321,12 @@ impl Engine {
 
     /// Copies an item to a lane and swaps its slot. True if it is not in its old place any more.
     fn move_item(&self, item: &Item<'_>, named: Named, lane: Lane, hits: u64) -> bool {
-        let bytes = item.bytes();
-        let Some(mut room) = self.reserve(lane, (bytes.len(), bytes.len()), Need::Survivor) else {
-            return false;
-        };
-        room.note_deadline(item.deadline());
-        room.copy(bytes);
+        let Some(room) = self.append_item(lane, &item.content(), Need::Survivor) else { return false };
         let held = self.index.hold(named.hash);
         // Else it went meanwhile, and its copy is dead.
         if let Some(place) = held.find_location(named.hash, named.location) {
             held.replace(&place, place.slot().moved_to(room.location(), hits));
-            self.free_at(named.location, bytes.len());
+            self.free_at(named.location, item.bytes().len());
             drop(held);
             room.publish();
         }

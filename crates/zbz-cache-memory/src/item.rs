@@ -1,20 +1,23 @@
 //! [`Item`]: one entry as it lies in the log.
 //!
 //! ```text
-//!   | header: 4 bytes | key length: 2, if long | deadline: 0, 7 or 8 | key | value |
+//!   | header: 4 bytes | key length: 2, if long | deadline: 0, 4, 5, 7 or 8 | key | value |
 //!
-//!   header   31 30        29 28                21 20      19                     0
+//!   header   31        29 28                21 20      19                     0
 //!            | deadline's | key length, or      | whole,  | value length          |
 //!            |  form      | 0 for a long one    | or head |                       |
 //! ```
 //!
 //! All numbers are little endian. Nothing is aligned. An item is immutable once it is published.
-//! Deadlines are nanoseconds of the cache's clock; those of the first two years take 7 bytes.
+//! The forms of deadlines are those of `due.rs`.
 //!
 //! What stands in a segment is one of four [`Kind`]s. An entry that does not fit where it is
 //! appended is cut (`large.rs`): a *head* has what the index names, *pieces* the rest. Room that
-//! was reserved and not used holds a *filler*. Those two have the fourth form of a deadline, and
-//! only a length; a piece begins with the hash of its entry's key.
+//! was reserved and not used holds a *filler*. Those two have the last form of a deadline, and only
+//! a length; a piece begins with the hash of its entry's key.
+
+use crate::due::Form;
+use crate::segment::Segment;
 
 /// The longest value of one item; a segment holds no more.
 pub(crate) const MOST_VALUE_BYTES: usize = (1 << 20) - 1;
@@ -31,11 +34,9 @@ const HEAD: u32 = 1 << 20;
 const KEY_BITS: u32 = 8;
 const FORM_SHIFT: u32 = VALUE_BITS + KEY_BITS;
 
-/// What the header says of the deadline; the last is for what is no item.
-const NONE: u32 = 0;
-const SHORT: u32 = 1;
-const LONG: u32 = 2;
-const OTHER: u32 = 3;
+/// What the header says of the deadline, by number; a number without a form is for what is no item.
+const FORMS: [Form; 5] = [Form::None, Form::Near, Form::Far, Form::Early, Form::Late];
+const OTHER: u32 = 7;
 
 /// The key length of a piece; that of a filler is zero.
 const PIECE: u32 = 1;
@@ -56,10 +57,6 @@ pub(crate) enum Kind {
     Filler,
 }
 
-/// Deadlines below this take 7 bytes.
-const LONG_DEADLINE: u64 = 1 << (8 * SHORT_DEADLINE_BYTES);
-const SHORT_DEADLINE_BYTES: usize = 7;
-
 /// What is to be written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Content<'a> {
@@ -77,25 +74,32 @@ pub(crate) struct Layout {
     key_at: usize,
     key_len: usize,
     value_len: usize,
-    deadline_len: usize,
+    form: Form,
     kind: Kind,
 }
 
 impl Layout {
-    /// `None` if the key is empty or too long, or the value is too long for one item.
-    #[inline]
-    pub(crate) fn of(content: &Content<'_>) -> Option<Layout> {
+    /// In a segment of this base; without one, in any, where it may be longer than it must. `None`
+    /// if the key is empty or too long, or the value is too long for one item.
+    #[inline(always)]
+    pub(crate) fn of(content: &Content<'_>, base: Option<u64>) -> Option<Layout> {
         let (key_len, value_len) = (content.key.len(), content.value.len());
         let fits = (1..=MOST_KEY_BYTES).contains(&key_len) && value_len <= MOST_VALUE_BYTES;
-        let deadline_len = match content.deadline {
-            None => 0,
-            Some(at) if at < LONG_DEADLINE => SHORT_DEADLINE_BYTES,
-            Some(_) => 8,
+        let form = match (content.deadline, base) {
+            (None, _) => Form::None,
+            (Some(deadline), Some(base)) => Form::of(deadline, base),
+            (Some(deadline), None) => Form::in_full(deadline),
         };
         let header = if key_len < 1 << KEY_BITS { HEADER_BYTES } else { LONG_HEADER_BYTES };
-        let key_at = header + deadline_len;
+        let key_at = header + form.len();
         let kind = if content.head { Kind::Head } else { Kind::Whole };
-        fits.then_some(Layout { key_at, key_len, value_len, deadline_len, kind })
+        fits.then_some(Layout { key_at, key_len, value_len, form, kind })
+    }
+
+    /// Whether the same bytes are another deadline in a segment of another base.
+    #[inline(always)]
+    pub(crate) fn is_from_base(&self) -> bool {
+        self.form.is_from_base()
     }
 
     /// From the first bytes of an item; `long` is called for the two that follow them, if the key
@@ -106,8 +110,9 @@ impl Layout {
         let value_len = header as usize & MOST_VALUE_BYTES;
         let key_len = (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1);
         // By far the most have no deadline and a short key.
-        if header >> FORM_SHIFT == NONE && header & HEAD == 0 && key_len != 0 {
-            return Layout { key_at: HEADER_BYTES, key_len, value_len, deadline_len: 0, kind: Kind::Whole };
+        if header >> FORM_SHIFT == Form::None as u32 && header & HEAD == 0 && key_len != 0 {
+            let (key_at, form, kind) = (HEADER_BYTES, Form::None, Kind::Whole);
+            return Layout { key_at, key_len, value_len, form, kind };
         }
         Layout::read_other(header, long)
     }
@@ -116,21 +121,16 @@ impl Layout {
     fn read_other(header: u32, long: impl FnOnce() -> [u8; 2]) -> Layout {
         let value_len = header as usize & MOST_VALUE_BYTES;
         let key_field = (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1);
-        let deadline_len = match header >> FORM_SHIFT & 3 {
-            NONE => 0,
-            SHORT => SHORT_DEADLINE_BYTES,
-            LONG => 8,
-            _ => {
-                let kind = if key_field == 0 { Kind::Filler } else { Kind::Piece };
-                return Layout { key_at: HEADER_BYTES, key_len: 0, value_len, deadline_len: 0, kind };
-            }
+        let Some(&form) = FORMS.get((header >> FORM_SHIFT) as usize) else {
+            let kind = if key_field == 0 { Kind::Filler } else { Kind::Piece };
+            return Layout { key_at: HEADER_BYTES, key_len: 0, value_len, form: Form::None, kind };
         };
         let kind = if header & HEAD == 0 { Kind::Whole } else { Kind::Head };
         let (key_at, key_len) = match key_field {
             0 => (LONG_HEADER_BYTES, usize::from(u16::from_le_bytes(long()))),
             key_len => (HEADER_BYTES, key_len),
         };
-        Layout { key_at: key_at + deadline_len, key_len, value_len, deadline_len, kind }
+        Layout { key_at: key_at + form.len(), key_len, value_len, form, kind }
     }
 
     /// The bytes of the whole item.
@@ -139,16 +139,12 @@ impl Layout {
         self.key_at + self.key_len + self.value_len
     }
 
-    /// Writes the item into `bytes`, which are as long as it.
+    /// Writes the item into `bytes`, which are as long as it, of a segment of this base.
     #[inline]
-    pub(crate) fn write(&self, content: &Content<'_>, bytes: &mut [u8]) {
+    pub(crate) fn write(&self, content: &Content<'_>, base: u64, bytes: &mut [u8]) {
         let long = self.key_len >= 1 << KEY_BITS;
         let key_field = if long { 0 } else { self.key_len as u32 };
-        let form = match self.deadline_len {
-            0 => NONE,
-            SHORT_DEADLINE_BYTES => SHORT,
-            _ => LONG,
-        };
+        let form = self.form as u32;
         let head = if self.kind == Kind::Head { HEAD } else { 0 };
         let header = form << FORM_SHIFT | key_field << VALUE_BITS | head | self.value_len as u32;
         let (front, rest) = bytes.split_at_mut(self.key_at);
@@ -157,8 +153,9 @@ impl Layout {
             front[HEADER_BYTES..LONG_HEADER_BYTES].copy_from_slice(&(self.key_len as u16).to_le_bytes());
         }
         if let Some(deadline) = content.deadline {
-            let at = self.key_at - self.deadline_len;
-            front[at..].copy_from_slice(&deadline.to_le_bytes()[..self.deadline_len]);
+            let number = self.form.number(deadline, base).to_le_bytes();
+            let len = self.form.len();
+            front[self.key_at - len..].copy_from_slice(&number[..len]);
         }
         let (key, value) = rest.split_at_mut(self.key_len);
         key.copy_from_slice(content.key);
@@ -166,8 +163,8 @@ impl Layout {
     }
 }
 
-/// The layout of by far the most items: an entry in one, with a short key, and a deadline of the
-/// first two years or none.
+/// The layout of by far the most items: an entry in one, with a short key, and a deadline that is
+/// counted from its segment's base, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Plain {
     pub(crate) key_at: usize,
@@ -175,16 +172,19 @@ pub(crate) struct Plain {
     pub(crate) value_len: usize,
 }
 
+/// Where the key of a plain item with a near deadline begins; with a far one, a byte later.
+const KEY_AFTER_NEAR: usize = HEADER_BYTES + 4;
+
 impl Plain {
     /// From the first bytes of an item; `None` for any other layout.
     #[inline(always)]
     pub(crate) fn of(header: [u8; HEADER_BYTES]) -> Option<Plain> {
         let header = u32::from_le_bytes(header);
         let (form, key_len) = (header >> FORM_SHIFT, (header >> VALUE_BITS) as usize & ((1 << KEY_BITS) - 1));
-        let key_at = HEADER_BYTES + form as usize * SHORT_DEADLINE_BYTES;
+        let deadline_len = if form == Form::None as u32 { 0 } else { 3 + form as usize };
         let value_len = header as usize & MOST_VALUE_BYTES;
-        let is_plain = form <= SHORT && header & HEAD == 0 && key_len != 0;
-        is_plain.then_some(Plain { key_at, key_len, value_len })
+        let is_plain = form <= Form::Far as u32 && header & HEAD == 0 && key_len != 0;
+        is_plain.then_some(Plain { key_at: HEADER_BYTES + deadline_len, key_len, value_len })
     }
 
     /// The bytes of the whole item.
@@ -200,9 +200,13 @@ impl Plain {
 
     /// The deadline of one that has it, from the bytes that follow the header.
     #[inline(always)]
-    pub(crate) fn deadline(bytes: [u8; 8]) -> u64 {
-        // The last byte is the key's.
-        u64::from_le_bytes(bytes) & (LONG_DEADLINE - 1)
+    pub(crate) fn deadline(self, [a, b, c, d, last]: [u8; 5], base: u64) -> u64 {
+        let near = u64::from(u32::from_le_bytes([a, b, c, d]));
+        // The last byte of a near one is the key's.
+        match self.key_at == KEY_AFTER_NEAR {
+            true => Form::Near.deadline(near, base),
+            false => Form::Far.deadline(near | u64::from(last) << 32, base),
+        }
     }
 }
 
@@ -247,18 +251,24 @@ pub(crate) fn begin_piece(bytes: &mut [u8], hash: u64) -> &mut [u8] {
 pub(crate) struct Item<'a> {
     bytes: &'a [u8],
     layout: Layout,
+    segment: Segment<'a>,
 }
 
 impl<'a> Item<'a> {
-    /// An item of this layout; `bytes` are as long as it.
+    /// An item of this layout in this segment; `bytes` are as long as it.
     #[inline(always)]
-    pub(crate) fn new(bytes: &'a [u8], layout: Layout) -> Item<'a> {
-        Item { bytes, layout }
+    pub(crate) fn new(bytes: &'a [u8], layout: Layout, segment: Segment<'a>) -> Item<'a> {
+        Item { bytes, layout, segment }
     }
 
-    /// All its bytes, to be copied elsewhere.
+    /// All its bytes: those of a piece are the same wherever they are.
     pub(crate) fn bytes(&self) -> &'a [u8] {
         self.bytes
+    }
+
+    /// What it is made of, to be written elsewhere; of no piece and no filler.
+    pub(crate) fn content(&self) -> Content<'a> {
+        Content { key: self.key(), value: self.value(), deadline: self.deadline(), head: self.is_head() }
     }
 
     #[inline(always)]
@@ -301,123 +311,20 @@ impl<'a> Item<'a> {
     /// In nanoseconds of the cache's clock; `None` for none.
     #[inline(always)]
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let Layout { key_at, deadline_len, .. } = self.layout;
-        if deadline_len == 0 {
-            return None;
-        }
-        if deadline_len == SHORT_DEADLINE_BYTES
-            && let Some(&bytes) = self.bytes.get(key_at - deadline_len..)?.first_chunk()
-        {
-            return Some(Plain::deadline(bytes));
-        }
-        let mut deadline = [0; 8];
-        let stored = self.bytes.get(key_at - deadline_len..key_at)?;
-        deadline[..deadline_len].copy_from_slice(stored);
-        Some(u64::from_le_bytes(deadline))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn round_trip(content: &Content<'_>) -> usize {
-        let layout = Layout::of(content).unwrap();
-        let mut bytes = vec![0xee; layout.len()];
-        layout.write(content, &mut bytes);
-        let read = Layout::read(bytes[..4].try_into().unwrap(), || bytes[4..6].try_into().unwrap());
-        assert_eq!(read, layout);
-        check_plain(content, &bytes);
-        let item = Item::new(&bytes, read);
-        assert_eq!(
-            (item.key(), item.value(), item.deadline(), item.is_head()),
-            (content.key, content.value, content.deadline, content.head)
-        );
-        bytes.len() - content.key.len() - content.value.len()
-    }
-
-    /// What is plain is read the same as any other.
-    fn check_plain(content: &Content<'_>, bytes: &[u8]) {
-        let Some(plain) = Plain::of(bytes[..4].try_into().unwrap()) else {
-            let long = content.deadline.is_some_and(|deadline| deadline >= LONG_DEADLINE);
-            return assert!(long || content.head || content.key.len() >= 256);
+        let Layout { key_at, form, .. } = self.layout;
+        let written = self.bytes.get(key_at - form.len()..key_at)?;
+        let number = match form {
+            Form::None => return None,
+            Form::Near => u64::from(u32::from_le_bytes(*written.first_chunk()?)),
+            Form::Far | Form::Early | Form::Late => {
+                let mut bytes = [0; 8];
+                bytes[..written.len()].copy_from_slice(written);
+                u64::from_le_bytes(bytes)
+            }
         };
-        let Plain { key_at, key_len, value_len } = plain;
-        assert_eq!(&bytes[key_at..key_at + key_len], content.key);
-        assert_eq!(&bytes[key_at + key_len..][..value_len], content.value);
-        let told = || bytes[4..].iter().copied().chain([0xee; 8]).take(8).collect::<Vec<_>>();
-        let deadline = plain.has_deadline().then(|| Plain::deadline(told().try_into().unwrap()));
-        assert_eq!((deadline, content.head), (content.deadline, false));
-    }
-
-    #[test]
-    fn every_layout_comes_back_and_costs_what_is_drawn() {
-        let bytes = vec![7; MOST_VALUE_BYTES];
-        for key_len in [1, 16, 255, 256, MOST_KEY_BYTES] {
-            for value_len in [0, 1, 4095, MOST_VALUE_BYTES] {
-                for (deadline, cost) in
-                    [(None, 0), (Some(0), 7), (Some(LONG_DEADLINE - 1), 7), (Some(u64::MAX), 8)]
-                {
-                    let content =
-                        Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline, head: false };
-                    let header = if key_len < 256 { 4 } else { 6 };
-                    assert_eq!(round_trip(&content), header + cost);
-                    assert_eq!(round_trip(&Content { head: true, ..content }), header + cost);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_does_not_fit_an_item_has_no_layout() {
-        let bytes = vec![0; MOST_VALUE_BYTES + 1];
-        for (key_len, value_len) in [(0, 0), (MOST_KEY_BYTES + 1, 0), (1, MOST_VALUE_BYTES + 1)] {
-            let content =
-                Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline: None, head: true };
-            assert_eq!(Layout::of(&content), None);
-        }
-    }
-
-    #[test]
-    fn a_filler_is_as_long_as_the_room_it_fills() {
-        for len in [5, 4096, MOST_VALUE_BYTES + HEADER_BYTES] {
-            let mut bytes = vec![0xee; len];
-            fill(&mut bytes);
-            let layout = Layout::read(bytes[..4].try_into().unwrap(), || unreachable!());
-            assert_eq!(layout.len(), len);
-            assert_eq!(Item::new(&bytes, layout).kind(), Kind::Filler);
-        }
-    }
-
-    #[test]
-    fn strings_are_the_same_if_all_their_bytes_are() {
-        for len in 0..40_usize {
-            let bytes: Vec<u8> = (0..len as u8).collect();
-            assert!(same(&bytes, &bytes.clone()) && !same(&bytes, &[&bytes[..], b"x"].concat()));
-            for at in 0..len {
-                let mut other = bytes.clone();
-                other[at] ^= 0x80;
-                assert!(!same(&bytes, &other), "{len} {at}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_piece_tells_whose_it_is() {
-        let mut bytes = vec![0xee; 40];
-        begin_piece(&mut bytes, 77).fill(5);
-        let layout = Layout::read(bytes[..4].try_into().unwrap(), || unreachable!());
-        let item = Item::new(&bytes, layout);
-        assert_eq!((layout.len(), item.kind(), item.piece_hash()), (40, Kind::Piece, 77));
-        assert_eq!(item.piece(), [5; 28]);
-    }
-
-    #[test]
-    fn bytes_that_are_no_item_are_read_without_harm() {
-        for header in [[0; 4], [0xff; 4], [1, 2, 3, 0xc4]] {
-            let layout = Layout::read(header, || [0xff, 0xff]);
-            let item = Item::new(&[1, 2, 3, 4, 5, 6, 7], layout);
-            let _ = (item.key(), item.value(), item.deadline());
-        }
+        Some(form.deadline(number, self.segment.base()))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

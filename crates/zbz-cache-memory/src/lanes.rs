@@ -11,11 +11,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::due::base_for;
 use crate::hazard::Announcement;
 use crate::log::Log;
 use crate::segment::{Opening, Phase};
 use crate::sync::Apart;
 use crate::tide::{SIDES, Side};
+use crate::ttl::NEVER;
 
 mod lists;
 mod pick;
@@ -41,6 +43,9 @@ pub(crate) struct Lane {
     /// Of deadlines; zero for items without.
     pub(crate) class: usize,
     pub(crate) stripe: usize,
+    /// A deadline of what is to be written there, `NEVER` for none: says what others are counted
+    /// from in its next segment.
+    pub(crate) deadline: u64,
 }
 
 impl Lane {
@@ -158,6 +163,13 @@ impl Lanes {
         self.cell(lane).load(Ordering::Acquire).checked_sub(1).map(|segment| segment as usize)
     }
 
+    /// What deadlines are counted from in the open segment of a lane, or in its first.
+    #[inline]
+    pub(crate) fn base(&self, log: &Log, lane: Lane) -> u64 {
+        let open = self.current(lane).map(|open| log.segment(open).base());
+        open.unwrap_or_else(|| base_for(lane.deadline, 0))
+    }
+
     // Relaxed, here and below: numbers for choices.
     pub(crate) fn spare(&self) -> u64 {
         self.numbers.spare.load(Ordering::Relaxed)
@@ -256,17 +268,19 @@ impl Lanes {
             let newest = window.div_ceil(log.segment(fresh).size().max(1));
             self.numbers.counts_through.store(lists.small_opened.saturating_sub(newest), Ordering::Relaxed);
         }
-        self.open(&mut lists, log, fresh, (lane, clock));
+        let base = seen.map_or(0, |seen| log.segment(seen).base());
+        self.open(&mut lists, log, fresh, (lane, clock, base));
         self.cell(lane).store(fresh as u64 + 1, Ordering::Release);
         if let Some(seen) = seen {
             self.close(&mut lists, log, seen);
         }
     }
 
-    fn open(&self, lists: &mut Lists, log: &Log, segment: usize, (lane, clock): (Lane, u64)) {
+    fn open(&self, lists: &mut Lists, log: &Log, segment: usize, (lane, clock, base): (Lane, u64, u64)) {
         lists.turns += 1;
         let start = if lane.side == Side::Small { lists.small_opened } else { 0 };
-        let opening = Opening { place: lane.place(), start, opened: clock, turn: lists.turns };
+        let base = if lane.deadline == NEVER { base } else { base_for(lane.deadline, base) };
+        let opening = Opening { place: lane.place(), start, opened: clock, turn: lists.turns, base };
         let opened = log.segment(segment).open(opening);
         debug_assert!(opened);
         self.numbers.taken[lane.side as usize].fetch_add(log.segment(segment).size(), Ordering::Relaxed);

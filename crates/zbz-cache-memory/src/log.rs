@@ -202,9 +202,12 @@ impl Log {
         let item = self.view(at, plain.len());
         let (front, value) = item.split_at(plain.key_at + plain.key_len);
         let (_, key) = front.split_at(plain.key_at);
-        // The deadline's bytes and the first of the key's are eight.
-        let deadline = plain.has_deadline().then(|| Plain::deadline(self.head(at + HEADER_BYTES)));
-        Some(PlainItem { segment: self.segment(segment), key, value, deadline })
+        let segment = self.segment(segment);
+        let deadline = plain.has_deadline().then(|| {
+            let bytes = self.head(at + HEADER_BYTES);
+            plain.deadline(bytes, segment.base())
+        });
+        Some(PlainItem { segment, key, value, deadline })
     }
 
     /// A piece of the head that `slot`, loaded from `word`, names; held in place by the
@@ -253,7 +256,7 @@ impl Log {
         let layout = Layout::read(self.head(at), || self.head(at + HEADER_BYTES));
         // What a header says is believed only as far as the segment goes.
         let len = layout.len().min(end.saturating_sub(at));
-        Item::new(self.view(at, len), layout)
+        Item::new(self.view(at, len), layout, self.segment(segment))
     }
 
     /// The first bytes of a named item, or of what follows its header.
@@ -307,7 +310,14 @@ impl Reservation<'_> {
         self.at() - (self.segment << self.log.segment_bits)
     }
 
-    /// Writes the item; `layout` is the content's, and has the length that was reserved.
+    /// What deadlines are counted from here.
+    #[inline]
+    pub(crate) fn base(&self) -> u64 {
+        self.log.segment(self.segment).base()
+    }
+
+    /// Writes the item; `layout` is the content's in a segment of this base, and has the length that
+    /// was reserved.
     ///
     /// # Panics
     ///
@@ -315,11 +325,12 @@ impl Reservation<'_> {
     #[inline]
     pub(crate) fn write(&mut self, layout: &Layout, content: &Content<'_>) {
         assert_eq!(layout.len(), self.len, "an item of another length than its reservation");
-        layout.write(content, self.bytes());
+        let base = if layout.is_from_base() { self.base() } else { 0 };
+        layout.write(content, base, self.bytes());
         self.written = true;
     }
 
-    /// Writes bytes of the length that was reserved: a copy of an item.
+    /// Writes bytes of the length that was reserved: a copy of a piece.
     ///
     /// # Panics
     ///

@@ -8,6 +8,7 @@
 //!   3 opened    the eviction clock when it was opened
 //!   4 turn      which opening of a segment of this cache this is, counted from 1
 //!   5 first     no item expires earlier; NEVER if none does
+//!   6 base      what deadlines of its items are counted from (`item.rs`)
 //!   8 dead      bytes that no slot names: items that went, room not used; on a line of its own,
 //!               since other threads add to it while writers of the segment move its state
 //!
@@ -23,7 +24,7 @@
 //! - *Dead is counted once*: each reserved byte is added to `dead` after no slot names it any
 //!   more, and what was not reserved when it is sealed. A sealed segment without writers whose
 //!   dead bytes are its size is named by no slot.
-//! - *Words 1 to 4* change only while it is free or absent, before it is opened.
+//! - *Words 1 to 4, and 6* change only while it is free or absent, before it is opened.
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::words::prefetch;
@@ -42,6 +43,7 @@ const START: usize = 2;
 const OPENED: usize = 3;
 const TURN: usize = 4;
 const FIRST: usize = 5;
+const BASE: usize = 6;
 const DEAD: usize = 8;
 
 /// Deadlines of items that have none.
@@ -90,6 +92,7 @@ pub(crate) struct Opening {
     pub(crate) start: u64,
     pub(crate) opened: u64,
     pub(crate) turn: u64,
+    pub(crate) base: u64,
 }
 
 /// The state of a segment, as it was loaded.
@@ -227,6 +230,11 @@ impl<'a> Segment<'a> {
         self.words[TURN].load(Ordering::Relaxed)
     }
 
+    #[inline(always)]
+    pub(crate) fn base(self) -> u64 {
+        self.words[BASE].load(Ordering::Relaxed)
+    }
+
     /// No item of it expires before this.
     pub(crate) fn first_deadline(self) -> u64 {
         self.words[FIRST].load(Ordering::Relaxed)
@@ -272,6 +280,7 @@ impl<'a> Segment<'a> {
         self.words[OPENED].store(opening.opened, Ordering::Relaxed);
         self.words[TURN].store(opening.turn, Ordering::Relaxed);
         self.words[FIRST].store(NEVER, Ordering::Relaxed);
+        self.words[BASE].store(opening.base, Ordering::Relaxed);
         self.advance(Phase::Free, Phase::Open)
     }
 

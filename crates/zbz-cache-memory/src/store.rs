@@ -16,7 +16,7 @@ use crate::item::Content;
 use crate::log::Reservation;
 use crate::lookup::BATCH;
 use crate::slot::{Location, Slot};
-use crate::ttl::{End, NEVER, end_of};
+use crate::ttl::{End, NEVER};
 use crate::{Condition, Error, SetOptions, SetOutcome, SetTtl, Version, WhenFull};
 
 /// What a write brings.
@@ -136,7 +136,7 @@ impl Engine {
         }
         let end = match options.ttl {
             SetTtl::Never => End::At(NEVER),
-            SetTtl::After(ttl) => end_of(now.get(), Some(ttl)),
+            SetTtl::After(ttl) => now.end_of(Some(ttl)),
             SetTtl::Keep { otherwise } => {
                 return self.set_keeping(key, value, otherwise, &options.condition);
             }

@@ -13,7 +13,7 @@ use crate::log::Reservation;
 use crate::slot::Slot;
 use crate::store::{Entry, Guard, Swap};
 use crate::tide::Side;
-use crate::ttl::{End, NEVER, end_of};
+use crate::ttl::{End, NEVER};
 use crate::{Condition, Error, Found, SetOutcome, Version, WhenFull};
 
 /// A copy of an item.
@@ -40,7 +40,7 @@ impl Engine {
                 (parse_decimal(bytes), glance.version(), glance.deadline)
             });
             let (before, version, end) = match old {
-                None => (Some(0), None, end_of(now.get(), ttl_if_new)),
+                None => (Some(0), None, now.end_of(ttl_if_new)),
                 Some((number, version, deadline)) => (number, Some(version), End::At(deadline)),
             };
             let sum = before.ok_or(Error::NotANumber)?.checked_add(delta).ok_or(Error::Overflow)?;
@@ -109,7 +109,7 @@ impl Engine {
                 let version = self.version_at(old.slot.location());
                 (Some(version), End::At(old.deadline))
             }
-            None => (None, end_of(now.get(), otherwise)),
+            None => (None, now.end_of(otherwise)),
         }
     }
 
@@ -128,7 +128,7 @@ impl Engine {
             let Some((version, copied)) = self.copy_item(key, &now) else {
                 return self.check_open().map(|()| false);
             };
-            let done = match end_of(now.get(), ttl) {
+            let done = match now.end_of(ttl) {
                 End::AtOnce => self.remove_if(key, version, Exit::Deleted, &now)?,
                 End::At(deadline) => {
                     let content = Content {
@@ -175,9 +175,10 @@ impl Engine {
     ) -> Result<bool, Error> {
         let side = self.index.peek(key.hash).map_or(Side::Main, |slot| self.side_at(slot.location()));
         let lane = self.lane(side, content.deadline.unwrap_or(NEVER), now);
-        let layout = Layout::of(content).ok_or(Error::Full)?;
-        match kept.room.take().filter(|room| room.len() == layout.len()) {
-            Some(mut room) => {
+        let layout_in = |room: &Reservation<'_>| Layout::of(content, Some(room.base()));
+        let kept_room = kept.room.take().and_then(|room| Some((layout_in(&room)?, room)));
+        match kept_room.filter(|(layout, room)| room.len() == layout.len()) {
+            Some((layout, mut room)) => {
                 room.note_deadline(content.deadline);
                 room.write(&layout, content);
                 kept.room = Some(room);

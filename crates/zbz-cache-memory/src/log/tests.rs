@@ -15,7 +15,7 @@ use crate::segment::{Opening, Phase};
 const SEGMENTS: usize = 6;
 const SEGMENT_BITS: u32 = 9;
 const SEGMENT_BYTES: u32 = 1 << SEGMENT_BITS;
-const OPENING: Opening = Opening { place: 0, start: 0, opened: 0, turn: 1 };
+const OPENING: Opening = Opening { place: 0, start: 0, opened: 0, turn: 1, base: 0 };
 
 struct Fifo {
     index: Index,
@@ -88,7 +88,7 @@ impl Fifo {
             deadline: round.is_multiple_of(3).then_some(round),
             head: false,
         };
-        let layout = Layout::of(&content).unwrap();
+        let layout = Layout::of(&content, Some(OPENING.base)).unwrap();
         let mut room = self.reserve(layout.len());
         room.write(&layout, &content);
         let new = self.index.slot(hash(key), room.location());
@@ -191,20 +191,24 @@ fn items_are_read_in_place_until_their_segment_is_recycled() {
 #[test]
 fn a_copy_in_another_segment_is_the_same_item() {
     let fifo = Fifo::new((1 << 33) + 4);
-    assert!(fifo.log.segment(1).open(OPENING));
-    fifo.set(3, 3);
+    assert!(fifo.log.segment(1).open(Opening { base: 1 << 38, ..OPENING }));
+    fifo.set(3, 192);
     let held = fifo.index.hold(hash(3));
     let place = held.find(hash(3), |_| true).unwrap();
     let item = fifo.log.read_held(&held, place.slot());
-    let mut room = fifo.log.reserve(1, item.bytes().len()).unwrap();
-    room.copy(item.bytes());
+    assert_eq!(item.deadline(), Some(192));
+    let content = item.content();
+    let layout = Layout::of(&content, Some(1 << 38)).unwrap();
+    assert_eq!(layout.len(), item.bytes().len() + 1, "three units after a base, and far from the other");
+    let mut room = fifo.log.reserve(1, layout.len()).unwrap();
+    room.write(&layout, &content);
     held.replace(&place, place.slot().moved_to(room.location(), 0));
     room.publish();
     let copy = fifo.log.read_held(&held, place.slot());
     assert_eq!((copy.key(), copy.value(), copy.deadline()), (item.key(), item.value(), item.deadline()));
     assert!(copy.bytes().as_ptr() != item.bytes().as_ptr());
     drop(held);
-    assert_eq!(fifo.get(3), Some(3));
+    assert_eq!(fifo.get(3), Some(192));
 }
 
 #[test]

@@ -5,7 +5,7 @@ fn absent() -> [AtomicU64; WORDS] {
     std::array::from_fn(|_| AtomicU64::new(0))
 }
 
-const OPENING: Opening = Opening { place: 7, start: 1, opened: 2, turn: 3 };
+const OPENING: Opening = Opening { place: 7, start: 1, opened: 2, turn: 3, base: 8 };
 
 fn open(words: &[AtomicU64; WORDS], size: u32) -> Segment<'_> {
     let segment = Segment::new(words);
@@ -86,7 +86,7 @@ mod plain {
         segment.note_deadline(NEVER);
         assert_eq!(segment.first_deadline(), 3);
         assert!(segment.seal() && segment.begin_drain() && segment.end_drain() && segment.release());
-        assert!(segment.open(Opening { place: 1, start: 4, opened: 5, turn: 6 }));
+        assert!(segment.open(Opening { place: 1, start: 4, opened: 5, turn: 6, base: 7 }));
         assert_eq!(segment.first_deadline(), NEVER);
         assert_eq!((segment.place(), segment.size(), segment.start()), (1, 8, 4));
         assert_eq!((segment.opened(), segment.turn(), segment.dead()), (5, 6, 0));

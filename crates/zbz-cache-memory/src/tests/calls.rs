@@ -194,15 +194,19 @@ impl Run {
     pub fn advance(&mut self) {
         let deadlines = self.expected.deadlines();
         let step = match self.random.below(40) {
-            0..10 => 1,
+            0..10 => self.plan.grain,
             10..20 => self.random.below(2_000_000),
             20..24 => self.random.below(3_000_000_000),
             24 => 3 * 365 * 24 * 3_600_000_000_000,
             25 => self.random.below(u64::MAX),
             // To a deadline, or to the moment before it.
             _ if deadlines.is_empty() => 0,
-            _ => self.random.pick(&deadlines) - self.expected.now - self.random.below(2),
+            _ => {
+                let left = self.random.pick(&deadlines) - self.expected.now;
+                left.saturating_sub(self.random.below(2) * self.plan.grain)
+            }
         };
+        let step = self.plan.whole(step);
         self.hand.advance(Duration::from_nanos(step));
         self.expected.now = self.expected.now.saturating_add(step).min(u64::MAX - 1);
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::random::Random;
+use crate::due::GRAIN_BITS;
 use crate::engine::Engine;
 use crate::lanes::Lanes;
 use crate::shape::Shape;
@@ -23,6 +24,9 @@ pub struct Plan {
     pub beyond: u64,
     /// The bits of hashes that are not forced to zero.
     pub hash_mask: u64,
+    /// Nanoseconds that time goes on by, and their multiples: deadlines that are whole units of the
+    /// system's clock are written in other forms.
+    pub grain: u64,
 }
 
 /// A cache and the hand of its clock.
@@ -45,7 +49,13 @@ impl Plan {
             tight: random.below(3) == 0,
             beyond: 1024 + random.below(4096),
             hash_mask: random.pick(&masks),
+            grain: random.pick(&[1, 1 << GRAIN_BITS]),
         }
+    }
+
+    /// The whole multiples of the grain that are not more.
+    pub fn whole(&self, nanos: u64) -> u64 {
+        nanos / self.grain * self.grain
     }
 
     pub fn segment_bytes(&self) -> u64 {

@@ -281,6 +281,7 @@ impl Run {
         let few = self.random.below(3);
         let some = self.random.below(5_000_000_000);
         let many = self.random.below(u64::MAX);
+        let [few, some, many] = [few, some, many].map(|nanos| self.plan.whole(nanos));
         match self.random.below(12) {
             0..5 => None,
             5 => Some(Duration::from_nanos(few)),

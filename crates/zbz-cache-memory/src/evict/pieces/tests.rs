@@ -37,6 +37,7 @@ fn rig() -> Rig {
         tight: false,
         beyond: 0,
         hash_mask: u64::MAX,
+        grain: 1,
     };
     plan.build()
 }
