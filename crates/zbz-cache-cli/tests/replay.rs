@@ -48,6 +48,24 @@ fn every_format_plain_or_compressed_is_replayed_with_its_ttls() {
 }
 
 #[test]
+fn a_small_cache_hits_as_often_as_its_simulator_with_as_many_keys() {
+    let folder = Folder::new("parity");
+    let trace = shop_trace().display().to_string();
+    let replay = |policy: &str, size: &str| {
+        let run = run(&folder, &["replay", &trace, "--policy", policy, "--sizes", size]);
+        assert_eq!(run.code, Some(0), "{}", run.err);
+        first_row(&run.out)
+    };
+    let hits = |row: &[String]| row[3].trim_end_matches(" %").parse::<f64>().unwrap();
+    for size in ["100KiB", "200KiB"] {
+        let cache = replay("engine", size);
+        let keys = cache.last().unwrap().replace(',', "");
+        let simulator = replay("tide-log", &format!("{keys}keys"));
+        assert!((hits(&cache) - hits(&simulator)).abs() < 0.5, "{cache:?} {simulator:?}");
+    }
+}
+
+#[test]
 fn policies_are_listed_and_a_percentage_of_the_keys_is_their_size() {
     let folder = Folder::new("policies");
     let list = run(&folder, &["replay", "--policy", "list"]);

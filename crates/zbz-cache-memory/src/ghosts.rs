@@ -5,6 +5,9 @@
 //!   16 bits a bucket         | main's newest: 8 | small's newest: 8 |    (the young word)
 //! ```
 //!
+//! Sixteen buckets use eleven of their young words, so that a victim is the newest of its word for as
+//! many evictions of its queue as a sixteenth of the keys, with eleven of those in a bucket.
+//!
 //! A victim of the small queue is pushed into one of the two words of the bucket its key belongs
 //! to, and pushes the oldest out. So a fingerprint's place tells its age: with W words, place p is
 //! about (p + 1/2) * W evictions old. A fingerprint is never zero.
@@ -23,17 +26,17 @@ const PRINT_BITS: u64 = 10;
 const PRINT: u64 = (1 << PRINT_BITS) - 1;
 const ALL_PRINTS: u64 = (1 << (PRINT_BITS * PLACES)) - 1;
 const YOUNG: u64 = 0xff;
-/// Buckets that share a word of young prints.
-const SHARING: u64 = 4;
+/// Young words in one of the machine's.
+const YOUNG_IN_WORD: u64 = 4;
 
 /// What is remembered of a key that is not there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Recall {
     /// About how many small evictions ago it left the small queue, if it did.
     pub(crate) age: Option<u64>,
-    /// It is the newest victim of the small queue in its bucket.
+    /// It is the newest victim of the small queue in its young word.
     pub(crate) young_small: bool,
-    /// It is the newest victim of the main queue in its bucket.
+    /// It is the newest victim of the main queue in its young word.
     pub(crate) young_main: bool,
 }
 
@@ -54,13 +57,19 @@ struct Spot {
     young_print: u64,
 }
 
+/// Which young word is a bucket's.
+fn young_at(bucket: u64) -> u64 {
+    (bucket & !15) + (bucket & 15) * 11 / 16
+}
+
 fn spot(hash: u64, bucket: u64) -> Spot {
+    let young = young_at(bucket);
     // The highest bits: the index's bucket and tag do not depend on them, or hardly.
     Spot {
         word: (2 * bucket + (hash >> 45 & 1)) as usize,
         print: (hash >> 54).max(1),
-        young_word: (bucket / SHARING) as usize,
-        young_shift: bucket % SHARING * 16,
+        young_word: (young / YOUNG_IN_WORD) as usize,
+        young_shift: young % YOUNG_IN_WORD * 16,
         young_print: (hash >> 46 & YOUNG).max(1),
     }
 }
@@ -72,7 +81,7 @@ impl Ghosts {
     ///
     /// [`Error::Config`]: the system refuses the addresses.
     pub(crate) fn new(most_buckets: usize) -> Result<Ghosts, Error> {
-        let young = most_buckets.div_ceil(SHARING as usize);
+        let young = most_buckets.div_ceil(YOUNG_IN_WORD as usize);
         Ok(Ghosts { prints: Words::reserve(2 * most_buckets)?, young: Words::reserve(young)? })
     }
 
@@ -127,7 +136,7 @@ impl Ghosts {
         let end = |words: &Words, at: u64| (at as usize).min(words.as_slice().len());
         let (from, to) = (buckets.start, buckets.end);
         self.prints.give_back(end(&self.prints, 2 * from)..end(&self.prints, 2 * to));
-        let (from, to) = (from.div_ceil(SHARING), to.div_ceil(SHARING));
+        let (from, to) = (young_at(from).div_ceil(YOUNG_IN_WORD), young_at(to).div_ceil(YOUNG_IN_WORD));
         self.young.give_back(end(&self.young, from)..end(&self.young, to));
     }
 }
@@ -157,5 +166,14 @@ mod tests {
         }
         assert_eq!(ghosts.take(hash(2), 5, 8), Recall::default(), "six newer ones pushed it out");
         assert_eq!(ghosts.take(hash(1), 99, 8), Recall::default(), "a bucket there is no memory for");
+    }
+
+    #[test]
+    fn sixteen_buckets_have_eleven_young_words_which_are_theirs_alone() {
+        for group in 0..4 {
+            let mut words: Vec<_> = (16 * group..16 * group + 16).map(young_at).collect();
+            words.dedup();
+            assert_eq!(words, Vec::from_iter(16 * group..16 * group + 11));
+        }
     }
 }

@@ -130,10 +130,12 @@ impl Tide {
         }
     }
 
-    /// The queue that gives room first.
+    /// The queue that gives room first. It is judged by what the queues take, not by the capacity:
+    /// segments that are free or on their way take of that, too, and small alone would go without.
     pub(crate) fn side_to_walk(&self, facts: &Facts) -> Side {
-        let main_may_take = facts.capacity.saturating_sub(self.small_target(facts));
-        if facts.taken[1] > main_may_take || facts.taken[0] == 0 { Side::Main } else { Side::Small }
+        let both = facts.taken.iter().sum::<u64>();
+        let small_may_take = self.small_target(facts).min(both - both / 8);
+        if facts.taken[0] < small_may_take { Side::Main } else { Side::Small }
     }
 
     /// The cache was cleared: it fills again before anything is evicted.
@@ -158,6 +160,15 @@ mod tests {
         assert_eq!(tide.side_for(Recall::default(), &facts([4000, 0])), Side::Main);
         tide.evicted(Side::Small);
         assert_eq!(tide.side_for(Recall::default(), &facts([4000, 60_000])), Side::Small);
+    }
+
+    #[test]
+    fn the_line_stands_in_what_the_queues_take_and_not_in_the_whole_capacity() {
+        let tide = Tide::new(64_000);
+        let walked = |taken| tide.side_to_walk(&facts(taken));
+        assert_eq!([walked([3999, 48_000]), walked([4000, 48_000])], [Side::Main, Side::Small]);
+        tide.move_line(&facts([0, 0]), |_| 64_000);
+        assert_eq!([walked([41_999, 6001]), walked([42_000, 6000])], [Side::Main, Side::Small]);
     }
 
     #[test]

@@ -152,19 +152,20 @@ mod tests {
     #[test]
     fn the_bound_is_never_before_the_clock_and_seldom_far_behind_it() {
         let bound = bound();
-        let (start, mut told, mut widest) = (Instant::now(), 0, 0);
+        let (start, mut told, mut far) = (Instant::now(), 0_u32, 0);
         while start.elapsed() < Duration::from_millis(300) {
             let before = bound.moment(Instant::now());
             match bound.latest() {
                 None => bound.refresh(),
                 Some(latest) => {
                     assert!(latest >= before, "{latest} is before {before}");
-                    widest = widest.max(latest.saturating_sub(bound.moment(Instant::now())));
+                    // A thread that has to wait between the two sees the clock go on, not the bound.
+                    far += u32::from(latest.saturating_sub(bound.moment(Instant::now())) > 10_000_000);
                     told += 1;
                 }
             }
         }
-        assert!(told == 0 || widest < 10_000_000, "{widest} ns beyond the clock");
+        assert!(far <= told / 100, "{far} of {told} more than 10 ms beyond the clock");
         if system::time_counter().is_some() {
             assert!(told > 0, "the counter counts time, and nothing was told");
         }
