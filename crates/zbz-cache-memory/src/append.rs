@@ -350,7 +350,7 @@ impl Engine {
     #[inline(never)]
     fn pay_for(&self, bytes: usize) {
         if self.when_full == WhenFull::Evict
-            && self.lanes.spare() <= self.kept_back() as u64 + self.lanes.shape().stripes as u64
+            && self.lanes.spare() <= self.ahead()
             && !self.has_room_for_segment()
         {
             self.evict_some(bytes);

@@ -10,6 +10,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::due::base_for;
 use crate::hazard::Announcement;
@@ -89,6 +90,8 @@ type Open = AtomicU64;
 struct Recycler {
     limbo: Vec<u32>,
     announced: Vec<Announcement>,
+    /// When the last look at the announcements ended.
+    looked: Option<Instant>,
 }
 
 /// See the module's words.
@@ -108,6 +111,8 @@ struct Numbers {
     spare: AtomicU64,
     /// Segments that are not absent.
     present: AtomicU64,
+    /// See `batch`.
+    batch: AtomicU64,
     /// Bytes of each queue's segments.
     taken: [AtomicU64; 2],
     /// See `counts_through`.
@@ -127,6 +132,7 @@ impl Lanes {
             numbers: Apart::new(Numbers {
                 spare: AtomicU64::new(0),
                 present: AtomicU64::new(0),
+                batch: AtomicU64::new(0),
                 taken: [const { AtomicU64::new(0) }; 2],
                 counts_through: AtomicU64::new(0),
                 tail_opened: [const { AtomicU64::new(u64::MAX) }; 2],
@@ -177,6 +183,11 @@ impl Lanes {
 
     pub(crate) fn present(&self) -> u64 {
         self.numbers.present.load(Ordering::Relaxed)
+    }
+
+    /// Segments that are emptied ahead, so that one look at the announcements frees several.
+    pub(crate) fn batch(&self) -> u64 {
+        self.numbers.batch.load(Ordering::Relaxed)
     }
 
     pub(crate) fn taken(&self) -> [u64; 2] {

@@ -27,6 +27,11 @@ impl Engine {
         }
     }
 
+    /// Segments that are free, or about to be, while writes pay as they go.
+    pub(super) fn ahead(&self) -> u64 {
+        self.kept_back() as u64 + self.lanes.shape().stripes as u64 + self.lanes.batch()
+    }
+
     /// Free segments that are left alone by whoever has this need.
     pub(super) fn left_for_others(&self, need: Need) -> usize {
         let largest = self.largest_item.load(Ordering::Relaxed) as usize;

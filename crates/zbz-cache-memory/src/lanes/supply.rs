@@ -3,12 +3,26 @@
 
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::lists::UNLINKED;
 use super::{Lanes, Recycler};
 use crate::budget::Budget;
 use crate::hazard;
 use crate::log::Log;
+
+/// How many segments to empty ahead, after a look at the announcements that took so long, so long
+/// after the one before. A look stops every processor that runs one of the process's threads: where
+/// small segments are filled fast, it would take most of the time.
+fn batch_after(batch: u64, took: Duration, since: Duration) -> u64 {
+    if took > since / 8 {
+        batch + 1
+    } else if took < since / 16 {
+        batch.saturating_sub(1)
+    } else {
+        batch
+    }
+}
 
 impl Lanes {
     /// Gives memory to a segment that has none, if the budget has as much and `leave` more.
@@ -93,13 +107,18 @@ impl Lanes {
         budget: &Budget,
         mut withdraw: impl FnMut() -> bool,
     ) -> usize {
-        let Recycler { limbo, announced } = recycler;
+        let Recycler { limbo, announced, looked } = recycler;
         limbo.clear();
         std::mem::swap(&mut self.lock().limbo, limbo);
         if limbo.is_empty() {
             return 0;
         }
+        let began = Instant::now();
         hazard::PROCESS.announced(announced);
+        let ended = Instant::now();
+        let since = looked.replace(ended).map_or(Duration::MAX, |looked| began - looked);
+        let batch = batch_after(self.batch(), ended - began, since);
+        self.numbers.batch.store(batch.min(self.present() / 16), Ordering::Relaxed);
         let mut freed = 0;
         for &segment in limbo.iter() {
             let number = segment as usize;
@@ -144,5 +163,19 @@ impl Lanes {
         let Some(segment) = self.take_free(0) else { return false };
         self.withdraw(log, budget, segment as u32);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_is_emptied_ahead_while_looking_takes_much_of_the_time() {
+        let after =
+            |batch, since| batch_after(batch, Duration::from_micros(10), Duration::from_micros(since));
+        assert_eq!([after(0, 79), after(3, 1), after(5, 100)], [1, 4, 5]);
+        assert_eq!([after(5, 161), after(0, 161)], [4, 0]);
+        assert_eq!(batch_after(2, Duration::ZERO, Duration::MAX), 1);
     }
 }
