@@ -36,8 +36,10 @@ pub(crate) enum Need {
 /// Segments that one write drains before it gives up.
 const MOST_DRAINED: usize = 64;
 
-/// The room of a segment is paid for in two to this many stretches.
-const STRETCH_BITS: u32 = 5;
+/// The room of a segment is paid for in so many stretches (as a power of two), in fewer if they
+/// would be shorter than the next, but at least in two.
+const STRETCHES: u32 = 5;
+const LEAST_STRETCH: u32 = 9;
 
 /// An item that takes one over this of a segment, or less, is not cut to fit the end of one: what
 /// is left there is little.
@@ -341,7 +343,8 @@ impl Engine {
     #[inline(always)]
     fn pay(&self, offset: usize, len: usize) {
         // Segments have a power of two of bytes.
-        let stretch_bits = self.segment_size().ilog2().saturating_sub(STRETCH_BITS);
+        let size = self.segment_size().ilog2();
+        let stretch_bits = size.saturating_sub(STRETCHES).max(LEAST_STRETCH).min(size.saturating_sub(1));
         if offset >> stretch_bits != (offset + len) >> stretch_bits {
             self.pay_for(len.max(1 << stretch_bits));
         }

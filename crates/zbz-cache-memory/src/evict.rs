@@ -57,9 +57,20 @@ pub(crate) struct Work {
     side: Side,
     /// Items kept since one was dropped.
     kept: u32,
-    /// How far the buckets of items were asked for, and the hashes of the items up to there.
+    /// How far the buckets of items were asked for, and the items up to there.
     ahead: usize,
-    hashes: VecDeque<u64>,
+    asked: VecDeque<Asked>,
+}
+
+/// An item whose bucket was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    kind: Kind,
+    hash: u64,
+    location: Location,
+    /// Where it begins in the segment, and the next one.
+    offset: usize,
+    next: usize,
 }
 
 impl Work {
@@ -182,7 +193,7 @@ impl Engine {
 
     fn work(&self, draining: Draining, how: How) -> Work {
         let side = lanes::side_of(self.log.segment(draining.segment()).place());
-        Work { draining, offset: 0, how, side, kept: 0, ahead: 0, hashes: VecDeque::with_capacity(AHEAD) }
+        Work { draining, offset: 0, how, side, kept: 0, ahead: 0, asked: VecDeque::with_capacity(AHEAD) }
     }
 
     /// Chooses the next segment to walk.
@@ -243,15 +254,16 @@ impl Engine {
     /// Walks past one item; `None` at the end.
     fn walk(&self, work: &mut Work, now: &Moment<'_>) -> Option<Fate> {
         self.look_ahead(work);
-        let (item, location, next) = self.log.item_at(&work.draining, work.offset)?;
-        work.offset = next;
-        let hash = work.hashes.pop_front()?;
-        let fate = match item.kind() {
+        let asked = work.asked.pop_front()?;
+        work.offset = asked.next;
+        let fate = match asked.kind {
             Kind::Filler => return Some(Fate::Dead),
-            Kind::Whole | Kind::Head => {
-                self.judge_item(&item, Named { hash, location, side: work.side }, work, now)
+            Kind::Whole | Kind::Head => self.judge_item(asked, work, now),
+            Kind::Piece => {
+                let (item, ..) = self.log.item_at(&work.draining, asked.offset)?;
+                let piece = Walked { hash: asked.hash, location: asked.location };
+                self.judge_piece(&item, piece, work, now)
             }
-            Kind::Piece => self.judge_piece(&item, Walked { hash, location }, work, now),
         };
         match fate {
             Fate::Kept if work.how == How::Judge => work.kept += 1,
@@ -267,17 +279,19 @@ impl Engine {
         wanted && deadline.is_none_or(|deadline| now.get() < deadline)
     }
 
-    fn judge_item(&self, item: &Item<'_>, named: Named, work: &Work, now: &Moment<'_>) -> Fate {
+    fn judge_item(&self, asked: Asked, work: &Work, now: &Moment<'_>) -> Fate {
+        let named = Named { hash: asked.hash, location: asked.location, side: work.side };
         let held = self.index.hold(named.hash);
         let Some(place) = held.find_location(named.hash, named.location) else { return Fate::Dead };
         let slot = place.slot();
+        let Some((item, ..)) = self.log.item_at(&work.draining, asked.offset) else { return Fate::Dead };
         if !self.is_wanted(work, slot, item.deadline(), now) {
             return self.drop_entry(held, place, named, now);
         }
         drop(held);
         let (to, hits) = work.destination(slot);
         let lane = self.lane(to, item.deadline().unwrap_or(NEVER), now);
-        self.fate_of_moved(self.move_item(item, named, lane, hits), named, work, now)
+        self.fate_of_moved(self.move_item(&item, named, lane, hits), named, work, now)
     }
 
     fn fate_of_moved(&self, moved: bool, named: Named, work: &Work, now: &Moment<'_>) -> Fate {
@@ -335,12 +349,12 @@ impl Engine {
 
     /// Asks for the buckets of the items that are walked past next.
     fn look_ahead(&self, work: &mut Work) {
-        while work.hashes.len() < AHEAD
-            && let Some((item, _, next)) = self.log.item_at(&work.draining, work.ahead)
+        while work.asked.len() < AHEAD
+            && let Some((item, location, next)) = self.log.item_at(&work.draining, work.ahead)
         {
-            let hash = self.hash_of(&item);
+            let (kind, hash) = (item.kind(), self.hash_of(&item));
             self.index.prefetch_bucket(hash);
-            work.hashes.push_back(hash);
+            work.asked.push_back(Asked { kind, hash, location, offset: work.ahead, next });
             work.ahead = next;
         }
     }

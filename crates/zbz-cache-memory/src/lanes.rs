@@ -33,7 +33,7 @@ const TABLE_BYTES: u64 = 160;
 const LOOKS: usize = 8;
 
 /// Segments that are looked at for one that is nearly empty.
-const SAMPLE: usize = 64;
+const SAMPLE: usize = 32;
 
 const NOWHERE: u32 = u32::MAX;
 

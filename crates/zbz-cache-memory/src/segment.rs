@@ -133,6 +133,11 @@ impl<'a> Segment<'a> {
         self.state().phase()
     }
 
+    /// Whether it waits to be drained; less to do than for the phase.
+    pub(crate) fn is_sealed(self) -> bool {
+        self.state().0 >> PHASE_SHIFT == Phase::Sealed as u64
+    }
+
     /// The bytes that were reserved since it was opened.
     pub(crate) fn fill(self) -> u64 {
         self.state().fill()

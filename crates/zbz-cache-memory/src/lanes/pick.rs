@@ -3,7 +3,6 @@
 use super::lists::Lists;
 use super::{LOOKS, Lanes, NOWHERE, SAMPLE, side_of};
 use crate::log::{Draining, Log};
-use crate::segment::Phase;
 use crate::tide::{SIDES, Side};
 use std::sync::atomic::Ordering;
 
@@ -49,7 +48,7 @@ impl Lanes {
         for _ in 0..looks {
             number = if number + 1 < count { number + 1 } else { 0 };
             let segment = log.segment(number);
-            if segment.phase() != Phase::Sealed {
+            if !segment.is_sealed() {
                 continue;
             }
             // Sizes are powers of two, and there are many to look at.
