@@ -59,7 +59,7 @@
 //!    `found`, `ttl`, `clock`, `stats`, `error`.
 //! 2. What the handles share: `engine`, and `shape` (how large its parts are).
 //! 3. A get: `lookup`. On its way: `slot`, `geometry`, `index` (then `index/find`, `bucket`,
-//!    `overflow`, `step`, `visit`), `item`, `log`, `hazard`, `scratch`.
+//!    `overflow`, `step`, `visit`), `item`, `due`, `log`, `hazard`, `scratch`.
 //! 4. A set: `store`, `append` (then `append/obtain`), `entry`. On its way: `segment`, `lanes` (then
 //!    `lanes/lists`, `pick`, `supply`), `large` (entries that are cut), `budget`; then `update`
 //!    (writes that depend on what is there).
