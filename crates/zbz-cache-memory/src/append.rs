@@ -9,6 +9,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::engine::{Engine, Moment};
+use crate::entry::Entry;
 use crate::ghosts::Recall;
 use crate::item::{Content, Layout, PIECE_HEADER_BYTES};
 use crate::lanes::{Advance, Lane};
@@ -16,7 +17,6 @@ use crate::large::Head;
 use crate::log::Reservation;
 use crate::shape;
 use crate::slot::{Location, Slot};
-use crate::store::Entry;
 use crate::tide::Side;
 use crate::ttl::NEVER;
 use crate::{WhenFull, threads};
@@ -48,6 +48,10 @@ const UNCUT: usize = 16;
 /// Nor is one of so few bytes, if a segment holds it: what is read most is read in place.
 const UNCUT_BYTES: usize = 4608;
 
+/// An item that takes one over this of a segment, or less, is paid for after it was written: nothing
+/// is evicted then that is as new.
+const SMALL: usize = 8;
+
 /// The smallest piece: more than the head, which is written anew when a piece is moved.
 const LEAST_PIECE_BYTES: usize = 256;
 
@@ -78,38 +82,15 @@ impl<'a> Appended<'a> {
     fn whole(room: Reservation<'a>) -> Appended<'a> {
         Appended { room, pieces: Vec::new() }
     }
-}
 
-/// Where an entry stands that no slot names yet.
-pub(crate) trait Room {
-    /// What its slot will name.
-    fn location(&self) -> Location;
-
-    /// A slot names the entry, or did.
-    fn publish(self);
-}
-
-impl Room for Appended<'_> {
-    fn location(&self) -> Location {
+    pub(crate) fn location(&self) -> Location {
         self.room.location()
     }
 
-    fn publish(self) {
+    /// A slot names the entry, or did.
+    pub(crate) fn publish(self) {
         self.room.publish();
         self.pieces.into_iter().for_each(Reservation::publish);
-    }
-}
-
-/// An entry in one item.
-impl Room for Reservation<'_> {
-    #[inline(always)]
-    fn location(&self) -> Location {
-        Reservation::location(self)
-    }
-
-    #[inline(always)]
-    fn publish(self) {
-        Reservation::publish(self);
     }
 }
 
@@ -120,11 +101,13 @@ impl Engine {
         self.append_to(self.lane(side, entry.deadline, now), entry, need)
     }
 
-    /// The same for an entry that makes one item wherever it is appended; `None` also for others.
+    /// The same for an entry that makes one small item wherever it is appended; `None` also for
+    /// others. The room is to be [paid](Engine::pay) for when it is done.
     #[inline(always)]
     pub(crate) fn append_usual(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Option<Reservation<'_>> {
         let content = entry.content();
-        Layout::of(&content, None).filter(|layout| self.is_uncut(layout))?;
+        let is_small = |layout: &Layout| layout.len() <= self.segment_size() / SMALL;
+        Layout::of(&content, None).filter(|layout| is_small(layout) && self.is_uncut(layout))?;
         let side = self.side_of_new(entry.key.hash);
         self.write(self.lane(side, entry.deadline, now), &content, Need::New)
     }
@@ -143,7 +126,8 @@ impl Engine {
         if let Some(layout) = Layout::of(&content, None).filter(|layout| layout.len() <= size)
             && (self.is_uncut(&layout) || self.room_left(lane) >= layout.len())
         {
-            return self.write(lane, &content, need).map(Appended::whole);
+            let room = self.write(lane, &content, need)?;
+            return Some(Appended::whole(self.paid(room, need)));
         }
         self.append_cut(entry, lane, &content, need)
     }
@@ -157,17 +141,17 @@ impl Engine {
         need: Need,
     ) -> Option<Reservation<'_>> {
         Layout::of(content, None).filter(|layout| layout.len() <= self.segment_size())?;
-        self.write(lane, content, need)
+        self.write(lane, content, need).map(|room| self.paid(room, need))
     }
 
-    /// Puts an item into a segment, in the form that its deadline has there.
+    /// Puts an item into a segment, in the form that its deadline has there. Pays nothing.
     #[inline(always)]
     fn write(&self, lane: Lane, content: &Content<'_>, need: Need) -> Option<Reservation<'_>> {
         if content.deadline.is_some() {
             return self.write_due(lane, content, need);
         }
         let layout = Layout::of(content, None)?;
-        let mut room = self.reserve(lane, (layout.len(), layout.len()), need)?;
+        let mut room = self.reserve_unpaid(lane, (layout.len(), layout.len()), need)?;
         room.write(&layout, content);
         Some(room)
     }
@@ -176,7 +160,7 @@ impl Engine {
         let mut base = Some(self.lanes.base(&self.log, lane));
         loop {
             let layout = Layout::of(content, base)?;
-            let mut room = self.reserve(lane, (layout.len(), layout.len()), need)?;
+            let mut room = self.reserve_unpaid(lane, (layout.len(), layout.len()), need)?;
             if !layout.is_from_base() || base == Some(room.base()) {
                 room.note_deadline(content.deadline);
                 room.write(&layout, content);
@@ -287,14 +271,23 @@ impl Engine {
 
     /// Room in a lane: as much of the second number of bytes as there is, but not less than the
     /// first. `None` if there is none to be had.
-    #[inline(always)]
     pub(crate) fn reserve(
         &self,
         lane: Lane,
         (least, most): (usize, usize),
         need: Need,
     ) -> Option<Reservation<'_>> {
-        if let Some(room) = self.reserve_here(lane, (least, most), need) {
+        self.reserve_unpaid(lane, (least, most), need).map(|room| self.paid(room, need))
+    }
+
+    #[inline(always)]
+    fn reserve_unpaid(
+        &self,
+        lane: Lane,
+        (least, most): (usize, usize),
+        need: Need,
+    ) -> Option<Reservation<'_>> {
+        if let Some(room) = self.reserve_here(lane, (least, most)) {
             return Some(room);
         }
         self.reserve_anew(lane, (least, most), need)
@@ -302,12 +295,8 @@ impl Engine {
 
     /// The same in the segment that is open.
     #[inline(always)]
-    fn reserve_here(&self, lane: Lane, (least, most): (usize, usize), need: Need) -> Option<Reservation<'_>> {
-        let room = self.log.reserve_part(self.lanes.current(lane)?, (least, most)).ok()?;
-        if need < Need::Survivor {
-            self.pay(room.offset(), room.len());
-        }
-        Some(room)
+    fn reserve_here(&self, lane: Lane, (least, most): (usize, usize)) -> Option<Reservation<'_>> {
+        self.log.reserve_part(self.lanes.current(lane)?, (least, most)).ok()
     }
 
     /// The same in one that has more room.
@@ -321,7 +310,7 @@ impl Engine {
         let mut drained = 0;
         loop {
             let current = self.lanes.current(lane);
-            if let Some(room) = self.reserve_here(lane, (least, most), need) {
+            if let Some(room) = self.reserve_here(lane, (least, most)) {
                 return Some(room);
             }
             let Some(fresh) = self.obtain(need, most, &mut drained)? else { continue };
@@ -339,9 +328,17 @@ impl Engine {
         }
     }
 
+    /// The same room; those pay for theirs who bring something.
+    fn paid<'a>(&self, room: Reservation<'a>, need: Need) -> Reservation<'a> {
+        if need < Need::Survivor {
+            self.pay(room.offset(), room.len());
+        }
+        room
+    }
+
     /// Evicts in return for a stretch that was filled, if the cache is full.
     #[inline(always)]
-    fn pay(&self, offset: usize, len: usize) {
+    pub(crate) fn pay(&self, offset: usize, len: usize) {
         // Segments have a power of two of bytes.
         let size = self.segment_size().ilog2();
         let stretch_bits = size.saturating_sub(STRETCHES).max(LEAST_STRETCH).min(size.saturating_sub(1));

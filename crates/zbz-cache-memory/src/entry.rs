@@ -1,4 +1,5 @@
-//! An entry that the index names, as whoever holds its bucket finds it, and how it leaves.
+//! An entry that is written; one that the index names, as whoever holds its bucket finds it; and how
+//! it leaves.
 //!
 //! - *Gone under the bit*: what was unlinked is freed and counted before the bit is let go. Whoever
 //!   drains the segment asks for that bit, so it is not recycled in between: bytes added to the dead
@@ -9,10 +10,32 @@
 use crate::counters::Count;
 use crate::engine::{Engine, HashedKey, Moment};
 use crate::index::{Held, Place};
-use crate::item::Item;
+use crate::item::{Content, Item};
 use crate::large::Head;
 use crate::slot::{Location, Slot};
 use crate::ttl::NEVER;
+
+/// What a write brings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) key: HashedKey<'a>,
+    pub(crate) value: &'a [u8],
+    /// `NEVER` for none.
+    pub(crate) deadline: u64,
+}
+
+impl Entry<'_> {
+    pub(crate) fn payload(&self) -> u64 {
+        (self.key.bytes.len() + self.value.len()) as u64
+    }
+
+    /// What stands in its item, if it is one.
+    #[inline(always)]
+    pub(crate) fn content(&self) -> Content<'_> {
+        let deadline = (self.deadline != NEVER).then_some(self.deadline);
+        Content { key: self.key.bytes, value: self.value, deadline, head: false }
+    }
+}
 
 /// Why an entry leaves; one whose time has passed counts as expired whatever the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -140,7 +140,7 @@ impl Layout {
     }
 
     /// Writes the item into `bytes`, which are as long as it, of a segment of this base.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, content: &Content<'_>, base: u64, bytes: &mut [u8]) {
         let long = self.key_len >= 1 << KEY_BITS;
         let key_field = if long { 0 } else { self.key_len as u32 };
@@ -208,6 +208,15 @@ impl Plain {
             false => Form::Far.deadline(near | u64::from(last) << 32, base),
         }
     }
+}
+
+/// A published item of the layout that most have, in place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PlainItem<'a> {
+    pub(crate) segment: Segment<'a>,
+    pub(crate) key: &'a [u8],
+    pub(crate) value: &'a [u8],
+    pub(crate) deadline: Option<u64>,
 }
 
 /// Whether two byte strings are equal.

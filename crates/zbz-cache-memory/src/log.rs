@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::Error;
 use crate::hazard::{Announcement, Reading};
 use crate::index::Held;
-use crate::item::{self, Content, HEADER_BYTES, Item, Layout, PIECE_HEADER_BYTES, Plain};
+use crate::item::{self, Content, HEADER_BYTES, Item, Layout, PIECE_HEADER_BYTES, Plain, PlainItem};
 use crate::segment::{self, NoRoom, Segment};
 use crate::slot::{Location, Slot};
 use crate::system::{LARGE, Mapping};
@@ -53,15 +53,6 @@ pub(crate) struct Reservation<'a> {
     len: usize,
     written: bool,
     published: bool,
-}
-
-/// A published item of the layout that most have, in place.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PlainItem<'a> {
-    pub(crate) segment: Segment<'a>,
-    pub(crate) key: &'a [u8],
-    pub(crate) value: &'a [u8],
-    pub(crate) deadline: Option<u64>,
 }
 
 impl Log {
@@ -322,7 +313,7 @@ impl Reservation<'_> {
     /// # Panics
     ///
     /// If it has another length.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&mut self, layout: &Layout, content: &Content<'_>) {
         assert_eq!(layout.len(), self.len, "an item of another length than its reservation");
         let base = if layout.is_from_base() { self.base() } else { 0 };
@@ -360,18 +351,18 @@ impl Reservation<'_> {
     }
 
     /// Ends the reservation: a slot names the item, or did.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(mut self) {
         self.published = true;
     }
 
     /// Where in the log it begins.
-    #[inline]
+    #[inline(always)]
     fn at(&self) -> usize {
         self.log.place(self.location).1
     }
 
-    #[inline]
+    #[inline(always)]
     fn bytes(&mut self) -> &mut [u8] {
         let (memory, at) = (&self.log.memory, self.at());
         assert!(at <= memory.len() && self.len <= memory.len() - at, "room beyond the log");
@@ -384,7 +375,8 @@ impl Reservation<'_> {
 }
 
 impl Drop for Reservation<'_> {
-    #[inline]
+    // With all else that a usual set does to it: it need not lie in memory then.
+    #[inline(always)]
     fn drop(&mut self) {
         let segment = self.log.segment(self.segment);
         // Whoever drains the segment walks from item to item.

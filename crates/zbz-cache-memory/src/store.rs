@@ -7,39 +7,16 @@
 //! What the usual set goes through is inlined into one function: what is handed on in memory is
 //! written in words and read again in larger ones, which processors wait for.
 
-use crate::append::{Appended, Kept, Need, Room};
+use crate::append::{Appended, Kept, Need};
 use crate::counters::Count;
 use crate::engine::{Engine, HashedKey, Moment};
-use crate::entry::{Exit, Look, Old};
+use crate::entry::{Entry, Exit, Look, Old};
 use crate::index::Held;
-use crate::item::Content;
 use crate::log::Reservation;
 use crate::lookup::BATCH;
 use crate::slot::{Location, Slot};
 use crate::ttl::{End, NEVER};
 use crate::{Condition, Error, SetOptions, SetOutcome, SetTtl, Version, WhenFull};
-
-/// What a write brings.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry<'a> {
-    pub(crate) key: HashedKey<'a>,
-    pub(crate) value: &'a [u8],
-    /// `NEVER` for none.
-    pub(crate) deadline: u64,
-}
-
-impl Entry<'_> {
-    fn payload(&self) -> u64 {
-        (self.key.bytes.len() + self.value.len()) as u64
-    }
-
-    /// What stands in its item, if it is one.
-    #[inline(always)]
-    pub(crate) fn content(&self) -> Content<'_> {
-        let deadline = (self.deadline != NEVER).then_some(self.deadline);
-        Content { key: self.key.bytes, value: self.value, deadline, head: false }
-    }
-}
 
 /// How a swap ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +55,7 @@ impl Engine {
         options: &SetOptions<'_>,
     ) -> Result<SetOutcome, Error> {
         self.check_new_key(key)?;
-        self.set_hashed(self.hashed(key), value, options)
+        self.set_hashed(self.hash(key), key, value, options)
     }
 
     /// Stores many values. Before the first of a stretch is written, the buckets of all of them are
@@ -100,9 +77,9 @@ impl Engine {
                 self.prefetch_old(hash);
             }
             for ((key, value), &hash) in stretch.iter().zip(&hashes) {
-                let key = HashedKey { hash, bytes: key.as_ref() };
-                let checked = self.check_new_key(key.bytes);
-                if let Err(error) = checked.and_then(|()| self.set_hashed(key, value.as_ref(), options)) {
+                let (key, value) = (key.as_ref(), value.as_ref());
+                let checked = self.check_new_key(key);
+                if let Err(error) = checked.and_then(|()| self.set_hashed(hash, key, value, options)) {
                     failed(at, error);
                 }
                 at += 1;
@@ -113,13 +90,22 @@ impl Engine {
     /// Stores a value under a key that was checked.
     fn set_hashed(
         &self,
-        key: HashedKey<'_>,
+        hash: u64,
+        key: &[u8],
         value: &[u8],
         options: &SetOptions<'_>,
     ) -> Result<SetOutcome, Error> {
-        let answer = self.try_set(key, value, options);
-        self.tidy_if_closed();
-        answer
+        match self.try_set(HashedKey { hash, bytes: key }, value, options) {
+            // Made anew, not handed on.
+            Ok(outcome) => {
+                self.tidy_if_closed();
+                Ok(outcome)
+            }
+            Err(error) => {
+                self.tidy_if_closed();
+                Err(error)
+            }
+        }
     }
 
     #[inline(always)]
@@ -134,10 +120,10 @@ impl Engine {
         if value.len() > self.max_value_len() {
             return self.refuse_too_large(key, value.len(), guard, &now);
         }
-        let end = match options.ttl {
+        let end = match &options.ttl {
             SetTtl::Never => End::At(NEVER),
-            SetTtl::After(ttl) => now.end_of(Some(ttl)),
-            SetTtl::Keep { otherwise } => {
+            &SetTtl::After(ttl) => now.end_of(Some(ttl)),
+            &SetTtl::Keep { otherwise } => {
                 return self.set_keeping(key, value, otherwise, &options.condition);
             }
         };
@@ -150,7 +136,14 @@ impl Engine {
             End::At(deadline) => {
                 let entry = Entry { key, value, deadline };
                 match self.append_if_usual(&entry, &now) {
-                    room @ Some(_) => self.place(&entry, &mut { room }, guard, &now)?,
+                    Some(room) => {
+                        let (offset, len) = (room.offset(), room.len());
+                        let swapped = self.swap(&entry, room.location(), guard, &now)?;
+                        let swap = self.ended(&entry, swapped, || room.publish());
+                        // Last: nothing is on its way any more that would have to lie in memory.
+                        self.pay(offset, len);
+                        swap
+                    }
                     None => self.put(&entry, &mut Kept::default(), guard, &now)?,
                 }
             }
@@ -198,27 +191,16 @@ impl Engine {
 
     /// Puts what was appended in the place of what the key names, or says what becomes of an entry
     /// that there is no room for.
-    #[inline(always)]
     fn place(
         &self,
         entry: &Entry<'_>,
-        room: &mut Option<impl Room>,
+        room: &mut Option<Appended<'_>>,
         guard: Guard<'_>,
         now: &Moment<'_>,
     ) -> Result<Swap, Error> {
         if let Some(appended) = room {
-            let swap = self.swap(entry, appended.location(), guard, now)?;
-            return Ok(match swap {
-                Swapped::Done { replaces } => {
-                    if let Some(appended) = room.take() {
-                        appended.publish();
-                    }
-                    self.count_stored(entry, replaces);
-                    Swap::Done
-                }
-                Swapped::Unkept => Swap::Done,
-                Swapped::Not(why) => why,
-            });
+            let swapped = self.swap(entry, appended.location(), guard, now)?;
+            return Ok(self.ended(entry, swapped, || room.take().map_or((), Appended::publish)));
         }
         if self.when_full == WhenFull::Evict {
             // As if it was evicted as soon as it was stored.
@@ -226,6 +208,20 @@ impl Engine {
         }
         self.counters.add(Count::Rejections, 1);
         Err(Error::Full)
+    }
+
+    /// Says how a swap ended; what was put in its place is published first.
+    #[inline(always)]
+    fn ended(&self, entry: &Entry<'_>, swapped: Swapped, publish: impl FnOnce()) -> Swap {
+        match swapped {
+            Swapped::Done { replaces } => {
+                publish();
+                self.count_stored(entry, replaces);
+                Swap::Done
+            }
+            Swapped::Unkept => Swap::Done,
+            Swapped::Not(why) => why,
+        }
     }
 
     /// How much right to the last of the room a write has, where nothing is evicted.
@@ -254,20 +250,20 @@ impl Engine {
         if swap != Swap::Done {
             return Ok(Swapped::Not(swap));
         }
-        let Look { held, found } = look;
+        let Look { held, found } = &look;
         let mut replaces = false;
         if let Some((place, old)) = found {
             replaces = old.is_live(now);
             // An overwrite keeps what is known of the key's use.
             let hits = if replaces { place.slot().hits() } else { 0 };
-            held.replace(&place, place.slot().moved_to(location, hits));
-            self.let_go(&held, &old, Exit::Replaced, now);
+            held.replace(place, place.slot().moved_to(location, hits));
+            self.let_go(held, old, Exit::Replaced, now);
         } else {
             let new = self.index.slot(entry.key.hash, location);
             if held.insert(entry.key.hash, new).is_err()
-                && !self.insert_crowded(&held, entry.key.hash, new, now)?
+                && !self.insert_crowded(held, entry.key.hash, new, now)?
             {
-                drop(held);
+                drop(look);
                 self.count_unkept(Exit::Evicted);
                 return Ok(Swapped::Unkept);
             }

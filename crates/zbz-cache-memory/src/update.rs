@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::append::{Kept, Need};
 use crate::engine::{Engine, HashedKey, Moment};
-use crate::entry::{Exit, Look};
+use crate::entry::{Entry, Exit, Look};
 use crate::item::{Content, Layout};
 use crate::log::Reservation;
 use crate::slot::Slot;
-use crate::store::{Entry, Guard, Swap};
+use crate::store::{Guard, Swap};
 use crate::tide::Side;
 use crate::ttl::{End, NEVER};
 use crate::{Condition, Error, Found, SetOutcome, Version, WhenFull};
@@ -175,9 +175,12 @@ impl Engine {
     ) -> Result<bool, Error> {
         let side = self.index.peek(key.hash).map_or(Side::Main, |slot| self.side_at(slot.location()));
         let lane = self.lane(side, content.deadline.unwrap_or(NEVER), now);
-        let layout_in = |room: &Reservation<'_>| Layout::of(content, Some(room.base()));
-        let kept_room = kept.room.take().and_then(|room| Some((layout_in(&room)?, room)));
-        match kept_room.filter(|(layout, room)| room.len() == layout.len()) {
+        // In the form of its segment, or in full, as it was written.
+        let layout_in = |room: &Reservation<'_>| {
+            let layouts = [Some(room.base()), None].map(|base| Layout::of(content, base));
+            layouts.into_iter().flatten().find(|layout| layout.len() == room.len())
+        };
+        match kept.room.take().and_then(|room| Some((layout_in(&room)?, room))) {
             Some((layout, mut room)) => {
                 room.note_deadline(content.deadline);
                 room.write(&layout, content);
@@ -276,7 +279,10 @@ fn parse_decimal(bytes: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_decimal;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Builder, Clock, MemoryCache, TtlState};
 
     #[test]
     fn only_decimals_as_they_are_printed_are_numbers() {
@@ -286,5 +292,32 @@ mod tests {
             assert_eq!(parse_decimal(bad.as_bytes()), None, "{bad:?}");
         }
         assert_eq!(parse_decimal(&[0xff]), None);
+    }
+
+    #[test]
+    fn room_that_is_kept_is_used_again_in_whatever_form_it_was_written() {
+        let (clock, _hand) = Clock::manual();
+        let engine = Arc::new(Engine::new(&Builder::new().clock(clock)).unwrap());
+        let cache = MemoryCache::from_engine(Arc::clone(&engine));
+        cache.set(b"k", b"v", None).unwrap();
+        let (key, now) = (engine.hashed(b"k"), engine.moment());
+        let (version, copied) = engine.copy_item(key, &now).unwrap();
+        let until = |deadline| Content {
+            key: &copied.key,
+            value: &copied.value,
+            deadline: Some(deadline),
+            head: false,
+        };
+        let mut kept = Kept::default();
+        let other = Version::from_u128(version.as_u128() + 1);
+        for deadline in [6401, 6400, 6400] {
+            // Written in full at first; as a whole number of units it would be near.
+            let moved = engine.move_deadline(key, &until(deadline), (other, &mut kept), &now);
+            assert_eq!(moved, Ok(false));
+        }
+        let place = kept.room.as_ref().unwrap().location();
+        assert_eq!(engine.move_deadline(key, &until(6400), (version, &mut kept), &now), Ok(true));
+        assert_eq!(engine.index.peek(key.hash).unwrap().location(), place);
+        assert_eq!(cache.ttl(b"k"), Ok(TtlState::Remaining(Duration::from_nanos(6400))));
     }
 }
