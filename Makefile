@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes yardstick generated-mixes figures bench test-redis fault-redis coherence near-speed redis-server sanitize fuzz stress
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench test-redis fault-redis coherence near-speed redis-server sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -125,6 +125,10 @@ policy-sizes: generated-mixes
 
 policy-mixes:
 	@$(REPLAY) $(MIXES:%=@%) --sizes 1%bytes,10%bytes --policy $(call commas,lru sieve s3-fifo clock2q+ tide tide-log tide-log-64-tight s3-fifo-log) --summary
+
+parity: ## the engine's hit ratio against its simulator's with as many keys; TRACES=dir (minutes)
+	cargo build --quiet --release
+	python3 data/parity.py $${CARGO_TARGET_DIR:-target}/release/zbz-cache $(GENERATED)/parity 1% 2% 5% 10% 20% -- $(RECORDED)
 
 yardstick: generated-mixes ## measure data/yardstick.csv again, TRACES=dir; takes a Python with the package libcachesim
 	mkdir -p $(GENERATED)/recorded $(GENERATED)/patterns
