@@ -32,8 +32,9 @@ const TABLE_BYTES: u64 = 160;
 /// Segments of a queue that are looked at for one that can be drained.
 const LOOKS: usize = 8;
 
-/// Segments that are looked at for one that is nearly empty.
-const SAMPLE: usize = 32;
+/// Segments that are looked at for one that is nearly empty: more where they are larger and fewer
+/// looks are due.
+const SAMPLE: std::ops::RangeInclusive<usize> = 32..=128;
 
 const NOWHERE: u32 = u32::MAX;
 

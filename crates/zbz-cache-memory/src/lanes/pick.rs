@@ -42,7 +42,8 @@ impl Lanes {
     pub(crate) fn pick_sparse(&self, log: &Log, most: u64, all: bool) -> Option<Draining> {
         let mut lists = self.lock();
         let count = lists.links.len();
-        let looks = if all { count } else { SAMPLE.min(count) };
+        let sample = (log.segment_bytes() / 64).clamp(*SAMPLE.start(), *SAMPLE.end());
+        let looks = if all { count } else { sample.min(count) };
         let mut best: Option<(u64, usize)> = None;
         let mut number = lists.looked_at;
         for _ in 0..looks {
