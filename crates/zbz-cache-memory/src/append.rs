@@ -313,7 +313,10 @@ impl Engine {
             if let Some(room) = self.reserve_here(lane, (least, most)) {
                 return Some(room);
             }
-            let Some(fresh) = self.obtain(need, most, &mut drained)? else { continue };
+            let Some(fresh) = self.obtain(need, most, &mut drained) else {
+                return self.reserve_elsewhere(lane, (least, most));
+            };
+            let Some(fresh) = fresh else { continue };
             if self.log.segment(fresh).size() < least as u64 {
                 // One of the time when the cache was smaller: its bytes are for a larger one.
                 self.lanes.put_back(fresh);
@@ -326,6 +329,16 @@ impl Engine {
             let advance = Advance { lane, seen: current, fresh, clock, window };
             self.lanes.advance(&self.log, advance);
         }
+    }
+
+    /// The same in what another stripe of writers has open, where nothing is evicted: no write is
+    /// refused for room that is there.
+    fn reserve_elsewhere(&self, lane: Lane, (least, most): (usize, usize)) -> Option<Reservation<'_>> {
+        if self.when_full == WhenFull::Evict {
+            return None;
+        }
+        let stripes = 0..self.lanes.shape().stripes;
+        stripes.map(|stripe| Lane { stripe, ..lane }).find_map(|lane| self.reserve_here(lane, (least, most)))
     }
 
     /// The same room; those pay for theirs who bring something.

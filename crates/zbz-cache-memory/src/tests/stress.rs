@@ -3,6 +3,7 @@
 //! are done with a round.
 
 use std::sync::Arc;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -226,6 +227,28 @@ fn no_sum_is_lost_while_the_log_goes_round() {
         let held = rig.cache.add(&[b'a' + at as u8], 0, None).unwrap();
         assert_eq!(held, sum.load(Ordering::Relaxed), "of adds that were answered");
     }
+}
+
+#[test]
+fn a_rejecting_cache_fills_what_other_stripes_have_open() {
+    let base = plan(&mut Random::new(5), WhenFull::Reject);
+    let plan = Plan { segments: 3, segment_bits: 8, stripes: 4, classes: 1, tight: false, ..base };
+    let rig = Plan { hash_mask: u64::MAX, ..plan }.build();
+    // So many at once that every stripe is some thread's.
+    let barrier = Barrier::new(16);
+    std::thread::scope(|scope| {
+        for thread in 0..16_u8 {
+            let (rig, barrier) = (&rig, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                let answer = rig.cache.set(&[thread + 1], b"v", None);
+                barrier.wait();
+                assert_eq!(answer, Ok(()));
+            });
+        }
+    });
+    assert_eq!(rig.cache.stats().keys, 16);
+    rig.engine.check();
 }
 
 /// What a predicate guards must not be stored after the predicate was made false and the key
