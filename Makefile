@@ -63,7 +63,12 @@ stress: ## the engine's random tests in their long forms (minutes)
 outside: ## the contract's program, in a crate that depends on zbz-cache alone
 	cargo run --quiet --manifest-path outside/Cargo.toml --target-dir target/outside
 
+# Cargo keeps what an earlier run unpacked and built, and takes it again for the same version: it would check old sources.
+UNPACKED := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/-*/zbz-cache*
+
 package: ## what would be published builds
+	rm -rf $(UNPACKED)
+	cargo clean --quiet --package zbz-cache --package zbz-cache-memory
 	cargo package --workspace --all-features --allow-dirty --quiet
 
 loom: ## the models of the engine's concurrent parts
