@@ -8,7 +8,7 @@
 //!   3 opened    the eviction clock when it was opened
 //!   4 turn      which opening of a segment of this cache this is, counted from 1
 //!   5 first     no item expires earlier; NEVER if none does
-//!   6 base      what deadlines of its items are counted from (`item.rs`)
+//!   6 base      what deadlines of its items are counted from (`due.rs`)
 //!   8 dead      bytes that no slot names: items that went, room not used; on a line of its own,
 //!               since other threads add to it while writers of the segment move its state
 //!
@@ -133,9 +133,9 @@ impl<'a> Segment<'a> {
         self.state().phase()
     }
 
-    /// Whether it waits to be drained; less to do than for the phase.
-    pub(crate) fn is_sealed(self) -> bool {
-        self.state().0 >> PHASE_SHIFT == Phase::Sealed as u64
+    /// Whether it waits to be drained, and has no writers any more.
+    pub(crate) fn may_be_drained(self) -> bool {
+        self.state().0 & !FILL_MASK == State(0).in_phase(Phase::Sealed).0
     }
 
     /// The bytes that were reserved since it was opened.

@@ -210,3 +210,22 @@ fn a_conditional_write_into_a_full_cache_is_judged_and_stored() {
     }
     assert_balanced(&cache);
 }
+
+#[test]
+fn threads_that_overwrite_in_a_half_empty_cache_evict_nothing() {
+    const KEYS: u64 = 1000;
+    const CALLS: u64 = 600_000;
+    let cache = MemoryCache::builder().max_size(1 << 20).cleanup_interval(Duration::ZERO).build().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..3_u64 {
+            let cache = &cache;
+            scope.spawn(move || {
+                for call in 0..CALLS {
+                    let key = (call * (thread + 3)) % KEYS;
+                    cache.set(&key.to_le_bytes(), &[7; 24], None).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!((cache.stats().evictions, cache.len()), (0, KEYS));
+}

@@ -55,7 +55,8 @@ impl Engine {
             }
             // What is dead already is used again before memory that was not touched yet.
             self.lanes.collect_dead(&self.log, 4);
-            if self.release() > 0 {
+            // Emptying more while another thread is about to free some would empty all there is.
+            if self.lanes.release_or_wait(&self.log, &self.budget, || self.is_short_of_bytes()) {
                 continue;
             }
             let size = self.segment_size() as u64;

@@ -44,26 +44,16 @@ impl Lanes {
         let count = lists.links.len();
         let sample = (log.segment_bytes() / 64).clamp(*SAMPLE.start(), *SAMPLE.end());
         let looks = if all { count } else { sample.min(count) };
-        let mut best: Option<(u64, usize)> = None;
-        let mut number = lists.looked_at;
-        for _ in 0..looks {
-            number = if number + 1 < count { number + 1 } else { 0 };
-            let segment = log.segment(number);
-            if !segment.is_sealed() {
-                continue;
-            }
-            // Sizes are powers of two, and there are many to look at.
-            let alive = (segment.alive() * 256) >> segment.size().max(1).ilog2();
-            if best.is_none_or(|(least, _)| alive < least) {
-                best = Some((alive, number));
+        for _ in 0..LOOKS {
+            let segment = emptiest(&mut lists.looked_at, log, (count, looks), most)?;
+            // A sweep may have come to it meanwhile: then another.
+            if let Some(draining) = log.begin_drain(segment) {
+                let side = side_of(log.segment(segment).place());
+                self.take_out(&mut lists, log, side, segment as u32);
+                return Some(draining);
             }
         }
-        lists.looked_at = number;
-        let (_, segment) = best.filter(|&(alive, _)| alive <= most)?;
-        let draining = log.begin_drain(segment)?;
-        let side = side_of(log.segment(segment).place());
-        self.take_out(&mut lists, log, side, segment as u32);
-        Some(draining)
+        None
     }
 
     /// Sends the oldest segments of both queues to limbo if they are wholly dead; true if one went.
@@ -106,4 +96,24 @@ impl Lanes {
         lists.push(side, segment as u32);
         self.update_tail(&lists, log, side);
     }
+}
+
+/// The segment with the least alive of so many of all that are looked at, if it is no more than
+/// `most` of its size, in 256ths. Begins after the one at which the last look ended.
+fn emptiest(looked_at: &mut usize, log: &Log, (count, looks): (usize, usize), most: u64) -> Option<usize> {
+    let mut best = None;
+    let mut least = most + 1;
+    for _ in 0..looks {
+        *looked_at = if *looked_at + 1 < count { *looked_at + 1 } else { 0 };
+        let segment = log.segment(*looked_at);
+        if !segment.may_be_drained() {
+            continue;
+        }
+        // Sizes are powers of two, and there are many to look at.
+        let alive = (segment.alive() * 256) >> segment.size().max(1).ilog2();
+        if alive < least {
+            (least, best) = (alive, Some(*looked_at));
+        }
+    }
+    best
 }

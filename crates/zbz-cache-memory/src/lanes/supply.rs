@@ -94,6 +94,18 @@ impl Lanes {
         self.release_with(&mut recycler, log, budget, withdraw)
     }
 
+    /// The same for who needs a segment: if another thread is at it, waits until that one is done.
+    /// False if nothing can have become free.
+    pub(crate) fn release_or_wait(&self, log: &Log, budget: &Budget, withdraw: impl FnMut() -> bool) -> bool {
+        match self.recycler.try_lock() {
+            Ok(mut recycler) => self.release_with(&mut recycler, log, budget, withdraw) > 0,
+            Err(_) => {
+                drop(self.recycler.lock());
+                true
+            }
+        }
+    }
+
     /// The same, which waits for whoever is at it: that one may not have seen all.
     pub(crate) fn release_all(&self, log: &Log, budget: &Budget) {
         let mut recycler = self.recycler.lock().unwrap_or_else(PoisonError::into_inner);
