@@ -241,7 +241,7 @@ impl Engine {
     pub(crate) fn prefetch_old(&self, hash: u64) -> Option<Slot> {
         let slot = self.index.peek(hash)?;
         self.log.prefetch_key(slot);
-        self.log.segment(self.log.segment_of(slot.location())).prefetch_dead();
+        self.log.segment_at(slot.location()).prefetch_dead();
         Some(slot)
     }
 

@@ -200,8 +200,8 @@ impl MemoryCache {
 
     /// The smallest budget that [`resize`](MemoryCache::resize) takes:
     /// [`MIN_MAX_SIZE`](crate::MIN_MAX_SIZE), or more in a cache that was built for more than some
-    /// 128 MiB, whose index does not become smaller than it began, or that rejects, whose segments
-    /// do not.
+    /// 100 MiB, whose index does not become smaller than it began, or on more than six processors,
+    /// each of which has counters, or in one that rejects, whose segments do not become smaller.
     pub fn min_resize(&self) -> u64 {
         self.engine.floor
     }

@@ -251,7 +251,7 @@ impl Engine {
 
     /// What tells the item at this place, which is held in place, from all others.
     pub(crate) fn stamp_at(&self, location: Location) -> Stamp {
-        self.stamp_in(self.log.segment(self.log.segment_of(location)), location)
+        self.stamp_in(self.log.segment_at(location), location)
     }
 
     /// The same for a caller that knows its segment.
@@ -276,7 +276,7 @@ impl Engine {
 
     /// The queue that an item is in.
     pub(crate) fn side_at(&self, location: Location) -> Side {
-        lanes::side_of(self.log.segment(self.log.segment_of(location)).place())
+        lanes::side_of(self.log.segment_at(location).place())
     }
 
     /// Whether the index is to grow.

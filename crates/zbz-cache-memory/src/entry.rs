@@ -157,12 +157,12 @@ impl Engine {
     /// Frees so many bytes that nothing names any more.
     #[inline]
     pub(crate) fn free_at(&self, location: Location, len: usize) {
-        self.log.segment(self.log.segment_of(location)).add_dead(len as u64);
+        self.log.segment_at(location).add_dead(len as u64);
     }
 
     /// Notes the deadline of what is at this place.
     pub(crate) fn note_deadline(&self, location: Location, deadline: u64) {
-        self.log.segment(self.log.segment_of(location)).note_deadline(deadline);
+        self.log.segment_at(location).note_deadline(deadline);
     }
 
     /// Unlinks what a key has, and lets it go.

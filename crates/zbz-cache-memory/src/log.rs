@@ -109,10 +109,15 @@ impl Log {
         Announcement::new(self.cache, segment as u64)
     }
 
-    /// The segment of an item.
+    /// The number of the segment of an item.
     #[inline(always)]
     pub(crate) fn segment_of(&self, location: Location) -> usize {
         self.place(location).0
+    }
+
+    #[inline(always)]
+    pub(crate) fn segment_at(&self, location: Location) -> Segment<'_> {
+        self.segment(self.segment_of(location))
     }
 
     /// The segment of an item and its offset in the log.

@@ -131,7 +131,7 @@ impl Engine {
         Ok(found)
     }
 
-    /// The same for callers that know the hash; counts nothing.
+    /// [`look_up`](Engine::look_up) for callers that know the hash; counts nothing.
     pub(crate) fn look_up_hashed<R>(
         &self,
         key: HashedKey<'_>,
@@ -177,7 +177,7 @@ impl Engine {
         Some((item.value, glance))
     }
 
-    /// The same for any key.
+    /// Calls `read` with the live value of any key, whatever its layout.
     #[inline(never)]
     fn search<R>(
         &self,
@@ -198,7 +198,7 @@ impl Engine {
             if !item.has_key(key.bytes) {
                 return Probe::Other;
             }
-            let segment = self.log.segment(self.log.segment_of(slot.location()));
+            let segment = self.log.segment_at(slot.location());
             Probe::Answer(match self.glance(slot, segment, item.deadline(), moment) {
                 None => Seen::Nothing,
                 Some(glance) => {
@@ -264,7 +264,7 @@ impl Engine {
         if !rest.starts_with(key_rest) {
             return Probe::Other;
         }
-        self.count_hit(word, slot, self.log.segment(self.log.segment_of(slot.location())));
+        self.count_hit(word, slot, self.log.segment_at(slot.location()));
         let (deadline, stamp) = (item.deadline().unwrap_or(NEVER), self.stamp_at(slot.location()));
         Probe::Answer(Seen::Gathered(Gathered { value_at: head.key_len, deadline, stamp }))
     }

@@ -86,7 +86,7 @@ impl Shape {
             most_buckets: most_buckets as usize,
             classes,
             stripes: 1 << threads.min(most_stripes).min(8).ilog2(),
-            counters: (8 * threads).clamp(64, 512).min((budget >> 14).max(8)) as usize,
+            counters: (8 * threads).clamp(48, 512).min((budget >> 14).max(8)) as usize,
             evictors: if first < 128 { 1 } else { threads.clamp(2, 4) as usize },
             ceiling,
         })

@@ -124,9 +124,10 @@ impl Bound {
 /// The counter, and the clock shortly after it.
 fn setting() -> Option<(u64, Instant)> {
     for _ in 0..3 {
+        let before = Instant::now();
         let counter = system::time_counter()?;
         let now = Instant::now();
-        if now.elapsed() < MOST_APART {
+        if now.saturating_duration_since(before) < MOST_APART {
             return Some((counter, now));
         }
     }
@@ -152,20 +153,19 @@ mod tests {
     #[test]
     fn the_bound_is_never_before_the_clock_and_seldom_far_behind_it() {
         let bound = bound();
-        let (start, mut told, mut far) = (Instant::now(), 0_u32, 0);
+        let (start, mut told, mut widest) = (Instant::now(), 0_u32, 0);
         while start.elapsed() < Duration::from_millis(300) {
             let before = bound.moment(Instant::now());
             match bound.latest() {
                 None => bound.refresh(),
                 Some(latest) => {
                     assert!(latest >= before, "{latest} is before {before}");
-                    // A thread that has to wait between the two sees the clock go on, not the bound.
-                    far += u32::from(latest.saturating_sub(bound.moment(Instant::now())) > 10_000_000);
+                    widest = widest.max(latest.saturating_sub(bound.moment(Instant::now())));
                     told += 1;
                 }
             }
         }
-        assert!(far <= told / 100, "{far} of {told} more than 10 ms beyond the clock");
+        assert!(widest < 10_000_000, "{widest} ns beyond the clock");
         if system::time_counter().is_some() {
             assert!(told > 0, "the counter counts time, and nothing was told");
         }

@@ -79,7 +79,7 @@ impl Engine {
 
     /// A sweep looks into a segment only when its first deadline has passed.
     fn survey_deadline(&self, item: &Item<'_>, location: Location) {
-        let first = self.log.segment(self.log.segment_of(location)).first_deadline();
+        let first = self.log.segment_at(location).first_deadline();
         let deadline = item.deadline().unwrap_or(NEVER);
         assert!(first <= deadline, "{deadline} is before {first}");
     }
