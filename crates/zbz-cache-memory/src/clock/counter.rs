@@ -6,10 +6,10 @@
 //! whatever has a deadline after it is live. Whatever has not must ask the clock.
 //!
 //! - *Never less*: the counter is read before the clock when the two are set against each other, and
-//!   [`SLACK_NANOS`] covers that a processor may read it before what stands in front of it: while it
-//!   waits for memory, some microseconds. The rate
-//!   is measured once, over [`RATED_OVER`], and raised by [`RAISED`]: more than what a system slews
-//!   its clock by (500 in a million) and what the measuring can be wrong by, together.
+//!   after what they came to when the time is asked for; [`SLACK_NANOS`] covers that a processor may
+//!   read it before what stands in front of it: while it waits for memory, some microseconds. The
+//!   rate is measured once, over [`RATED_OVER`], and raised by [`RAISED`]: more than what a system
+//!   slews its clock by (500 in a million, either way) and what the measuring can be wrong by (400).
 //! - *Not for long*: beyond [`TRUSTED_FOR`] of counting nothing is said, until the two are set
 //!   against each other again: whoever then asks the clock does that. Nor is it if the counter went
 //!   back, as it may when a machine has slept.
@@ -31,7 +31,7 @@ const RATED_OVER: Duration = Duration::from_millis(100);
 const MOST_APART: Duration = Duration::from_micros(20);
 
 /// The rate is raised by one over this.
-const RAISED: u64 = 1_000;
+const RAISED: u64 = 500;
 
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
@@ -81,13 +81,14 @@ impl Bound {
     /// without asking the clock.
     #[inline(always)]
     pub(super) fn latest(&self) -> Option<u64> {
-        let counter = system::time_counter()?;
         // Acquire: pairs with the stores in `refresh`, in the reverse order. So the offset is of the
-        // setting that `since` is counted from, or of a later one.
+        // setting that `since` is counted from, or of another one that is over.
         let ticks = self.ticks.load(Ordering::Acquire);
-        let since = counter.wrapping_sub(self.set_at.load(Ordering::Acquire));
-        let (rate, offset) = (self.rate.load(Ordering::Relaxed), self.offset.load(Ordering::Relaxed));
-        (since < ticks).then(|| nanos(counter, rate).wrapping_add(offset))
+        let set_at = self.set_at.load(Ordering::Acquire);
+        let (rate, offset) = (self.rate.load(Ordering::Relaxed), self.offset.load(Ordering::Acquire));
+        // Last: counting back from a setting, at a raised rate, would come out before the clock.
+        let counter = system::time_counter()?;
+        (counter.wrapping_sub(set_at) < ticks).then(|| nanos(counter, rate).wrapping_add(offset))
     }
 
     /// Sets the counter against the clock, if that was long ago.
@@ -114,8 +115,9 @@ impl Bound {
         };
         let offset = self.moment(now).wrapping_add(SLACK_NANOS).wrapping_sub(nanos(counter, rate));
         let trusted = (TRUSTED_FOR.as_nanos() << RATE_BITS) / u128::from(rate.max(1));
-        self.offset.store(offset, Ordering::Relaxed);
-        // Release, here and below: whoever sees it sees the offset, and the rate.
+        // Release: who sees one of these sees what was stored before it, the rate too, and reads
+        // a counter that has gone on since.
+        self.offset.store(offset, Ordering::Release);
         self.set_at.store(counter, Ordering::Release);
         self.ticks.store(u64::try_from(trusted).unwrap_or(u64::MAX), Ordering::Release);
     }
