@@ -14,7 +14,7 @@ use zbz_cache::{
 };
 
 use crate::far::{Far, Told, Wire};
-use crate::fills::Tier;
+use crate::tier::Tier;
 
 fn refused(options: Options) -> String {
     let error = new_provider("tiered", options).expect_err("a wrong option was taken");

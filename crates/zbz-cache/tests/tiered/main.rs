@@ -6,6 +6,9 @@
 mod far;
 mod fills;
 mod made;
+mod reads;
 mod speed;
 mod suite;
+mod tier;
 mod windows;
+mod writes;

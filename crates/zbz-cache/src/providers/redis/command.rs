@@ -1,29 +1,5 @@
 //! Commands as they go out: how many parts there are, then each with its length ahead.
 
-/// A number in decimal, without a place on the heap.
-pub(super) struct Digits {
-    bytes: [u8; 20],
-    from: usize,
-}
-
-impl Digits {
-    pub(super) fn of(mut number: u64) -> Digits {
-        let (mut bytes, mut from) = ([0; 20], 20);
-        loop {
-            from -= 1;
-            bytes[from] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return Digits { bytes, from };
-            }
-        }
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.bytes[self.from..]
-    }
-}
-
 /// One command of these parts.
 pub(super) fn pack(parts: &[&[u8]]) -> Vec<u8> {
     let mut command = Vec::with_capacity(len(parts));
@@ -48,20 +24,13 @@ pub(super) fn len(parts: &[&[u8]]) -> usize {
 
 fn header(commands: &mut Vec<u8>, sign: u8, number: usize) {
     commands.push(sign);
-    commands.extend_from_slice(Digits::of(number as u64).as_bytes());
+    commands.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     commands.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digits_are_those_of_the_number() {
-        for number in [0, 1, 9, 10, 99, 100, 12_345, u64::MAX] {
-            assert_eq!(Digits::of(number).as_bytes(), number.to_string().as_bytes());
-        }
-    }
 
     #[test]
     fn a_command_is_packed_as_the_client_packs_it() {

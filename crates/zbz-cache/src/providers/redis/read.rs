@@ -12,7 +12,7 @@ use redis::Value;
 use super::Shared;
 use super::call::{Batch, Call};
 use super::client::Client;
-use super::command::{self, Digits};
+use super::command;
 use super::exchange::{Answer, Ask};
 use super::failure::{Effect, Failure};
 use super::scripts;
@@ -34,9 +34,9 @@ pub(super) enum Wanted {
 
 /// Appends what asks for these keys.
 fn append(commands: &mut Vec<u8>, wanted: Wanted, keys: &[&[u8]]) {
-    let count = Digits::of(keys.len() as u64);
+    let mut count = itoa::Buffer::new();
     let head: &[&[u8]] = match (wanted, keys.len()) {
-        (Wanted::All, _) => &[b"EVAL_RO", scripts::READ.as_bytes(), count.as_bytes()],
+        (Wanted::All, _) => &[b"EVAL_RO", scripts::READ.as_bytes(), count.format(keys.len()).as_bytes()],
         (Wanted::Value, 1) => &[b"GET"],
         (Wanted::Value, _) => &[b"MGET"],
     };

@@ -19,7 +19,7 @@ use redis::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::client::Client;
-use super::command::{Digits, pack};
+use super::command::pack;
 use super::exchange::Failed;
 use super::failure::{self, Effect, Failure, Fate};
 use super::line::Broken;
@@ -29,7 +29,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Cursor, Page};
 
 /// How many keys a server looks at for one page, about.
-const PAGE_KEYS: u64 = 1024;
+const PAGE_KEYS: &[u8] = b"1024";
 
 /// How often one page is asked for.
 const TRIES: usize = 4;
@@ -104,9 +104,14 @@ async fn step(
             Err(_) => return Err(last),
         };
         let cursor = if place.link == link.id { place.cursor } else { 0 };
-        let (cursor, count) = (Digits::of(cursor), Digits::of(PAGE_KEYS));
-        let asked =
-            pack(&[b"SCAN", cursor.as_bytes(), b"MATCH", &pattern(prefix), b"COUNT", count.as_bytes()]);
+        let asked = pack(&[
+            b"SCAN",
+            itoa::Buffer::new().format(cursor).as_bytes(),
+            b"MATCH",
+            &pattern(prefix),
+            b"COUNT",
+            PAGE_KEYS,
+        ]);
         let answer = match link.ask(asked, deadline).await {
             Ok(answer) => answer,
             Err(Broken::Lost(failure)) => {

@@ -13,7 +13,7 @@ use redis::Value;
 use super::Shared;
 use super::call::{Batch, Call};
 use super::client::{Client, milliseconds};
-use super::command::{self, Digits, pack};
+use super::command::{self, pack};
 use super::exchange::{Answer, Ask, Failed};
 use super::failure::Effect;
 use super::read::{self, Wanted, one};
@@ -117,14 +117,11 @@ fn refused(client: &Client, slot: u16, value: &Value) -> Error {
 
 /// Appends `SET key value [PX milliseconds] [NX | XX]`.
 fn append_set(commands: &mut Vec<u8>, (key, value): (&[u8], &[u8]), lifetime: Lifetime, presence: Presence) {
-    let time = match lifetime {
-        Lifetime::For(span) => Some(Digits::of(milliseconds(span))),
-        _ => None,
-    };
+    let mut time = itoa::Buffer::new();
     let mut parts: [&[u8]; 6] = [b"SET", key, value, b"", b"", b""];
     let mut count = 3;
-    if let Some(time) = &time {
-        (parts[3], parts[4]) = (b"PX", time.as_bytes());
+    if let Lifetime::For(span) = lifetime {
+        (parts[3], parts[4]) = (b"PX", time.format(milliseconds(span)).as_bytes());
         count += 2;
     }
     match presence {
@@ -337,7 +334,9 @@ pub(super) async fn expire(shared: &Shared, key: Vec<u8>, ttl: Ttl) -> Result<bo
     let command = match client.lifetime(ttl) {
         Lifetime::Gone => return unlink(shared, unlink_ask(client, &key), call).await,
         Lifetime::Never => eval(scripts::PERSIST, &key, &[]),
-        Lifetime::For(span) => pack(&[b"PEXPIRE", &key, Digits::of(milliseconds(span)).as_bytes()]),
+        Lifetime::For(span) => {
+            pack(&[b"PEXPIRE", &key, itoa::Buffer::new().format(milliseconds(span)).as_bytes()])
+        }
     };
     match one(shared, client.ask(&key, command), call).await? {
         Value::Int(there) => Ok(there > 0),

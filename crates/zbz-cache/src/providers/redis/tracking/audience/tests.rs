@@ -1,3 +1,9 @@
+//! In tests that prove a session alive the clock stands still, or moves by hand: a machine that
+//! holds the test up is not a sink that is held up.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::*;
@@ -36,6 +42,12 @@ fn keys(keys: &[&str]) -> News {
     News::Keys(keys.iter().map(|key| key.as_bytes().to_vec()).collect())
 }
 
+/// Moves the clock on from where nothing can be awaited.
+fn advance(span: Duration) {
+    // It has moved at the first poll; what is left is to let others run.
+    let _ = pin!(tokio::time::advance(span)).poll(&mut Context::from_waker(Waker::noop()));
+}
+
 #[test]
 fn everybody_is_told_the_keys_under_the_own_prefix_as_callers_know_them() {
     let audience = audience("app:");
@@ -47,8 +59,8 @@ fn everybody_is_told_the_keys_under_the_own_prefix_as_callers_know_them() {
     assert_eq!(told(&some), ["a1", "a", "All"]);
 }
 
-#[test]
-fn a_session_is_lost_once_and_is_not_alive_after_that() {
+#[tokio::test(start_paused = true)]
+async fn a_session_is_lost_once_and_is_not_alive_after_that() {
     let audience = audience("");
     let (one, _one, _keeper) = join(&audience, "");
     let (session, _) = audience.begin();
@@ -65,8 +77,8 @@ fn a_session_is_lost_once_and_is_not_alive_after_that() {
     assert!(audience.is_whole(next), "the loss of an old one is none of it");
 }
 
-#[test]
-fn a_proof_is_good_for_those_who_were_there_when_it_was_asked_for() {
+#[tokio::test(start_paused = true)]
+async fn a_proof_is_good_for_those_who_were_there_when_it_was_asked_for() {
     let audience = audience("");
     let (early, _early, _keeper) = join(&audience, "a");
     let (session, _) = audience.begin();
@@ -81,8 +93,8 @@ fn a_proof_is_good_for_those_who_were_there_when_it_was_asked_for() {
     assert!(told(&early).is_empty(), "its time is over already");
 }
 
-#[test]
-fn a_server_aside_is_a_loss_unless_it_is_heard_and_the_next_session_has_it() {
+#[tokio::test(start_paused = true)]
+async fn a_server_aside_is_a_loss_unless_it_is_heard_and_the_next_session_has_it() {
     let audience = audience("");
     let (one, _one, _) = join(&audience, "");
     let [known, aside] = ["a:1", "b:2"].map(|address| Address::parse(address).unwrap());
@@ -97,8 +109,8 @@ fn a_server_aside_is_a_loss_unless_it_is_heard_and_the_next_session_has_it() {
     assert_eq!(audience.begin().1, [aside]);
 }
 
-#[test]
-fn there_is_one_keeper_and_the_session_goes_with_it() {
+#[tokio::test(start_paused = true)]
+async fn there_is_one_keeper_and_the_session_goes_with_it() {
     let audience = audience("");
     let (one, _one, keeper) = join(&audience, "");
     let (_, _other, none) = join(&audience, "");
@@ -137,14 +149,14 @@ fn a_sink_may_leave_join_and_panic_within_its_call() {
     assert_eq!(told(&after), ["k", "All", "l"]);
 }
 
-#[test]
-fn a_sink_that_was_held_up_does_not_believe_a_proof_for_longer() {
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_was_held_up_does_not_believe_a_proof_for_longer() {
     let audience = Arc::new(Audience::new(b""));
     let told = Arc::new(Mutex::new(Vec::new()));
     let (tells, held_up) = (Arc::clone(&told), AtomicBool::new(true));
     let sink: InvalidationSink = Arc::new(move |news| {
         if held_up.swap(false, Ordering::Relaxed) {
-            std::thread::sleep(2 * MOST_LATE);
+            advance(2 * MOST_LATE);
         }
         tells.lock().unwrap_or_else(PoisonError::into_inner).push(matches!(news, Invalidation::Alive(_)));
     });
