@@ -14,6 +14,7 @@ use crate::ghosts::Recall;
 use crate::item::{Content, Layout, PIECE_HEADER_BYTES};
 use crate::lanes::{Advance, Lane};
 use crate::large::Head;
+use crate::largest::CountedIn;
 use crate::log::Reservation;
 use crate::shape;
 use crate::slot::{Location, Slot};
@@ -27,14 +28,12 @@ mod obtain;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
     New,
-    /// An entry that takes no more than the one it replaces, where nothing is evicted.
+    /// An entry that takes no more than the one it replaces, or than what went, where nothing is
+    /// evicted.
     Overwrite,
     /// An entry that was there before and is moved.
     Survivor,
 }
-
-/// Segments that one write drains before it gives up.
-const MOST_DRAINED: usize = 64;
 
 /// The room of a segment is paid for in so many stretches (as a power of two), in fewer if they
 /// would be shorter than the next, but at least in two.
@@ -61,6 +60,7 @@ const LEAST_PIECE_BYTES: usize = 256;
 pub(crate) struct Appended<'a> {
     room: Reservation<'a>,
     pieces: Vec<Reservation<'a>>,
+    counted: Option<CountedIn<'a>>,
 }
 
 /// What came of making room for a write that may have to begin anew.
@@ -80,7 +80,7 @@ impl<R> Default for Kept<R> {
 
 impl<'a> Appended<'a> {
     fn whole(room: Reservation<'a>) -> Appended<'a> {
-        Appended { room, pieces: Vec::new() }
+        Appended { room, pieces: Vec::new(), counted: None }
     }
 
     pub(crate) fn location(&self) -> Location {
@@ -91,6 +91,7 @@ impl<'a> Appended<'a> {
     pub(crate) fn publish(self) {
         self.room.publish();
         self.pieces.into_iter().for_each(Reservation::publish);
+        self.counted.into_iter().for_each(CountedIn::keep);
     }
 }
 
@@ -126,6 +127,11 @@ impl Engine {
         if let Some(layout) = Layout::of(&content, None).filter(|layout| layout.len() <= size)
             && (self.is_uncut(&layout) || self.room_left(lane) >= layout.len())
         {
+            if self.when_full == WhenFull::Reject
+                && layout.len() as u64 > self.longest.load(Ordering::Relaxed)
+            {
+                self.longest.fetch_max(layout.len() as u64, Ordering::Relaxed);
+            }
             let room = self.write(lane, &content, need)?;
             return Some(Appended::whole(self.paid(room, need)));
         }
@@ -184,10 +190,7 @@ impl Engine {
         let (key, key_rest) = entry.key.bytes.split_at(entry.key.bytes.len().min(size / 4));
         let rest = [key_rest, entry.value];
         let len = key_rest.len() + entry.value.len();
-        let segments = (len / size) as u64 + 2;
-        if segments > self.largest_item.load(Ordering::Relaxed) {
-            self.largest_item.fetch_max(segments, Ordering::Relaxed);
-        }
+        let counted = self.segments_if_cut(entry.payload()).map(|segments| self.largest.count_in(segments));
         let least = PIECE_HEADER_BYTES + (size / 64).max(LEAST_PIECE_BYTES).min(size / 4);
         if self.room_left(lane) < least
             && key_rest.is_empty()
@@ -208,7 +211,13 @@ impl Engine {
         let locations: Vec<_> = pieces.iter().map(Reservation::location).collect();
         let value = Head::write(entry.key.hash, (key_rest.len(), entry.value.len()), &locations);
         let room = self.append_item(lane, &Content { key, value: &value, head: true, ..*whole }, need)?;
-        Some(Appended { room, pieces })
+        Some(Appended { room, pieces, counted })
+    }
+
+    /// The segments that an entry with so much payload counts for once it is cut, if that matters.
+    pub(crate) fn segments_if_cut(&self, payload: u64) -> Option<u64> {
+        // Where nothing is evicted, segments keep their size.
+        (self.when_full == WhenFull::Reject).then(|| payload / self.segment_size() as u64 + 2)
     }
 
     /// The bytes left in the open segment of a lane.
@@ -252,7 +261,10 @@ impl Engine {
             _ if shape.classes == 1 => 0,
             deadline => 1 + class_of(deadline.saturating_sub(now.get())).min(shape.classes - 2),
         };
-        let stripe = threads::number() & (shape.stripes - 1);
+        // Where nothing is evicted, the small queue is that of entries moved together, a segment at a
+        // time: nobody else takes the room that they go to.
+        let is_reserved = self.when_full == WhenFull::Reject && side == Side::Small;
+        let stripe = if is_reserved { 0 } else { threads::number() & (shape.stripes - 1) };
         Lane { side, class, stripe, deadline }
     }
 
@@ -313,7 +325,7 @@ impl Engine {
             if let Some(room) = self.reserve_here(lane, (least, most)) {
                 return Some(room);
             }
-            let Some(fresh) = self.obtain(need, most, &mut drained) else {
+            let Some(fresh) = self.obtain(need, &mut drained) else {
                 return self.reserve_elsewhere(lane, (least, most));
             };
             let Some(fresh) = fresh else { continue };

@@ -20,7 +20,9 @@ pub enum WhenFull {
     #[default]
     Evict,
     /// Refuses with [`Error::Full`] and changes nothing. Entries whose time has passed are
-    /// reclaimed first, and an overwrite that fits in place of its old value succeeds.
+    /// reclaimed first, and an overwrite that fits in place of its old value succeeds: for that the
+    /// cache keeps room back from new keys, as much as its largest entry takes and about a tenth of
+    /// its budget, more below 1 MiB.
     Reject,
 }
 

@@ -23,6 +23,7 @@ use crate::found::Stamp;
 use crate::ghosts::Ghosts;
 use crate::index::{Held, Index};
 use crate::lanes::{self, Lanes};
+use crate::largest::Largest;
 use crate::log::Log;
 use crate::segment::Segment;
 use crate::shape::{self, Shape};
@@ -72,8 +73,12 @@ pub(crate) struct Engine {
     pub(crate) base: u64,
     /// The smallest budget that the parts which cannot shrink leave room in.
     pub(crate) floor: u64,
-    /// The most segments that one item takes, of those stored so far.
-    pub(crate) largest_item: AtomicU64,
+    /// Of live entries, where nothing is evicted.
+    pub(crate) largest: Largest,
+    /// The longest item that was appended whole, where nothing is evicted.
+    pub(crate) longest: AtomicU64,
+    /// The most bytes of segments that were alive when a write was refused, since the last resize.
+    pub(crate) most_alive: AtomicU64,
     started: u64,
     /// Random upper part of every version, so that no version of another cache matches.
     epoch: u64,
@@ -136,11 +141,7 @@ impl Engine {
     pub(crate) fn new(builder: &Builder) -> Result<Engine, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let with_headroom = |headroom| {
-            let mut shape = Shape::new(builder.max_size, headroom, threads)?;
-            if builder.when_full == WhenFull::Reject {
-                // What is left in open segments is room that writes are refused for.
-                shape.classes = 1;
-            }
+            let shape = Shape::new(builder.max_size, headroom, threads, builder.when_full)?;
             Engine::with_shape(builder, shape)
         };
         let [more @ .., least] = shape::HEADROOMS;
@@ -186,7 +187,9 @@ impl Engine {
             resizing: Mutex::new(()),
             base,
             floor,
-            largest_item: AtomicU64::new(1),
+            largest: Largest::default(),
+            longest: AtomicU64::new(0),
+            most_alive: AtomicU64::new(0),
             epoch: RandomState::default().hash_one("epoch"),
             closed: AtomicBool::new(false),
             background: Mutex::new(None),
@@ -303,6 +306,9 @@ impl Engine {
         };
         let stepped = if grow { self.index.grow(lost) } else { self.index.shrink(lost) };
         let buckets = self.index.buckets();
+        if grow && !stepped {
+            self.give_to_index();
+        }
         if stepped && !grow && buckets.is_multiple_of(GHOSTS_GIVEN_BACK) {
             self.ghosts.give_back(buckets..buckets + GHOSTS_GIVEN_BACK);
         }

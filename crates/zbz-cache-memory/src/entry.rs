@@ -151,7 +151,17 @@ impl Engine {
     #[inline]
     pub(crate) fn free(&self, _held: &Held<'_>, old: &Old) {
         self.free_at(old.slot.location(), old.len);
+        if !old.pieces.is_empty() {
+            self.free_pieces(old);
+        }
+    }
+
+    #[cold]
+    fn free_pieces(&self, old: &Old) {
         old.pieces.iter().for_each(|&(piece, len)| self.free_at(piece, len));
+        if let Some(segments) = self.segments_if_cut(old.payload) {
+            self.largest.count_out(segments);
+        }
     }
 
     /// Frees so many bytes that nothing names any more.

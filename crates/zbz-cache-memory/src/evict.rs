@@ -78,6 +78,7 @@ impl Work {
     fn destination(&self, slot: Slot) -> (Side, u64) {
         match (self.how, self.side) {
             (How::Forward, side) => (side, slot.hits()),
+            (How::Together, _) => (Side::Small, slot.hits()),
             (How::Judge, Side::Small) => (Side::Main, 0),
             (How::Judge, Side::Main) => (Side::Main, slot.hits().saturating_sub(1)),
         }
@@ -90,6 +91,8 @@ enum How {
     Judge,
     /// All that live stay, in their queue and with their hits.
     Forward,
+    /// The same where nothing is evicted, in the lane for what is moved (`Engine::lane`).
+    Together,
 }
 
 /// What the index names of something that is walked.
@@ -169,18 +172,18 @@ impl Engine {
         self.lanes.close_lanes(&self.log, |segment| self.log.segment(segment).fill() > 0).then_some(0)
     }
 
-    /// Moves what is in sparse segments together, where nothing may be evicted. Answers as
-    /// `evict_for_segment`.
+    /// Moves together what is in the segment with the largest hole, where nothing may be evicted.
+    /// Answers as `evict_for_segment`.
     pub(crate) fn reclaim_for_segment(&self) -> Option<usize> {
         let mut evictor = self.evictor(0);
         if evictor.work.is_none() {
-            let Some(draining) = self.lanes.pick_sparse(&self.log, 255, true) else {
+            let Some(draining) = self.lanes.pick_hollow(&self.log) else {
                 // The holes are in segments that are open still.
                 let closed =
                     self.lanes.close_lanes(&self.log, |segment| self.log.segment(segment).dead() > 0);
                 return closed.then_some(0);
             };
-            evictor.work = Some(self.work(draining, How::Forward));
+            evictor.work = Some(self.work(draining, How::Together));
         }
         loop {
             match self.step(&mut evictor, u64::MAX, 0) {
@@ -199,7 +202,7 @@ impl Engine {
     /// Chooses the next segment to walk.
     fn begin(&self, drained: usize) -> Option<Work> {
         if drained < MOST_FORWARDED
-            && let Some(draining) = self.lanes.pick_sparse(&self.log, SPARSE, false)
+            && let Some(draining) = self.lanes.pick_sparse(&self.log, SPARSE)
         {
             return Some(self.work(draining, How::Forward));
         }
@@ -275,7 +278,7 @@ impl Engine {
 
     /// Whether an entry stays, as its slot and its deadline say.
     fn is_wanted(&self, work: &Work, slot: Slot, deadline: Option<u64>, now: &Moment<'_>) -> bool {
-        let wanted = work.how == How::Forward || (slot.hits() > 0 && work.kept < PATIENCE);
+        let wanted = work.how != How::Judge || (slot.hits() > 0 && work.kept < PATIENCE);
         wanted && deadline.is_none_or(|deadline| now.get() < deadline)
     }
 

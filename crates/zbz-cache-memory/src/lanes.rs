@@ -15,7 +15,7 @@ use std::time::Instant;
 use crate::due::base_for;
 use crate::hazard::Announcement;
 use crate::log::Log;
-use crate::segment::{Opening, Phase};
+use crate::segment::{Opening, Phase, Segment};
 use crate::sync::Apart;
 use crate::tide::{SIDES, Side};
 use crate::ttl::NEVER;
@@ -225,18 +225,17 @@ impl Lanes {
         .sum()
     }
 
-    /// The bytes that moving entries together would gain: of entries that went, and of segments
-    /// that were sealed long before they were full.
-    pub(crate) fn holes(&self, log: &Log) -> u64 {
+    /// The bytes of all segments in use but for their holes: what moving entries together would
+    /// leave of them.
+    pub(crate) fn occupied(&self, log: &Log) -> u64 {
         let segments = (0..self.reached()).map(|segment| log.segment(segment));
-        let holes = segments.map(|segment| match segment.phase() {
-            Phase::Open => segment.dead(),
-            Phase::Sealed if segment.dead() > segment.size() / 8 => segment.dead(),
-            // What was left at the end would be left again.
-            Phase::Sealed => segment.dead().saturating_sub(segment.size().saturating_sub(segment.fill())),
+        let occupied = segments.map(|segment| match segment.phase() {
+            Phase::Open => segment.fill().saturating_sub(segment.dead()),
+            Phase::Sealed => segment.size().saturating_sub(hole(segment)),
+            Phase::Draining => segment.alive(),
             _ => 0,
         });
-        holes.sum()
+        occupied.sum()
     }
 
     fn update_tail(&self, lists: &Lists, log: &Log, side: Side) {
@@ -321,6 +320,18 @@ impl Lanes {
         }
         closed
     }
+}
+
+/// The bytes that moving the entries of a sealed segment elsewhere would gain: of entries that went,
+/// and most of what was left at its end, where that is much.
+fn hole(segment: Segment<'_>) -> u64 {
+    let (size, dead) = (segment.size(), segment.dead());
+    if dead == size {
+        return size;
+    }
+    // A little would be left at the end again.
+    let tail = size.saturating_sub(segment.fill()).min(size / 2);
+    dead.saturating_sub(tail)
 }
 
 #[cfg(test)]

@@ -99,6 +99,7 @@ mod item;
 #[cfg(not(loom))]
 mod lanes;
 mod large;
+mod largest;
 #[cfg(not(loom))]
 mod log;
 #[cfg(not(loom))]

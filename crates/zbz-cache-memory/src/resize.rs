@@ -44,6 +44,7 @@ impl Engine {
         }
         self.budget.tell_limit();
         self.max_size.store(max_size, Ordering::Relaxed);
+        self.most_alive.store(0, Ordering::Relaxed);
         self.largest_max.fetch_max(max_size, Ordering::Relaxed);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! [`Shape`]: how large the parts of a cache are, decided once from its budget.
 
+use crate::WhenFull;
 use crate::error::Error;
 use crate::slot::Location;
 
@@ -32,6 +33,10 @@ pub(crate) const HEADROOMS: [u64; 3] = [8, 2, 1];
 const LEAST_SEGMENT_BITS: u32 = 10;
 const MOST_SEGMENT_BITS: u32 = 20;
 
+/// In a cache that rejects, where the largest entry has to have room for another like it, the words
+/// of each segment would take too much beside smaller ones.
+const LEAST_REJECTING_BITS: u32 = 11;
+
 /// How often the index doubles from its first size to that of a cache full of entries of about
 /// [`USUAL_ENTRY_BYTES`]. It can double more often; each time tags tell one bit less apart.
 const DOUBLINGS: u32 = 9;
@@ -58,8 +63,14 @@ impl Shape {
     /// # Errors
     ///
     /// [`Error::Config`]: there are not as many addresses.
-    pub(crate) fn new(budget: u64, headroom: u64, threads: usize) -> Result<Shape, Error> {
-        let segment_bits = segment_bits(budget);
+    pub(crate) fn new(
+        budget: u64,
+        headroom: u64,
+        threads: usize,
+        when_full: WhenFull,
+    ) -> Result<Shape, Error> {
+        let rejects = when_full == WhenFull::Reject;
+        let segment_bits = segment_bits(budget).max(if rejects { LEAST_REJECTING_BITS } else { 0 });
         let most = Location::COUNT - (1 << MOST_SEGMENT_BITS);
         let ceiling = budget.saturating_mul(headroom).min(most);
         if budget > ceiling {
@@ -75,6 +86,8 @@ impl Shape {
         let initial = (full >> DOUBLINGS) / 4;
         let (classes, most_stripes) = match first {
             0..64 => (1, 1),
+            // What is left in open segments is room that writes are refused for.
+            _ if rejects => (1, first / 64),
             64..192 => (2, 2),
             _ => (4, first / 64),
         };
@@ -106,7 +119,7 @@ mod tests {
     fn every_budget_has_many_segments_and_a_small_first_index() {
         for bits in 16..36 {
             for budget in [1_u64 << bits, (1 << bits) + 4095] {
-                let shape = Shape::new(budget, 8, 2).unwrap();
+                let shape = Shape::new(budget, 8, 2, WhenFull::Evict).unwrap();
                 let segments = budget >> shape.segment_bits;
                 assert!(segments >= 64, "{budget}: {segments}");
                 assert!(segments <= 512 || shape.segment_bits == MOST_SEGMENT_BITS);
@@ -119,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_budget_beyond_all_addresses_is_refused() {
-        assert!(Shape::new(u64::MAX, 8, 1).is_err());
-        assert!(Shape::new(Location::COUNT, 8, 1).is_err());
+        assert!(Shape::new(u64::MAX, 8, 1, WhenFull::Evict).is_err());
+        assert!(Shape::new(Location::COUNT, 8, 1, WhenFull::Evict).is_err());
     }
 }

@@ -28,6 +28,7 @@ pub(crate) enum Swap {
 }
 
 /// What became of an entry that was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Swapped {
     /// A slot names it; a live entry of the key went for it, or none.
     Done {
@@ -180,13 +181,16 @@ impl Engine {
         if self.when_full == WhenFull::Evict {
             return Ok(self.append(entry, Need::New, now));
         }
-        let need = self.need_of(entry, now);
+        let replaced = self.look(entry.key).old().filter(|old| old.is_live(now)).map_or(0, |old| old.payload);
+        let more = entry.payload().saturating_sub(replaced);
+        let need = if more == 0 { Need::Overwrite } else { Need::New };
         let room = self.append(entry, need, now);
         if room.is_some() {
             return Ok(room);
         }
         self.sweep()?;
-        Ok(self.append(entry, need, now))
+        let fits = more == 0 || self.fits_for_what_went(more);
+        Ok(if fits { self.append(entry, Need::Overwrite, now) } else { None })
     }
 
     /// Puts what was appended in the place of what the key names, or says what becomes of an entry
@@ -199,8 +203,15 @@ impl Engine {
         now: &Moment<'_>,
     ) -> Result<Swap, Error> {
         if let Some(appended) = room {
-            let swapped = self.swap(entry, appended.location(), guard, now)?;
-            return Ok(self.ended(entry, swapped, || room.take().map_or((), Appended::publish)));
+            let mut swapped = self.swap(entry, appended.location(), guard, now);
+            if swapped == Err(Error::Full) {
+                self.give_to_index();
+                swapped = self.swap(entry, appended.location(), guard, now);
+            }
+            if swapped == Err(Error::Full) {
+                self.counters.add(Count::Rejections, 1);
+            }
+            return Ok(self.ended(entry, swapped?, || room.take().map_or((), Appended::publish)));
         }
         if self.when_full == WhenFull::Evict {
             // As if it was evicted as soon as it was stored.
@@ -224,17 +235,11 @@ impl Engine {
         }
     }
 
-    /// How much right to the last of the room a write has, where nothing is evicted.
-    fn need_of(&self, entry: &Entry<'_>, now: &Moment<'_>) -> Need {
-        match self.look(entry.key).old() {
-            Some(old) if old.is_live(now) && self.fits_in_place_of(old.payload, entry.payload()) => {
-                Need::Overwrite
-            }
-            _ => Need::New,
-        }
-    }
-
     /// Has the key name what was appended at this place.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`]: its bucket has no slot for it, and nothing may go. [`Error::Closed`].
     #[inline(always)]
     fn swap(
         &self,
@@ -276,7 +281,6 @@ impl Engine {
     #[cold]
     fn insert_crowded(&self, held: &Held<'_>, hash: u64, new: Slot, now: &Moment<'_>) -> Result<bool, Error> {
         if self.when_full == WhenFull::Reject {
-            self.counters.add(Count::Rejections, 1);
             return Err(Error::Full);
         }
         if let Some(place) = held.crowded_victim() {

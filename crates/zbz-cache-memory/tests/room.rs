@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
+mod random;
+
+use random::Random;
 use std::time::Duration;
 use zbz_cache_memory::{
     Clock, Condition, Error, MIN_MAX_SIZE, ManualClock, MemoryCache, SetOptions, SetOutcome, WhenFull,
@@ -58,8 +61,9 @@ fn the_largest_key_and_value_fit_the_smallest_cache() {
         let key = vec![b'k'; cache.max_key_len()];
         let value = vec![b'v'; cache.max_value_len()];
         assert_eq!((key.len(), value.len()), (8192, 16384));
-        cache.set(&key, &value, None).unwrap();
-        cache.set(&key, &value, None).unwrap();
+        for _ in 0..5 {
+            cache.set(&key, &value, None).unwrap();
+        }
         assert_eq!(cache.get(&key).unwrap(), Some(value));
     }
 }
@@ -125,6 +129,76 @@ fn a_rejecting_cache_reclaims_what_has_expired_before_it_refuses() {
     assert_eq!((cache.len(), cache.stats().expirations), (1, u64::from(stored)));
     assert_eq!(cache.stats().rejections, 1);
     assert_balanced(&cache);
+}
+
+#[test]
+fn a_rejecting_cache_keeps_room_for_the_largest_entry_that_lives_not_for_one_that_went() {
+    let [(with, _hand), (without, _other)] = [0, 1].map(|_| cache(1 << 20, WhenFull::Reject));
+    let large = vec![1; with.max_value_len()];
+    with.set(b"large", &large, None).unwrap();
+    with.set(b"large", &large, None).unwrap();
+    let beside = fill(&with, 100, None);
+    with.set(b"large", &large, None).unwrap();
+    with.clear_prefix(&0_u32.to_be_bytes()[..1]).unwrap();
+    assert!(with.delete(b"large").unwrap());
+    let (alone, never) = (fill(&with, 100, None), fill(&without, 100, None));
+    assert!(beside < never / 4 * 3, "{beside} beside a large entry, {never} without");
+    assert!(alone.abs_diff(never) <= never / 50, "{alone} after a large entry, {never} without one");
+}
+
+#[test]
+fn a_full_rejecting_cache_takes_what_is_no_larger_than_what_it_replaces_or_what_went() {
+    for max_size in [MIN_MAX_SIZE, 100_000, 200_000, 1 << 20, 3 << 20] {
+        for longest in [200, 900, max_size / 16] {
+            let (cache, _hand) = cache(max_size, WhenFull::Reject);
+            let mut random = Random::new(max_size + longest);
+            let value = vec![7; longest as usize + 1];
+            let (mut live, mut next) = (Vec::new(), 0_u64..);
+            loop {
+                let (key, len) = (next.next().unwrap(), random.below(longest) as usize);
+                match cache.set(&key.to_be_bytes(), &value[..len], None) {
+                    Ok(()) => live.push((key, len)),
+                    Err(error) => break assert_eq!(error, Error::Full),
+                }
+            }
+            for call in 0..4000 {
+                let at = random.below(live.len() as u64) as usize;
+                let (key, len) = &mut live[at];
+                if random.pick(&[true, false, false, false]) {
+                    *len = random.below(*len as u64 + 1) as usize;
+                }
+                if random.pick(&[true, false, false]) {
+                    assert!(cache.delete(&key.to_be_bytes()).unwrap());
+                    *key = next.next().unwrap();
+                }
+                let stored = cache.set(&key.to_be_bytes(), &value[..*len], None);
+                assert_eq!(stored, Ok(()), "call {call} of {max_size} with values to {longest}");
+            }
+            assert_eq!(cache.len(), live.len() as u64);
+            assert_balanced(&cache);
+        }
+    }
+}
+
+#[test]
+fn threads_that_overwrite_in_a_full_rejecting_cache_are_not_refused() {
+    for (max_size, longest) in [(1 << 18, 200), (1 << 20, 900), (1 << 24, 2000)] {
+        let (cache, _hand) = cache(max_size, WhenFull::Reject);
+        let value = vec![7; longest as usize];
+        let len_of = |key: u64| (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % longest;
+        let write = |key: u64| cache.set(&key.to_be_bytes(), &value[..len_of(key) as usize], None);
+        let keys = (0..).find(|&key| write(key).is_err()).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let write = &write;
+                scope.spawn(move || {
+                    let mut random = Random::new(thread);
+                    (0..20_000).for_each(|_| write(random.below(keys)).unwrap());
+                });
+            }
+        });
+        assert_eq!(cache.len(), keys);
+    }
 }
 
 #[test]

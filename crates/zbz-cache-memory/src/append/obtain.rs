@@ -2,10 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{MOST_DRAINED, Need};
+use super::Need;
 use crate::WhenFull;
 use crate::engine::Engine;
 use crate::lanes::Lanes;
+
+/// Segments that one write drains before it gives up.
+const MOST_DRAINED: usize = 64;
 
 impl Engine {
     /// Whether the budget has room for one more segment, and for the index to grow beside it.
@@ -34,21 +37,30 @@ impl Engine {
 
     /// Free segments that are left alone by whoever has this need.
     pub(super) fn left_for_others(&self, need: Need) -> usize {
-        let largest = self.largest_item.load(Ordering::Relaxed) as usize;
         match (need, self.when_full) {
             (Need::Survivor, _) => 0,
             (_, WhenFull::Evict) => self.kept_back(),
-            (Need::Overwrite, WhenFull::Reject) => usize::from(self.lanes.present() >= 8),
-            (Need::New, WhenFull::Reject) => match self.lanes.present() {
+            (Need::Overwrite, WhenFull::Reject) => match self.lanes.present() {
                 0..8 => 0,
-                present => 2 + largest.min(present as usize / 4),
+                8..48 => 1,
+                _ => 2,
             },
+            (Need::New, WhenFull::Reject) => self.kept_for_overwrites(),
         }
+    }
+
+    /// Where nothing is evicted: the largest entry, and so much more that a segment has to be moved
+    /// elsewhere for about a sixteenth of it at the most, and for what its items leave at the end.
+    fn kept_for_overwrites(&self) -> usize {
+        let present = self.lanes.present();
+        let ends = present * self.longest.load(Ordering::Relaxed) / (8 * self.segment_size() as u64);
+        let kept = 4 + self.largest.segments() + present / 16 + ends;
+        if present < 8 { 0 } else { kept.min(present / 2) as usize }
     }
 
     /// A segment with memory that is in no list; `Some(None)` if there may be room in the lane
     /// now. `drained` is how many segments went for it so far.
-    pub(super) fn obtain(&self, need: Need, len: usize, drained: &mut usize) -> Option<Option<usize>> {
+    pub(super) fn obtain(&self, need: Need, drained: &mut usize) -> Option<Option<usize>> {
         loop {
             if let Some(segment) = self.lanes.take_free(self.left_for_others(need)) {
                 return Some(Some(segment));
@@ -69,13 +81,13 @@ impl Engine {
                 self.lanes.put_back(segment);
                 continue;
             }
-            if need == Need::Survivor || *drained > MOST_DRAINED {
-                return None;
-            }
-            match self.when_full {
-                WhenFull::Evict => *drained += self.evict_for_segment(*drained)?,
-                WhenFull::Reject => {
-                    if self.lanes.holes(&self.log) < len as u64 {
+            match (self.when_full, need) {
+                (_, Need::Survivor) => return None,
+                (WhenFull::Evict, _) if *drained > MOST_DRAINED => return None,
+                (WhenFull::Evict, _) => *drained += self.evict_for_segment(*drained)?,
+                (WhenFull::Reject, Need::New) => return None,
+                (WhenFull::Reject, Need::Overwrite) => {
+                    if *drained as u64 > self.lanes.present() {
                         return None;
                     }
                     *drained += self.reclaim_for_segment()?;
@@ -85,11 +97,43 @@ impl Engine {
         }
     }
 
-    /// Whether an entry fits once the one that it replaces is discounted.
-    pub(crate) fn fits_in_place_of(&self, old: u64, new: u64) -> bool {
+    /// Whether so many bytes more would leave, once entries are moved together, what is kept back
+    /// from new keys.
+    pub(crate) fn leaves_what_is_kept(&self, more: u64) -> bool {
+        self.leaves(self.left_for_others(Need::New) as u64, more)
+    }
+
+    fn leaves(&self, segments: u64, more: u64) -> bool {
+        let most = self.lanes.present().saturating_sub(segments) * self.segment_size() as u64;
+        self.lanes.occupied(&self.log) + more <= most
+    }
+
+    /// The same for a write that was refused room: also if as much was alive before and went. What
+    /// moving adds to the ends of segments may then take a part of what is kept back.
+    pub(crate) fn fits_for_what_went(&self, more: u64) -> bool {
+        let alive = self.lanes.alive(&self.log);
+        let most = self.most_alive.fetch_max(alive, Ordering::Relaxed).max(alive);
         let kept = self.left_for_others(Need::New) as u64;
-        let most = self.lanes.present().saturating_sub(kept) * self.segment_size() as u64;
-        new <= old || self.lanes.alive(&self.log) + new - old <= most
+        let part = self.lanes.present() / 32 + 2;
+        self.leaves(kept, more) || (alive + more <= most && self.leaves(kept.saturating_sub(part), more))
+    }
+
+    /// Has segments make room for an index that cannot grow, where nothing is evicted: what is
+    /// evicted does that by itself.
+    #[cold]
+    pub(crate) fn give_to_index(&self) {
+        let is_short = || self.budget.left() < self.index_allowance() / 2;
+        if self.when_full == WhenFull::Evict || !is_short() {
+            return;
+        }
+        self.lanes.collect_dead(&self.log, 4);
+        if self.leaves_what_is_kept(self.segment_size() as u64) {
+            self.reclaim_for_segment();
+        }
+        self.lanes.release(&self.log, &self.budget, is_short);
+        if is_short() && self.lanes.spare() > self.left_for_others(Need::New) as u64 {
+            self.lanes.withdraw_one(&self.log, &self.budget);
+        }
     }
 
     /// Frees what nobody reads any more; while bytes are wanted for the index, or the cache

@@ -13,6 +13,7 @@ use crate::segment::Phase;
 struct Survey {
     keys: HashSet<Vec<u8>>,
     payload: u64,
+    cut: u64,
     /// The bytes named in each segment: where they begin and how many they are.
     named: HashMap<usize, Vec<(u64, u64)>>,
 }
@@ -34,6 +35,8 @@ impl Engine {
         }
         assert_eq!(self.counters.keys(), survey.keys.len() as u64, "keys counted");
         assert_eq!(self.counters.payload(), survey.payload, "payload counted");
+        let cut = if self.when_full == WhenFull::Reject { survey.cut } else { 0 };
+        assert_eq!(self.largest.live(), cut, "cut entries counted");
         for segment in 0..self.lanes.reached() {
             self.check_segment(segment, survey.named.remove(&segment).unwrap_or_default());
         }
@@ -50,6 +53,7 @@ impl Engine {
             Kind::Head => {
                 let head = Head::parse(item.value()).expect("a head that is none");
                 survey.payload += (item.key().len() + head.key_len + head.value_len) as u64;
+                survey.cut += 1;
                 let mut rest = Vec::new();
                 let whole = head.gather(&mut rest, |location, rest| {
                     let piece = self.log.read_held(held, slot.moved_to(location, 0));

@@ -1,10 +1,13 @@
 //! Which segment is drained next, and where it goes then.
 
 use super::lists::Lists;
-use super::{LOOKS, Lanes, NOWHERE, SAMPLE, side_of};
+use super::{LOOKS, Lanes, NOWHERE, SAMPLE, hole, side_of};
 use crate::log::{Draining, Log};
 use crate::tide::{SIDES, Side};
 use std::sync::atomic::Ordering;
+
+/// A segment's hole is worth to move the rest if it is one over this of the segment, or more.
+const LEAST_HOLE: u64 = 64;
 
 impl Lanes {
     /// Begins to drain the oldest segment of a queue that has no writers.
@@ -37,13 +40,12 @@ impl Lanes {
         Some(draining)
     }
 
-    /// Begins to drain the segment with the least alive of those in queues; some are looked at,
-    /// or all if `all`. `None` if more than `most` of its size is alive in 256ths.
-    pub(crate) fn pick_sparse(&self, log: &Log, most: u64, all: bool) -> Option<Draining> {
+    /// Begins to drain the segment with the least alive of some in queues. `None` if more than `most`
+    /// of its size is alive in 256ths.
+    pub(crate) fn pick_sparse(&self, log: &Log, most: u64) -> Option<Draining> {
         let mut lists = self.lock();
         let count = lists.links.len();
-        let sample = (log.segment_bytes() / 64).clamp(*SAMPLE.start(), *SAMPLE.end());
-        let looks = if all { count } else { sample.min(count) };
+        let looks = (log.segment_bytes() / 64).clamp(*SAMPLE.start(), *SAMPLE.end()).min(count);
         for _ in 0..LOOKS {
             let segment = emptiest(&mut lists.looked_at, log, (count, looks), most)?;
             // A sweep may have come to it meanwhile: then another.
@@ -54,6 +56,20 @@ impl Lanes {
             }
         }
         None
+    }
+
+    /// Begins to drain the segment with the largest hole, of all. `None` if that is too small to be
+    /// worth it.
+    pub(crate) fn pick_hollow(&self, log: &Log) -> Option<Draining> {
+        let mut lists = self.lock();
+        let waits = |segment: &usize| log.segment(*segment).may_be_drained();
+        let holes = (0..lists.links.len()).filter(waits).map(|segment| (hole(log.segment(segment)), segment));
+        let (_, segment) =
+            holes.max().filter(|&(hole, segment)| hole * LEAST_HOLE >= log.segment(segment).size())?;
+        let draining = log.begin_drain(segment)?;
+        let side = side_of(log.segment(segment).place());
+        self.take_out(&mut lists, log, side, segment as u32);
+        Some(draining)
     }
 
     /// Sends the oldest segments of both queues to limbo if they are wholly dead; true if one went.
