@@ -175,7 +175,17 @@ impl Engine {
     /// Moves together what is in the segment with the largest hole, where nothing may be evicted.
     /// Answers as `evict_for_segment`.
     pub(crate) fn reclaim_for_segment(&self) -> Option<usize> {
-        let mut evictor = self.evictor(0);
+        self.reclaim_with(&mut self.evictor(0))
+    }
+
+    /// The same unless somebody is at it, who may be the caller.
+    pub(crate) fn reclaim_if_idle(&self) {
+        if let Ok(mut evictor) = self.evictors[0].try_lock() {
+            self.reclaim_with(&mut evictor);
+        }
+    }
+
+    fn reclaim_with(&self, evictor: &mut Evictor) -> Option<usize> {
         if evictor.work.is_none() {
             let Some(draining) = self.lanes.pick_hollow(&self.log) else {
                 // The holes are in segments that are open still.
@@ -186,7 +196,7 @@ impl Engine {
             evictor.work = Some(self.work(draining, How::Together));
         }
         loop {
-            match self.step(&mut evictor, u64::MAX, 0) {
+            match self.step(evictor, u64::MAX, 0) {
                 Step::Walked { .. } => {}
                 Step::Ended { .. } => return Some(1),
                 Step::Idle | Step::Stuck => return None,

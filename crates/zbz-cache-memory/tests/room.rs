@@ -181,6 +181,31 @@ fn a_full_rejecting_cache_takes_what_is_no_larger_than_what_it_replaces_or_what_
 }
 
 #[test]
+fn a_rejecting_cache_of_many_small_entries_finds_room_for_its_index_while_some_expire() {
+    let (cache, hand) = cache(1 << 20, WhenFull::Reject);
+    for round in 0..20 {
+        let long = fill(&cache, 100, None);
+        for key in 0..long {
+            assert!(cache.delete(&key.to_be_bytes()).unwrap());
+        }
+        let ttls = [None, Some(Duration::from_secs(1)), Some(Duration::from_millis(1))];
+        let mut key = 0_u32;
+        while cache.set(&key.to_be_bytes(), b"1", ttls[key as usize % 3]).is_ok() {
+            key += 1;
+            if key % 1000 == round * 50 {
+                hand.advance(Duration::from_millis(1));
+            }
+        }
+        assert!(key > 2 * long, "{key} small entries, {long} long ones");
+        for key in (0..key).step_by(3) {
+            cache.set(&key.to_be_bytes(), b"2", None).unwrap();
+        }
+        cache.clear_prefix(b"").unwrap();
+    }
+    assert_balanced(&cache);
+}
+
+#[test]
 fn threads_that_overwrite_in_a_full_rejecting_cache_are_not_refused() {
     for (max_size, longest) in [(1 << 18, 200), (1 << 20, 900), (1 << 24, 2000)] {
         let (cache, _hand) = cache(max_size, WhenFull::Reject);

@@ -128,7 +128,7 @@ impl Engine {
         }
         self.lanes.collect_dead(&self.log, 4);
         if self.leaves_what_is_kept(self.segment_size() as u64) {
-            self.reclaim_for_segment();
+            self.reclaim_if_idle();
         }
         self.lanes.release(&self.log, &self.budget, is_short);
         if is_short() && self.lanes.spare() > self.left_for_others(Need::New) as u64 {
