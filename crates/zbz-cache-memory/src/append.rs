@@ -24,6 +24,8 @@ use crate::{WhenFull, threads};
 
 mod obtain;
 
+pub(crate) use obtain::Refused;
+
 /// What room is needed for: whoever comes later in this list may take more of the last of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {

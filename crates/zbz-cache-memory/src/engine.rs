@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 
+use crate::append::Refused;
 use crate::budget::Budget;
 use crate::counters::{Count, Counters};
 use crate::entry::Exit;
@@ -77,8 +78,7 @@ pub(crate) struct Engine {
     pub(crate) largest: Largest,
     /// The longest item that was appended whole, where nothing is evicted.
     pub(crate) longest: AtomicU64,
-    /// The most bytes of segments that were alive when a write was refused, since the last resize.
-    pub(crate) most_alive: AtomicU64,
+    pub(crate) refused: Mutex<Refused>,
     started: u64,
     /// Random upper part of every version, so that no version of another cache matches.
     epoch: u64,
@@ -189,7 +189,7 @@ impl Engine {
             floor,
             largest: Largest::default(),
             longest: AtomicU64::new(0),
-            most_alive: AtomicU64::new(0),
+            refused: Mutex::default(),
             epoch: RandomState::default().hash_one("epoch"),
             closed: AtomicBool::new(false),
             background: Mutex::new(None),

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::append::Refused;
 use crate::config::check_max_size;
 use crate::engine::Engine;
 use crate::{Error, WhenFull};
@@ -44,7 +45,7 @@ impl Engine {
         }
         self.budget.tell_limit();
         self.max_size.store(max_size, Ordering::Relaxed);
-        self.most_alive.store(0, Ordering::Relaxed);
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Refused::default();
         self.largest_max.fetch_max(max_size, Ordering::Relaxed);
         Ok(())
     }

@@ -1,14 +1,25 @@
 //! Where a segment comes from that is written next, and how much is left alone for others.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::Need;
 use crate::WhenFull;
+use crate::counters::Count;
 use crate::engine::Engine;
 use crate::lanes::Lanes;
 
 /// Segments that one write drains before it gives up.
 const MOST_DRAINED: usize = 64;
+
+/// What is known of the writes that were refused room.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    /// The most bytes of segments that were alive then, since the last resize.
+    most_alive: u64,
+    /// The bytes that had come and gone at the last one, and how many more it wanted.
+    last: Option<(u64, u64)>,
+}
 
 impl Engine {
     /// Whether the budget has room for one more segment, and for the index to grow beside it.
@@ -111,11 +122,22 @@ impl Engine {
     /// The same for a write that was refused room: also if as much was alive before and went. What
     /// moving adds to the ends of segments may then take a part of what is kept back.
     pub(crate) fn fits_for_what_went(&self, more: u64) -> bool {
+        let written = self.counters.sum(Count::PayloadIn) + self.counters.sum(Count::PayloadOut);
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.last.is_some_and(|(then, wanted)| then == written && more >= wanted) {
+            // Looking at all segments again would come to the same.
+            return false;
+        }
         let alive = self.lanes.alive(&self.log);
-        let most = self.most_alive.fetch_max(alive, Ordering::Relaxed).max(alive);
+        refused.most_alive = refused.most_alive.max(alive);
         let kept = self.left_for_others(Need::New) as u64;
         let part = self.lanes.present() / 32 + 2;
-        self.leaves(kept, more) || (alive + more <= most && self.leaves(kept.saturating_sub(part), more))
+        let as_before = alive + more <= refused.most_alive;
+        let fits = self.leaves(kept, more) || (as_before && self.leaves(kept.saturating_sub(part), more));
+        if !fits {
+            refused.last = Some((written, more));
+        }
+        fits
     }
 
     /// Has segments make room for an index that cannot grow, where nothing is evicted: what is
