@@ -16,6 +16,7 @@ use crate::item::{Item, Kind};
 use crate::lanes::{self, Lane};
 use crate::large::Head;
 use crate::log::Draining;
+use crate::segment::Segment;
 use crate::slot::{Location, Slot};
 use crate::tide::Side;
 use crate::ttl::NEVER;
@@ -169,7 +170,7 @@ impl Engine {
             }
         }
         // What is left is in segments that are open still.
-        self.lanes.close_lanes(&self.log, |segment| self.log.segment(segment).fill() > 0).then_some(0)
+        self.close_if(|segment| segment.fill() > 0)
     }
 
     /// Moves together what is in the segment with the largest hole, where nothing may be evicted.
@@ -189,19 +190,27 @@ impl Engine {
         if evictor.work.is_none() {
             let Some(draining) = self.lanes.pick_hollow(&self.log) else {
                 // The holes are in segments that are open still.
-                let closed =
-                    self.lanes.close_lanes(&self.log, |segment| self.log.segment(segment).dead() > 0);
-                return closed.then_some(0);
+                return self.close_if(|segment| segment.dead() > 0);
             };
-            evictor.work = Some(self.work(draining, How::Together));
+            // A few segments are too few for one more to be open.
+            let how = if self.lanes.present() < 8 { How::Forward } else { How::Together };
+            evictor.work = Some(self.work(draining, how));
         }
         loop {
             match self.step(evictor, u64::MAX, 0) {
                 Step::Walked { .. } => {}
                 Step::Ended { .. } => return Some(1),
-                Step::Idle | Step::Stuck => return None,
+                // One that is open may be wholly dead.
+                Step::Idle | Step::Stuck => {
+                    return self.close_if(|segment| segment.fill() > 0 && segment.dead() == segment.fill());
+                }
             }
         }
+    }
+
+    /// Has no lane stay open in such a segment. Answers as `evict_for_segment`.
+    fn close_if(&self, which: impl Fn(Segment<'_>) -> bool) -> Option<usize> {
+        self.lanes.close_lanes(&self.log, |segment| which(self.log.segment(segment))).then_some(0)
     }
 
     fn work(&self, draining: Draining, how: How) -> Work {

@@ -101,7 +101,8 @@ impl Engine {
                     if *drained as u64 > self.lanes.present() {
                         return None;
                     }
-                    *drained += self.reclaim_for_segment()?;
+                    // Whatever it comes to: others may use what it gains.
+                    *drained += self.reclaim_for_segment()?.max(1);
                     return Some(None);
                 }
             }
