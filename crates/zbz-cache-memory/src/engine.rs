@@ -141,7 +141,8 @@ impl Engine {
     pub(crate) fn new(builder: &Builder) -> Result<Engine, Error> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let with_headroom = |headroom| {
-            let shape = Shape::new(builder.max_size, headroom, threads, builder.when_full)?;
+            let rejects = builder.when_full == WhenFull::Reject;
+            let shape = Shape::new(builder.max_size, headroom, threads, rejects)?;
             Engine::with_shape(builder, shape)
         };
         let [more @ .., least] = shape::HEADROOMS;

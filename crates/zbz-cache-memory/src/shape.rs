@@ -1,6 +1,5 @@
 //! [`Shape`]: how large the parts of a cache are, decided once from its budget.
 
-use crate::WhenFull;
 use crate::error::Error;
 use crate::slot::Location;
 
@@ -58,18 +57,12 @@ pub(crate) fn segment_bits(budget: u64) -> u32 {
 
 impl Shape {
     /// For a budget of so many bytes that may grow `headroom` times as large, used by so many
-    /// threads at once.
+    /// threads at once; of a cache that evicts, or of one that `rejects`.
     ///
     /// # Errors
     ///
     /// [`Error::Config`]: there are not as many addresses.
-    pub(crate) fn new(
-        budget: u64,
-        headroom: u64,
-        threads: usize,
-        when_full: WhenFull,
-    ) -> Result<Shape, Error> {
-        let rejects = when_full == WhenFull::Reject;
+    pub(crate) fn new(budget: u64, headroom: u64, threads: usize, rejects: bool) -> Result<Shape, Error> {
         let segment_bits = segment_bits(budget).max(if rejects { LEAST_REJECTING_BITS } else { 0 });
         let most = Location::COUNT - (1 << MOST_SEGMENT_BITS);
         let ceiling = budget.saturating_mul(headroom).min(most);
@@ -119,7 +112,7 @@ mod tests {
     fn every_budget_has_many_segments_and_a_small_first_index() {
         for bits in 16..36 {
             for budget in [1_u64 << bits, (1 << bits) + 4095] {
-                let shape = Shape::new(budget, 8, 2, WhenFull::Evict).unwrap();
+                let shape = Shape::new(budget, 8, 2, false).unwrap();
                 let segments = budget >> shape.segment_bits;
                 assert!(segments >= 64, "{budget}: {segments}");
                 assert!(segments <= 512 || shape.segment_bits == MOST_SEGMENT_BITS);
@@ -132,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_budget_beyond_all_addresses_is_refused() {
-        assert!(Shape::new(u64::MAX, 8, 1, WhenFull::Evict).is_err());
-        assert!(Shape::new(Location::COUNT, 8, 1, WhenFull::Evict).is_err());
+        assert!(Shape::new(u64::MAX, 8, 1, false).is_err());
+        assert!(Shape::new(Location::COUNT, 8, 1, false).is_err());
     }
 }
