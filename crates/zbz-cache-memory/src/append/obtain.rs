@@ -7,6 +7,7 @@ use super::Need;
 use crate::WhenFull;
 use crate::counters::Count;
 use crate::engine::Engine;
+use crate::item::HEADER_BYTES;
 use crate::lanes::Lanes;
 
 /// Segments that one write drains before it gives up.
@@ -78,8 +79,10 @@ impl Engine {
             }
             // What is dead already is used again before memory that was not touched yet.
             self.lanes.collect_dead(&self.log, 4);
-            // Emptying more while another thread is about to free some would empty all there is.
-            if self.lanes.release_or_wait(&self.log, &self.budget, || self.is_short_of_bytes()) {
+            // Emptying more while another thread is about to free some would empty all there is. One
+            // that is full empties as much again soon.
+            let waits = || self.when_full == WhenFull::Reject || !self.is_dense();
+            if self.lanes.release_or_wait(&self.log, &self.budget, || self.is_short_of_bytes(), waits) {
                 continue;
             }
             let size = self.segment_size() as u64;
@@ -107,6 +110,12 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Whether most of what segments hold is alive, about.
+    fn is_dense(&self) -> bool {
+        let alive = self.counters.payload() + self.counters.keys_about() * HEADER_BYTES as u64;
+        alive / 5 >= self.lanes.present() * self.segment_size() as u64 / 8
     }
 
     /// Whether so many bytes more would leave, once entries are moved together, what is kept back

@@ -94,15 +94,22 @@ impl Lanes {
         self.release_with(&mut recycler, log, budget, withdraw)
     }
 
-    /// The same for who needs a segment: if another thread is at it, waits until that one is done.
-    /// False if nothing can have become free.
-    pub(crate) fn release_or_wait(&self, log: &Log, budget: &Budget, withdraw: impl FnMut() -> bool) -> bool {
+    /// The same for who needs a segment: if another thread is at it, `waits` says whether to wait for
+    /// that one. False if nothing has become free.
+    pub(crate) fn release_or_wait(
+        &self,
+        log: &Log,
+        budget: &Budget,
+        withdraw: impl FnMut() -> bool,
+        waits: impl FnOnce() -> bool,
+    ) -> bool {
         match self.recycler.try_lock() {
             Ok(mut recycler) => self.release_with(&mut recycler, log, budget, withdraw) > 0,
-            Err(_) => {
+            Err(_) if waits() => {
                 drop(self.recycler.lock());
                 true
             }
+            Err(_) => false,
         }
     }
 
