@@ -220,9 +220,9 @@ impl Engine {
 
     /// Chooses the next segment to walk.
     fn begin(&self, drained: usize) -> Option<Work> {
-        if drained < MOST_FORWARDED
-            && let Some(draining) = self.lanes.pick_sparse(&self.log, SPARSE)
-        {
+        // Others may have taken what this write freed, where there is room for all.
+        let forwards = drained < MOST_FORWARDED || !self.is_dense();
+        if forwards && let Some(draining) = self.lanes.pick_sparse(&self.log, SPARSE) {
             return Some(self.work(draining, How::Forward));
         }
         let side = self.tide.side_to_walk(&self.facts());

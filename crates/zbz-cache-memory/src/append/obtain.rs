@@ -113,7 +113,7 @@ impl Engine {
     }
 
     /// Whether most of what segments hold is alive, about.
-    fn is_dense(&self) -> bool {
+    pub(crate) fn is_dense(&self) -> bool {
         let alive = self.counters.payload() + self.counters.keys_about() * HEADER_BYTES as u64;
         alive / 5 >= self.lanes.present() * self.segment_size() as u64 / 8
     }
