@@ -81,7 +81,7 @@ impl<R> Default for Kept<R> {
 }
 
 impl<'a> Appended<'a> {
-    fn whole(room: Reservation<'a>) -> Appended<'a> {
+    pub(crate) fn whole(room: Reservation<'a>) -> Appended<'a> {
         Appended { room, pieces: Vec::new(), counted: None }
     }
 
@@ -129,11 +129,7 @@ impl Engine {
         if let Some(layout) = Layout::of(&content, None).filter(|layout| layout.len() <= size)
             && (self.is_uncut(&layout) || self.room_left(lane) >= layout.len())
         {
-            if self.when_full == WhenFull::Reject
-                && layout.len() as u64 > self.longest.load(Ordering::Relaxed)
-            {
-                self.longest.fetch_max(layout.len() as u64, Ordering::Relaxed);
-            }
+            self.note_uncut(&layout);
             let room = self.write(lane, &content, need)?;
             return Some(Appended::whole(self.paid(room, need)));
         }
@@ -193,7 +189,7 @@ impl Engine {
         let rest = [key_rest, entry.value];
         let len = key_rest.len() + entry.value.len();
         let counted = self.segments_if_cut(entry.payload()).map(|segments| self.largest.count_in(segments));
-        let least = PIECE_HEADER_BYTES + (size / 64).max(LEAST_PIECE_BYTES).min(size / 4);
+        let least = self.least_piece();
         if self.room_left(lane) < least
             && key_rest.is_empty()
             && let Some(room) = self.append_item(lane, whole, need)
@@ -214,6 +210,12 @@ impl Engine {
         let value = Head::write(entry.key.hash, (key_rest.len(), entry.value.len()), &locations);
         let room = self.append_item(lane, &Content { key, value: &value, head: true, ..*whole }, need)?;
         Some(Appended { room, pieces, counted })
+    }
+
+    /// The bytes of the smallest item that a piece makes, unless there is less.
+    pub(crate) fn least_piece(&self) -> usize {
+        let size = self.segment_size();
+        PIECE_HEADER_BYTES + (size / 64).max(LEAST_PIECE_BYTES).min(size / 4)
     }
 
     /// The segments that an entry with so much payload counts for once it is cut, if that matters.

@@ -21,8 +21,8 @@ pub enum WhenFull {
     Evict,
     /// Refuses with [`Error::Full`] and changes nothing. Entries whose time has passed are
     /// reclaimed first, and an overwrite that fits in place of its old value succeeds: for that the
-    /// cache keeps room back from new keys, as much as its largest entry takes and about a tenth of
-    /// its budget, more below 1 MiB.
+    /// cache keeps room back from new keys, as much as its largest live entry takes, a sixteenth of
+    /// its budget, and up to as much again for long values; more below 1 MiB.
     Reject,
 }
 

@@ -76,7 +76,7 @@ pub(crate) struct Engine {
     pub(crate) floor: u64,
     /// Of live entries, where nothing is evicted.
     pub(crate) largest: Largest,
-    /// The longest item that was appended whole, where nothing is evicted.
+    /// The longest item that was not to be cut since the cache was empty, where nothing is evicted.
     pub(crate) longest: AtomicU64,
     pub(crate) refused: Mutex<Refused>,
     started: u64,

@@ -8,12 +8,11 @@
 use std::collections::VecDeque;
 use std::sync::{MutexGuard, PoisonError};
 
-use crate::append::Need;
 use crate::engine::{Engine, Moment};
 use crate::entry::Exit;
 use crate::index::{Held, Place};
 use crate::item::{Item, Kind};
-use crate::lanes::{self, Lane};
+use crate::lanes;
 use crate::large::Head;
 use crate::log::Draining;
 use crate::segment::Segment;
@@ -22,6 +21,7 @@ use crate::tide::Side;
 use crate::ttl::NEVER;
 use crate::{WhenFull, threads};
 
+mod moved;
 mod pieces;
 
 use pieces::Walked;
@@ -353,20 +353,6 @@ impl Engine {
         }
         self.fit_index();
         Fate::Dropped(old.len as u64 + old.pieces.iter().map(|&(_, len)| len as u64).sum::<u64>())
-    }
-
-    /// Copies an item to a lane and swaps its slot. True if it is not in its old place any more.
-    fn move_item(&self, item: &Item<'_>, named: Named, lane: Lane, hits: u64) -> bool {
-        let Some(room) = self.append_item(lane, &item.content(), Need::Survivor) else { return false };
-        let held = self.index.hold(named.hash);
-        // Else it went meanwhile, and its copy is dead.
-        if let Some(place) = held.find_location(named.hash, named.location) {
-            held.replace(&place, place.slot().moved_to(room.location(), hits));
-            self.free_at(named.location, item.bytes().len());
-            drop(held);
-            room.publish();
-        }
-        true
     }
 
     /// Asks for the buckets of the items that are walked past next.

@@ -49,10 +49,12 @@ impl<'a> Head<'a> {
         bytes
     }
 
-    /// The bytes of the same head but for one piece, which is in another place.
-    pub(crate) fn with_moved(self, from: Location, to: Location) -> Vec<u8> {
-        let moved = |piece: Location| if piece == from { to } else { piece };
-        let pieces: Vec<_> = self.pieces().map(moved).collect();
+    /// The bytes of the same head but for one piece, which is in other places.
+    pub(crate) fn with_moved(self, from: Location, to: &[Location]) -> Vec<u8> {
+        let mut pieces: Vec<_> = self.pieces().collect();
+        if let Some(at) = pieces.iter().position(|&piece| piece == from) {
+            pieces.splice(at..=at, to.iter().copied());
+        }
         Head::write(self.hash, (self.key_len, self.value_len), &pieces)
     }
 
@@ -97,8 +99,10 @@ mod tests {
         assert_eq!(rest.len(), 5300);
         assert!(!head.gather(&mut rest, |_, _| false) && !head.gather(&mut rest, |_, _| true));
         let elsewhere = Location::new(9).unwrap();
-        let moved = head.with_moved(pieces[1], elsewhere);
+        let moved = head.with_moved(pieces[1], &[elsewhere]);
         assert!(Head::parse(&moved).unwrap().pieces().eq([pieces[0], elsewhere]));
+        let split = head.with_moved(pieces[0], &[elsewhere, pieces[0]]);
+        assert!(Head::parse(&split).unwrap().pieces().eq([elsewhere, pieces[0], pieces[1]]));
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Log {
         self.place(location).0
     }
 
+    /// The segment of an item.
     #[inline(always)]
     pub(crate) fn segment_at(&self, location: Location) -> Segment<'_> {
         self.segment(self.segment_of(location))
@@ -323,16 +324,6 @@ impl Reservation<'_> {
         assert_eq!(layout.len(), self.len, "an item of another length than its reservation");
         let base = if layout.is_from_base() { self.base() } else { 0 };
         layout.write(content, base, self.bytes());
-        self.written = true;
-    }
-
-    /// Writes bytes of the length that was reserved: a copy of a piece.
-    ///
-    /// # Panics
-    ///
-    /// If they have another length.
-    pub(crate) fn copy(&mut self, bytes: &[u8]) {
-        self.bytes().copy_from_slice(bytes);
         self.written = true;
     }
 

@@ -124,6 +124,18 @@ mod tests {
     }
 
     #[test]
+    fn one_that_rejects_has_room_for_its_largest_entry_twice_and_one_class() {
+        for bits in 16..36 {
+            for budget in [1_u64 << bits, (1 << bits) + 4095, (2 << bits) - 1] {
+                let shape = Shape::new(budget, 8, 2, true).unwrap();
+                let segments = budget >> shape.segment_bits;
+                assert!(segments >= 32 && shape.classes == 1, "{budget}: {segments}");
+                assert!(2 * shape.stripes as u64 <= segments / 8, "{budget}: {segments}");
+            }
+        }
+    }
+
+    #[test]
     fn a_budget_beyond_all_addresses_is_refused() {
         assert!(Shape::new(u64::MAX, 8, 1, false).is_err());
         assert!(Shape::new(Location::COUNT, 8, 1, false).is_err());

@@ -3,6 +3,8 @@
 //! - *The cost follows what expired*: a segment whose first deadline is ahead is not looked into.
 //! - *No lock*: a segment that is walked is claimed by `begin_drain`; one bucket is held at a time.
 
+use std::sync::atomic::Ordering;
+
 use crate::counters::Count;
 use crate::engine::Engine;
 use crate::entry::{Exit, Old};
@@ -149,6 +151,7 @@ impl Engine {
         if prefix.is_empty() {
             self.reclaim_all();
             self.tide.forget();
+            self.longest.store(0, Ordering::Relaxed);
         }
         self.check_open()?;
         Ok(live)

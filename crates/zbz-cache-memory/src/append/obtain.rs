@@ -7,7 +7,7 @@ use super::Need;
 use crate::WhenFull;
 use crate::counters::Count;
 use crate::engine::Engine;
-use crate::item::HEADER_BYTES;
+use crate::item::{HEADER_BYTES, Layout};
 use crate::lanes::Lanes;
 
 /// Segments that one write drains before it gives up.
@@ -68,6 +68,18 @@ impl Engine {
         let ends = present * self.longest.load(Ordering::Relaxed) / (8 * self.segment_size() as u64);
         let kept = 4 + self.largest.segments() + present / 16 + ends;
         if present < 8 { 0 } else { kept.min(present / 2) as usize }
+    }
+
+    /// Remembers the longest item that is not cut, where nothing is evicted.
+    pub(super) fn note_uncut(&self, layout: &Layout) {
+        let len = layout.len() as u64;
+        // Looked at first: other writers need not wait for the line each time.
+        if self.when_full == WhenFull::Reject
+            && len > self.longest.load(Ordering::Relaxed)
+            && self.is_uncut(layout)
+        {
+            self.longest.fetch_max(len, Ordering::Relaxed);
+        }
     }
 
     /// A segment with memory that is in no list; `Some(None)` if there may be room in the lane

@@ -9,9 +9,10 @@ use super::{Fate, Named, Work};
 use crate::append::Need;
 use crate::engine::{Engine, Moment};
 use crate::index::{Held, Place};
-use crate::item::{Content, Item};
+use crate::item::{Content, Item, PIECE_HEADER_BYTES};
 use crate::lanes::Lane;
 use crate::large::Head;
+use crate::log::Reservation;
 use crate::slot::{Location, Slot};
 use crate::tide::Side;
 use crate::ttl::NEVER;
@@ -130,10 +131,10 @@ impl Engine {
     fn try_move_piece(&self, item: &Item<'_>, moving: &Moving) -> Option<Moved> {
         let Moving { piece, lane, deadline, .. } = *moving;
         let bytes = item.bytes();
-        let mut room = self.reserve(lane, (bytes.len(), bytes.len()), Need::Survivor)?;
-        room.note_deadline(deadline);
-        room.copy(bytes);
-        let value = Head::parse(&moving.value)?.with_moved(piece.location, room.location());
+        let head = Head::parse(&moving.value)?;
+        let rooms = self.copy_piece(item.piece(), piece.hash, moving, self.may_split(head))?;
+        let locations: Vec<_> = rooms.iter().map(Reservation::location).collect();
+        let value = head.with_moved(piece.location, &locations);
         let content = Content { key: &moving.key, value: &value, deadline, head: true };
         let head_room = self.append_item(lane, &content, Need::Survivor)?;
         let head_to = head_room.location();
@@ -148,8 +149,36 @@ impl Engine {
         self.free_at(piece.location, bytes.len());
         drop(held);
         head_room.publish();
-        room.publish();
+        rooms.into_iter().for_each(Reservation::publish);
         Some(Moved::Done)
+    }
+
+    /// Whether a piece may become several, to fill the ends of segments: where nothing is evicted, while
+    /// its entry has few.
+    fn may_split(&self, head: Head<'_>) -> bool {
+        let segments = (head.key_len + head.value_len) / self.segment_size() + 2;
+        self.when_full == WhenFull::Reject && head.pieces().count() < 2 * segments
+    }
+
+    /// Copies what a piece holds. `None` if there is no room.
+    fn copy_piece(
+        &self,
+        bytes: &[u8],
+        hash: u64,
+        moving: &Moving,
+        may_split: bool,
+    ) -> Option<Vec<Reservation<'_>>> {
+        let (mut rooms, mut at) = (Vec::new(), 0);
+        while at < bytes.len() {
+            let most = bytes.len() - at + PIECE_HEADER_BYTES;
+            let least = if may_split { self.least_piece().min(most) } else { most };
+            let mut room = self.reserve(moving.lane, (least, most), Need::Survivor)?;
+            room.note_deadline(moving.deadline);
+            room.write_piece(hash, [bytes, &[]], at);
+            at += room.len() - PIECE_HEADER_BYTES;
+            rooms.push(room);
+        }
+        Some(rooms)
     }
 }
 
