@@ -24,7 +24,7 @@ use std::cell::LazyCell;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use zbz_cache_memory::{Builder, Clock, MIN_MAX_SIZE, ManualClock, MemoryCache};
+use zbz_cache_memory::{Builder, Clock, Error, MIN_MAX_SIZE, ManualClock, MemoryCache, WhenFull};
 
 /// Keys that expire together before each sweep.
 const EXPIRED: u64 = 10_000;
@@ -49,6 +49,10 @@ enum Verb {
     SetWithRoom,
     /// A set of a key that was never there, into a full cache.
     SetEvicting,
+    /// The same, refused by a full cache that rejects.
+    SetRefused,
+    /// A set of a key that is there, in such a cache.
+    OverwriteRejecting,
 }
 
 impl Verb {
@@ -59,13 +63,15 @@ impl Verb {
             Verb::GetMulti => "get_multi_32",
             Verb::SetWithRoom => "set_with_room",
             Verb::SetEvicting => "set_evicting",
+            Verb::SetRefused => "set_refused",
+            Verb::OverwriteRejecting => "overwrite_rejecting",
         }
     }
 
     fn keys_per_call(self) -> u64 {
         match self {
             Verb::GetMulti => BATCH as u64,
-            Verb::Get | Verb::GetWithTtl | Verb::SetWithRoom | Verb::SetEvicting => 1,
+            _ => 1,
         }
     }
 }
@@ -114,6 +120,16 @@ impl Subject {
         subject
     }
 
+    /// A cache that rejects, with as many keys as it takes.
+    fn full_rejecting(shape: Shape) -> Subject {
+        let budget = (shape.keys * shape.entry_bytes()).max(MIN_MAX_SIZE);
+        let cache = still().max_size(budget).when_full(WhenFull::Reject).build().expect("a cache is built");
+        let mut value = Value::of(shape.value_bytes);
+        let is_refused = |&number: &u64| cache.set(&work::key(number), value.for_key(number), None).is_err();
+        let keys = (0..).find(is_refused).expect("it becomes full");
+        Subject { cache, shape: Shape { keys, ..shape }, fresh: AtomicU64::new(keys) }
+    }
+
     /// The first of `count` numbers that nobody took before.
     fn new_keys(&self, count: u64) -> u64 {
         self.fresh.fetch_add(count, Ordering::Relaxed)
@@ -128,7 +144,10 @@ impl Subject {
         match verb {
             Verb::Get | Verb::GetWithTtl => work::together(threads, calls, || self.get()),
             Verb::GetMulti => work::together(threads, calls, || self.get_multi()),
-            Verb::SetWithRoom => work::together(threads, calls, || self.set_with_room()),
+            Verb::SetWithRoom | Verb::OverwriteRejecting => {
+                work::together(threads, calls, || self.overwrite())
+            }
+            Verb::SetRefused => work::together(threads, calls, || self.set_refused(calls)),
             Verb::SetEvicting => {
                 let time = work::together(threads, calls, || self.set_evicting(calls));
                 self.check_newest();
@@ -161,7 +180,17 @@ impl Subject {
         }
     }
 
-    fn set_with_room(&self) -> impl FnMut() {
+    fn set_refused(&self, calls: u64) -> impl FnMut() {
+        let mut value = Value::of(self.shape.value_bytes);
+        let mut number = self.new_keys(calls + work::UNTIMED_CALLS);
+        move || {
+            let refused = self.cache.set(&work::key(number), value.for_key(number), None);
+            assert_eq!(refused, Err(Error::Full), "a full cache takes a new key");
+            number += 1;
+        }
+    }
+
+    fn overwrite(&self) -> impl FnMut() {
         let (mut dice, mut value) = (self.dice(), Value::of(self.shape.value_bytes));
         move || {
             let number = dice.below(self.shape.keys);
@@ -198,11 +227,12 @@ impl Subject {
         found
     }
 
-    /// A cache with room has every key it was given, whatever was overwritten.
+    /// A cache that was not to evict has every key it was given, whatever was overwritten.
     fn check_all(&self) {
-        assert_eq!(self.cache.len(), self.shape.keys, "keys are lost, although there is room");
-        assert_eq!(self.cache.stats().evictions, 0, "it evicted, although there is room");
-        assert_eq!(self.check_values(0..READ_AGAIN), READ_AGAIN, "keys are lost, although there is room");
+        assert_eq!(self.cache.len(), self.shape.keys, "keys are lost, although there was room");
+        assert_eq!(self.cache.stats().evictions, 0, "it evicted, although there was room");
+        let some = READ_AGAIN.min(self.shape.keys);
+        assert_eq!(self.check_values(0..some), some, "keys are lost, although there was room");
     }
 }
 
@@ -232,7 +262,7 @@ fn measure(
                 // Filled outside of what criterion times, by which it chooses how many calls to make.
                 let subject = &*subject;
                 bencher.iter_custom(|calls| subject.time(verb, threads, calls));
-                if matches!(verb, Verb::SetWithRoom) {
+                if matches!(verb, Verb::SetWithRoom | Verb::OverwriteRejecting) {
                     subject.check_all();
                 }
             });
@@ -250,6 +280,9 @@ fn measure_shape(criterion: &mut Criterion, threads: &[usize], shape: Shape) {
     measure(&mut group, threads, &with_room, || Subject::with_room(shape));
     measure(&mut group, threads, &[Verb::GetWithTtl], || Subject::with_room_and_ttl(shape));
     measure(&mut group, threads, &[Verb::SetEvicting], || Subject::full(shape));
+    // Overwrites move entries together, and leave room for new ones.
+    let rejecting = [Verb::SetRefused, Verb::OverwriteRejecting];
+    measure(&mut group, threads, &rejecting, || Subject::full_rejecting(shape));
     group.finish();
 }
 
