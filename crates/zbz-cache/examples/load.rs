@@ -73,7 +73,7 @@ async fn ask(cache: &Cache<String>, database: &Arc<Database>, name: &str, way: W
         return found.await.map(drop).map_err(|error| error.kind());
     }
     if cache.get(name).await.map_err(|error| error.kind())?.is_none()
-        && let Some(row) = load().await.map_err(|_| ErrorKind::Load)?
+        && let Some(row) = load().await.map_err(|_| ErrorKind::LoadFailed)?
     {
         cache.set(name, &row, TTL).await.map_err(|error| error.kind())?;
     }
@@ -90,7 +90,7 @@ async fn work(cache: Cache<String>, database: Arc<Database>, task: usize, way: W
         let asked = Instant::now();
         match ask(&cache, &database, &name, way).await {
             Ok(()) => met.answers += 1,
-            Err(ErrorKind::Timeout) => met.timeouts += 1,
+            Err(ErrorKind::LoadTimeout) => met.timeouts += 1,
             Err(_) => met.errors += 1,
         }
         met.waits.push(asked.elapsed());

@@ -38,14 +38,16 @@ pub enum ErrorKind {
     /// The provider cannot be reached. Whether a write took effect is unknown unless the message
     /// says so.
     Unavailable,
-    /// No answer within the deadline. Whether a write took effect is unknown; of a load that was
-    /// given up, nothing is stored.
+    /// The provider did not answer within the deadline. Whether a write took effect is unknown.
     Timeout,
     /// The provider refused us: wrong credentials, or a user without the permission. Nothing was
     /// changed.
     Denied,
-    /// The loader failed; its own error is the source, with its type.
-    Load,
+    /// The loader failed. Its own error is the source; [`Error::load_source`] reaches it with its
+    /// type.
+    LoadFailed,
+    /// The loader did not end within the load's timeout and was given up. Nothing was stored.
+    LoadTimeout,
     /// The loader panicked; its words are the source.
     LoadPanicked,
     /// A loader asked for the key that it is loading.
@@ -69,7 +71,8 @@ impl ErrorKind {
             ErrorKind::Unavailable => "unavailable",
             ErrorKind::Timeout => "timed out",
             ErrorKind::Denied => "denied",
-            ErrorKind::Load => "load failed",
+            ErrorKind::LoadFailed => "load failed",
+            ErrorKind::LoadTimeout => "load timed out",
             ErrorKind::LoadPanicked => "loader panicked",
             ErrorKind::LoadCycle => "load within itself",
             ErrorKind::Closed => "closed",
@@ -160,7 +163,7 @@ impl Error {
     pub(crate) fn load(source: Box<dyn StdError + Send + Sync>) -> Self {
         let message = "the loader failed; its error is the source of this one";
         let source = Arc::from(source);
-        Error::new(ErrorKind::Load, message).edit(|inner| inner.source = Some(source))
+        Error::new(ErrorKind::LoadFailed, message).edit(|inner| inner.source = Some(source))
     }
 
     /// The same error with the provider's name, unless it has one already.

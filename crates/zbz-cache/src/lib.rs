@@ -45,9 +45,23 @@
 //! | `tiered` | no | provider "tiered": memory in front of another provider, `providers::tiered` |
 //! | `json` | no | codec `Json` |
 //! | `tokio` | no | refreshes run in the tokio runtime a contract is made in |
+//! | `tracing` | yes | warnings, as events of the crate `tracing` |
 //! | `conformance` | no | `conformance::check`, for tests of one's own provider |
 
 #![forbid(unsafe_code)]
+
+/// A warning for the program's log, where no caller's answer can say it: the arguments of
+/// `tracing::warn!`. Without the feature `tracing` they are evaluated and nothing is said.
+#[cfg(feature = "tracing")]
+#[expect(unused_macros, reason = "the first caller comes with the next change")]
+macro_rules! warn_log {
+    ($($arguments:tt)+) => { tracing::warn!($($arguments)+) };
+}
+#[cfg(not(feature = "tracing"))]
+#[expect(unused_macros, reason = "the first caller comes with the next change")]
+macro_rules! warn_log {
+    ($($name:ident = $value:expr,)* $message:literal) => {{ $(let _ = &$value;)* }};
+}
 
 mod blocking;
 mod cache;

@@ -59,8 +59,8 @@ impl<T: 'static> Cache<T> {
     ///
     /// # Errors
     ///
-    /// `Load`: the loader failed; [`source`](std::error::Error::source) is its error, with its
-    /// type, the same one for all who waited. `LoadPanicked`. `Timeout`: the
+    /// `LoadFailed`: the loader failed; [`source`](std::error::Error::source) is its error, with its
+    /// type, the same one for all who waited. `LoadPanicked`. `LoadTimeout`: the
     /// [timeout](crate::LoadOptionsBuilder::timeout) passed. `LoadCycle`: the loader of this key
     /// asked for it. `Codec`: what was loaded has no encoding. `InvalidKey`.
     pub fn get_or_load<F, Fut>(&self, name: &str, loader: F) -> impl Future<Output = Result<Option<T>>> + Send

@@ -96,7 +96,7 @@ fn by_callers(ground: &Ground<'_>) -> Verdict {
     time.go(SHORT * 4);
     // Without stale_on_error the one who refreshes has the error; the entry stays.
     let failed = ask(&cache.blocking(), &options, Err(NoSource(1)));
-    assert_eq!(kind_of(failed), ErrorKind::Load);
+    assert_eq!(kind_of(failed), ErrorKind::LoadFailed);
     assert_eq!(cache.blocking().get("k").expect("get").as_deref(), Some("second"));
     Ok(())
 }
@@ -167,7 +167,7 @@ fn removals(ground: &Ground<'_>) -> Verdict {
             }
             remove(&cache);
             assert_eq!(cache.get("k").expect("get"), None, "{span}");
-            assert_eq!(kind_of(ask(&cache, &options, Err(NoSource(2)))), ErrorKind::Load, "{span}");
+            assert_eq!(kind_of(ask(&cache, &options, Err(NoSource(2)))), ErrorKind::LoadFailed, "{span}");
             assert_eq!(origin(&cache, &options, "new"), (Origin::Loaded, "new".into()), "{span}");
             assert!(cache.delete("k").expect("delete"));
         }
@@ -187,7 +187,7 @@ fn dead_is_dead(ground: &Ground<'_>) -> Verdict {
         cache.delete("k").expect("delete");
         Err::<String, _>(NoSource(1))
     });
-    assert_eq!(kind_of(failed), ErrorKind::Load, "a removal wins");
+    assert_eq!(kind_of(failed), ErrorKind::LoadFailed, "a removal wins");
     let start = time_of(&time);
     origin(&cache, &options, "second");
     time.go(start + SHORT);
@@ -195,8 +195,8 @@ fn dead_is_dead(ground: &Ground<'_>) -> Verdict {
         time.go(start + TTL + SHORT);
         Err::<String, _>(NoSource(2))
     });
-    assert_eq!(kind_of(failed), ErrorKind::Load, "and so does the deadline");
-    assert_eq!(kind_of(ask(&cache, &options, Err(NoSource(3)))), ErrorKind::Load);
+    assert_eq!(kind_of(failed), ErrorKind::LoadFailed, "and so does the deadline");
+    assert_eq!(kind_of(ask(&cache, &options, Err(NoSource(3)))), ErrorKind::LoadFailed);
     Ok(())
 }
 

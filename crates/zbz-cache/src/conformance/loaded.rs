@@ -112,7 +112,7 @@ fn batches(ground: &Ground<'_>) -> Verdict {
     let failing = |_: Vec<String>| Err::<Vec<(String, String)>, _>(NoSource(1));
     let failed = blocking.get_or_load_multi(["a", "u", "v"], failing).expect_err("the loader failed");
     let outcome = failed.batch_outcome().expect("a batch error");
-    assert_eq!((failed.kind(), outcome.done.len(), outcome.failed.len()), (ErrorKind::Load, 1, 2));
+    assert_eq!((failed.kind(), outcome.done.len(), outcome.failed.len()), (ErrorKind::LoadFailed, 1, 2));
     assert_eq!(kind_of(blocking.get_or_load_multi(["w", ""], none)), ErrorKind::InvalidKey);
     assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
     Ok(())

@@ -136,7 +136,7 @@ fn errors(ground: &Ground<'_>) -> Verdict {
     let second = join(&source, &cache, "k", &options);
     source.say(Err(NoSource(7)));
     let failed = pollster::block_on(first).expect_err("the loader failed");
-    assert_eq!((failed.kind(), failed.operation()), (ErrorKind::Load, Some("get_or_load")));
+    assert_eq!((failed.kind(), failed.operation()), (ErrorKind::LoadFailed, Some("get_or_load")));
     let of = |error: &crate::Error| {
         let source = error.source().and_then(|source| source.downcast_ref::<NoSource>());
         assert_eq!(source, Some(&NoSource(7)), "the loader's error, with its type");
@@ -222,7 +222,7 @@ fn timeouts(ground: &Ground<'_>) -> Verdict {
     let begun = Instant::now();
     let never = || std::future::pending::<Result<String, NoSource>>();
     let answer = pollster::block_on(cache.get_or_load_with("k", &options, never));
-    assert_eq!(kind_of(answer), ErrorKind::Timeout);
+    assert_eq!(kind_of(answer), ErrorKind::LoadTimeout);
     assert!(begun.elapsed() >= SPAN, "not before its time");
     assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
 
@@ -244,7 +244,7 @@ fn timeouts(ground: &Ground<'_>) -> Verdict {
         let waits = || blocking.get_or_load_with("b", &options, || Ok::<_, NoSource>("own".to_owned()));
         let waited = waits();
         // One that came after the time was over loads for itself.
-        let fine = matches!(&waited, Err(error) if error.kind() == ErrorKind::Timeout) || waited.is_ok();
+        let fine = matches!(&waited, Err(error) if error.kind() == ErrorKind::LoadTimeout) || waited.is_ok();
         done.store(2, Ordering::SeqCst);
         assert!(fine, "{waited:?}");
         let late = slow.join().expect("no panic").expect("its own caller has its value");

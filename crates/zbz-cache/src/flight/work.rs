@@ -304,7 +304,7 @@ impl Work {
     fn time_out(&self) {
         let span = self.begun.elapsed();
         self.fail(&Error::new(
-            ErrorKind::Timeout,
+            ErrorKind::LoadTimeout,
             format!(
                 "the load did not end within its timeout and was given up after {span:.1?}; nothing was stored"
             ),

@@ -18,7 +18,7 @@ pub trait LoadAnswer<T>: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// `Load`, with the loader's error as its source.
+    /// `LoadFailed`, with the loader's error as its source.
     fn into_loaded(self) -> Result<Loaded<T>>;
 }
 
@@ -52,7 +52,7 @@ pub trait LoadAnswers<T>: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// `Load`, with the loader's error as its source.
+    /// `LoadFailed`, with the loader's error as its source.
     fn for_each(self, each: impl FnMut(String, Loaded<T>)) -> Result<()>;
 }
 

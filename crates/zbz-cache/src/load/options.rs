@@ -91,9 +91,10 @@ impl LoadOptionsBuilder {
         self
     }
 
-    /// A load that has not ended by then is given up, with an error of kind `Timeout` for all who
-    /// wait. In real time; the caller that begins a load sets it for all who join. A loader that is a future is dropped; a blocking one goes on, its own
-    /// caller returns when it does, and what it brings is not stored.
+    /// A load that has not ended after this span is given up: everyone who waits for it gets an
+    /// error of kind `LoadTimeout`. It is real time, not the cache's clock, and the first caller's
+    /// timeout applies to everyone who joins. A loader that is a future is dropped. A blocking
+    /// loader goes on; its own caller returns when it ends, and its value is not stored.
     pub fn timeout(mut self, span: Duration) -> Self {
         self.options.timeout = Some(span);
         self

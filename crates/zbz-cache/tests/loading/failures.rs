@@ -37,7 +37,7 @@ async fn fails(end: End, options: LoadOptions, kind: ErrorKind) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_have_the_error_of_one_load() {
-    fails(End::Failure, LoadOptions::default(), ErrorKind::Load).await;
+    fails(End::Failure, LoadOptions::default(), ErrorKind::LoadFailed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +58,7 @@ async fn a_load_that_hangs_is_given_up_for_all() {
             tasks.spawn(ask(&caches[task % 2], &loader, "k".into(), options.clone(), End::Never));
         }
         for answer in tasks.join_all().await {
-            assert_eq!(answer.unwrap_err().kind(), ErrorKind::Timeout);
+            assert_eq!(answer.unwrap_err().kind(), ErrorKind::LoadTimeout);
         }
         assert_eq!((loader.running.load(SeqCst), loader.most.load(SeqCst)), (0, 1), "one at a time");
         assert!(loader.runs.load(SeqCst) < 20, "{} loads", loader.runs.load(SeqCst));
@@ -76,7 +76,7 @@ async fn a_cycle_over_two_tasks_ends_at_the_timeout() {
         let load = async move { inner.get_or_load("k", || async { Ok::<_, Error>("in".to_owned()) }).await };
         tokio::spawn(load).await.unwrap()
     });
-    assert_eq!(asked.await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(asked.await.unwrap_err().kind(), ErrorKind::LoadTimeout);
     tokio::time::timeout(Duration::from_secs(20), async {
         while !is_quiet(&handle) {
             yield_now().await;
