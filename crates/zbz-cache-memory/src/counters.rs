@@ -11,7 +11,8 @@
 //! - *No wrap*: a word that came to [`FULL`] reads as `u64::MAX`. Only lookups that a layer above
 //!   reports in bulk can bring it there, and then no further; what is left above it is more than
 //!   can ever be counted one by one.
-//! - When no call is under way: `Sets - Replaced == keys + Deletes + Evictions + Expirations`.
+//! - When no call is under way:
+//!   `Sets + Increments - Replaced == keys + Deletes + Evictions + Expirations`.
 //!
 //! Relaxed throughout, where nothing else is said: the words are numbers that guard nothing.
 
@@ -28,6 +29,9 @@ pub struct Lookups {
     pub hits: u64,
     /// Reads that did not, with those whose bytes could not be decoded.
     pub misses: u64,
+    /// Reads that found a mark, put there by the layer above, which says that there is no value.
+    /// They are neither hits nor misses.
+    pub absences: u64,
     /// How many of the misses found bytes that could not be decoded.
     pub undecodable: u64,
 }
@@ -37,8 +41,10 @@ pub struct Lookups {
 pub(crate) enum Count {
     Hits,
     Misses,
+    Absences,
     Undecodable,
     Sets,
+    Increments,
     Replaced,
     Deletes,
     Evictions,
@@ -123,6 +129,7 @@ impl Counters {
         let stripe = self.stripe();
         stripe.add_bulk(Count::Hits, lookups.hits);
         stripe.add_bulk(Count::Misses, lookups.misses);
+        stripe.add_bulk(Count::Absences, lookups.absences);
         stripe.add_bulk(Count::Undecodable, lookups.undecodable);
     }
 

@@ -343,8 +343,10 @@ impl Engine {
         Stats {
             hits: count(Count::Hits),
             misses: count(Count::Misses),
+            absences: count(Count::Absences),
             undecodable: count(Count::Undecodable),
             sets: count(Count::Sets),
+            increments: count(Count::Increments),
             replaced: count(Count::Replaced),
             deletes: count(Count::Deletes),
             evictions: count(Count::Evictions),

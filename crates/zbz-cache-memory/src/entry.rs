@@ -15,6 +15,23 @@ use crate::large::Head;
 use crate::slot::{Location, Slot};
 use crate::ttl::NEVER;
 
+/// Which kind of write stores an entry: it decides what the write is counted as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriteKind {
+    Set,
+    Increment,
+}
+
+impl WriteKind {
+    #[inline(always)]
+    pub(crate) fn count(self) -> Count {
+        match self {
+            WriteKind::Set => Count::Sets,
+            WriteKind::Increment => Count::Increments,
+        }
+    }
+}
+
 /// What a write brings.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
@@ -22,6 +39,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) value: &'a [u8],
     /// `NEVER` for none.
     pub(crate) deadline: u64,
+    pub(crate) kind: WriteKind,
 }
 
 impl Entry<'_> {

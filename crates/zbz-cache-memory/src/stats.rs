@@ -6,8 +6,8 @@ use std::time::Duration;
 /// What [`MemoryCache::stats`](crate::MemoryCache::stats) reads.
 ///
 /// Counters never go backwards. Under load the fields are read one after another; when no call is
-/// under way, `sets - replaced == keys + deletes + evictions + expirations`, and hits + misses is
-/// the number of counted reads.
+/// under way, `sets + increments - replaced == keys + deletes + evictions + expirations`, and
+/// `hits + misses + absences` is the number of counted reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -15,11 +15,15 @@ pub struct Stats {
     pub hits: u64,
     /// Counted reads that did not.
     pub misses: u64,
+    /// Counted reads that found a mark of a layer above which says that there is no value.
+    pub absences: u64,
     /// How many of the misses found bytes that a layer above could not decode.
     pub undecodable: u64,
-    /// Writes stored, `add` and writes with a time to live of zero among them.
+    /// Writes stored, those with a time to live of zero among them, those of `add` not.
     pub sets: u64,
-    /// Writes stored over a live entry.
+    /// Sums stored by `add`.
+    pub increments: u64,
+    /// Writes and sums stored over a live entry.
     pub replaced: u64,
     /// Entries deleted: by key, by clear, by close, by a time to live of zero, or because their
     /// replacement was too large.
@@ -44,12 +48,15 @@ pub struct Stats {
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reads = self.hits.saturating_add(self.misses);
+        let reads = self.hits.saturating_add(self.misses).saturating_add(self.absences);
         let ratio = if reads == 0 { 0.0 } else { self.hits as f64 * 100.0 / reads as f64 };
         writeln!(f, "reads        {reads}")?;
         writeln!(f, "  hits       {} ({ratio:.2} %)", self.hits)?;
         writeln!(f, "  misses     {} (undecodable {})", self.misses, self.undecodable)?;
-        writeln!(f, "sets         {} (replaced {})", self.sets, self.replaced)?;
+        writeln!(f, "  absences   {}", self.absences)?;
+        writeln!(f, "sets         {}", self.sets)?;
+        writeln!(f, "increments   {}", self.increments)?;
+        writeln!(f, "replaced     {}", self.replaced)?;
         writeln!(f, "deletes      {}", self.deletes)?;
         writeln!(f, "evictions    {}", self.evictions)?;
         writeln!(f, "expirations  {}", self.expirations)?;
@@ -71,6 +78,6 @@ mod tests {
         assert!(
             text.contains("0.00 %") && text.contains("sets         12") && text.contains("of 65536 bytes")
         );
-        assert_eq!(text.lines().count(), 12);
+        assert_eq!(text.lines().count(), 15);
     }
 }

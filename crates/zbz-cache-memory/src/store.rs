@@ -10,7 +10,7 @@
 use crate::append::{Appended, Kept, Need};
 use crate::counters::Count;
 use crate::engine::{Engine, HashedKey, Moment};
-use crate::entry::{Entry, Exit, Look, Old};
+use crate::entry::{Entry, Exit, Look, Old, WriteKind};
 use crate::index::Held;
 use crate::log::Reservation;
 use crate::lookup::BATCH;
@@ -46,6 +46,15 @@ pub(crate) enum Guard<'a> {
     /// The key's live entry is still this one, or there is still none, and the condition. Not the
     /// entry's place: another of the key may stand there meanwhile, the segment having been recycled.
     Unchanged(Option<Version>, &'a Condition<'a>),
+}
+
+/// A write whose entry leaves as soon as it is stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unkept<'a> {
+    pub(crate) key: HashedKey<'a>,
+    pub(crate) kind: WriteKind,
+    /// Why the entry leaves.
+    pub(crate) exit: Exit,
 }
 
 impl Engine {
@@ -133,9 +142,11 @@ impl Engine {
             return self.check_open().map(|()| SetOutcome::ConditionFailed);
         }
         let swap = match end {
-            End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
+            End::AtOnce => {
+                self.put_nothing(Unkept { key, kind: WriteKind::Set, exit: Exit::Deleted }, guard, &now)?
+            }
             End::At(deadline) => {
-                let entry = Entry { key, value, deadline };
+                let entry = Entry { key, value, deadline, kind: WriteKind::Set };
                 match self.append_if_usual(&entry, &now) {
                     Some(room) => {
                         let (offset, len) = (room.offset(), room.len());
@@ -215,7 +226,11 @@ impl Engine {
         }
         if self.when_full == WhenFull::Evict {
             // As if it was evicted as soon as it was stored.
-            return self.put_nothing(entry.key, guard, Exit::Evicted, now);
+            return self.put_nothing(
+                Unkept { key: entry.key, kind: entry.kind, exit: Exit::Evicted },
+                guard,
+                now,
+            );
         }
         self.counters.add(Count::Rejections, 1);
         Err(Error::Full)
@@ -269,7 +284,7 @@ impl Engine {
                 && !self.insert_crowded(held, entry.key.hash, new, now)?
             {
                 drop(look);
-                self.count_unkept(Exit::Evicted);
+                self.count_unkept(entry.kind, Exit::Evicted);
                 return Ok(Swapped::Unkept);
             }
         }
@@ -295,7 +310,7 @@ impl Engine {
     #[inline(always)]
     fn count_stored(&self, entry: &Entry<'_>, replaces: bool) {
         let stripe = self.counters.stripe();
-        stripe.add(Count::Sets, 1);
+        stripe.add(entry.kind.count(), 1);
         stripe.add(Count::PayloadIn, entry.payload());
         if replaces {
             stripe.add(Count::Replaced, 1);
@@ -345,11 +360,11 @@ impl Engine {
     /// Does a write whose entry is gone as soon as it is stored, and the old one with it.
     pub(crate) fn put_nothing(
         &self,
-        key: HashedKey<'_>,
+        unkept: Unkept<'_>,
         guard: Guard<'_>,
-        exit: Exit,
         now: &Moment<'_>,
     ) -> Result<Swap, Error> {
+        let Unkept { key, kind, exit } = unkept;
         let look = self.look(key);
         self.check_open()?;
         let swap = self.judge(guard, look.old(), now);
@@ -357,18 +372,18 @@ impl Engine {
             return Ok(swap);
         }
         if self.remove(look, exit, now).is_some_and(|old| old.is_live(now)) {
-            self.counters.add(Count::Sets, 1);
+            self.counters.add(kind.count(), 1);
             self.counters.add(Count::Replaced, 1);
         } else {
-            self.count_unkept(exit);
+            self.count_unkept(kind, exit);
         }
         Ok(Swap::Done)
     }
 
     /// Counts an entry that came and went in one step.
-    fn count_unkept(&self, exit: Exit) {
+    fn count_unkept(&self, kind: WriteKind, exit: Exit) {
         let stripe = self.counters.stripe();
-        stripe.add(Count::Sets, 1);
+        stripe.add(kind.count(), 1);
         stripe.add(if exit == Exit::Deleted { Count::Deletes } else { Count::Evictions }, 1);
     }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::append::{Kept, Need};
 use crate::engine::{Engine, HashedKey, Moment};
-use crate::entry::{Entry, Exit, Look};
+use crate::entry::{Entry, Exit, Look, WriteKind};
 use crate::item::{Content, Layout};
 use crate::log::Reservation;
 use crate::slot::Slot;
-use crate::store::{Guard, Swap};
+use crate::store::{Guard, Swap, Unkept};
 use crate::tide::Side;
 use crate::ttl::{End, NEVER};
 use crate::{Condition, Error, Found, SetOutcome, Version, WhenFull};
@@ -47,12 +47,16 @@ impl Engine {
             let value = sum.to_string();
             let guard = Guard::Unchanged(version, &Condition::Always);
             let swap = match end {
-                End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
+                End::AtOnce => self.put_nothing(
+                    Unkept { key, kind: WriteKind::Increment, exit: Exit::Deleted },
+                    guard,
+                    &now,
+                )?,
                 End::At(deadline) => {
                     if kept_for.replace((sum, deadline)) != Some((sum, deadline)) {
                         kept.room = None;
                     }
-                    let entry = Entry { key, value: value.as_bytes(), deadline };
+                    let entry = Entry { key, value: value.as_bytes(), deadline, kind: WriteKind::Increment };
                     self.put(&entry, &mut kept, guard, &now)?
                 }
             };
@@ -80,12 +84,14 @@ impl Engine {
             let (version, end) = self.version_and_end(key, otherwise, &now);
             let guard = Guard::Unchanged(version, condition);
             let swap = match end {
-                End::AtOnce => self.put_nothing(key, guard, Exit::Deleted, &now)?,
+                End::AtOnce => {
+                    self.put_nothing(Unkept { key, kind: WriteKind::Set, exit: Exit::Deleted }, guard, &now)?
+                }
                 End::At(deadline) => {
                     if kept_until.replace(deadline) != Some(deadline) {
                         kept.room = None;
                     }
-                    self.put(&Entry { key, value, deadline }, &mut kept, guard, &now)?
+                    self.put(&Entry { key, value, deadline, kind: WriteKind::Set }, &mut kept, guard, &now)?
                 }
             };
             match swap {

@@ -68,7 +68,12 @@ fn the_ends_of_every_range_are_survived() {
     let few = std::thread::available_parallelism().unwrap().get() <= 6;
     assert!((MIN_MAX_SIZE..=4 * MIN_MAX_SIZE).contains(&least), "{least}");
     assert!(least == MIN_MAX_SIZE || !few, "{least}");
-    cache.record_lookups(Lookups { hits: u64::MAX, misses: u64::MAX, undecodable: u64::MAX });
+    cache.record_lookups(Lookups {
+        hits: u64::MAX,
+        misses: u64::MAX,
+        absences: u64::MAX,
+        undecodable: u64::MAX,
+    });
     cache.get(b"k").unwrap();
     assert_eq!(cache.stats().hits, u64::MAX);
     assert!(!cache.stats().to_string().is_empty());

@@ -97,9 +97,22 @@ fn a_batch_read_visits_hits_in_input_order_and_counts_each_key() {
     cache.lookup_multi(&keys, |index, value, _| uncounted.push((index, value.to_vec()))).unwrap();
     assert_eq!(uncounted, seen);
     assert_eq!((cache.stats().hits, cache.stats().misses), (3, 1));
-    cache.record_lookups(Lookups { hits: 5, misses: 7, undecodable: 2 });
+    cache.record_lookups(Lookups { hits: 5, misses: 7, absences: 3, undecodable: 2 });
     let stats = cache.stats();
-    assert_eq!((stats.hits, stats.misses, stats.undecodable), (8, 8, 2));
+    assert_eq!((stats.hits, stats.misses, stats.absences, stats.undecodable), (8, 8, 3, 2));
+}
+
+#[test]
+fn sums_are_counted_apart_from_sets() {
+    let cache = cache();
+    cache.add(b"k", 1, None).unwrap();
+    cache.add(b"k", 2, None).unwrap();
+    cache.add(b"gone", 1, Some(Duration::ZERO)).unwrap();
+    cache.set(b"k", b"7", None).unwrap();
+    cache.set(b"text", b"no number", None).unwrap();
+    assert_eq!(cache.add(b"text", 1, None), Err(Error::NotANumber));
+    let stats = cache.stats();
+    assert_eq!((stats.sets, stats.increments, stats.replaced, stats.deletes), (2, 3, 2, 1));
 }
 
 #[test]

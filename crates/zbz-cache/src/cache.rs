@@ -317,8 +317,9 @@ impl<T: 'static> Shared<T> {
     fn lookups(&self, decoded: bool, found: bool, bytes: &[u8]) -> Lookups {
         match (decoded, found) {
             (true, _) => Lookups::HIT,
-            (false, true) if !self.parts.codec.is_absence(bytes) => Lookups::UNDECODABLE,
-            (false, _) => Lookups::MISS,
+            (false, false) => Lookups::MISS,
+            (false, true) if self.parts.codec.is_absence(bytes) => Lookups::KNOWN_ABSENCE,
+            (false, true) => Lookups::UNDECODABLE,
         }
     }
 

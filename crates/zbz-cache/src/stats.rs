@@ -7,9 +7,9 @@ use bytesize::ByteSize;
 
 /// Counters and sizes of a whole provider, over all its namespaces.
 ///
-/// Counters never go backwards. When nothing is under way, lookups are `hits + misses`, and what
-/// came in is what is there and what left:
-/// `sets - replaced = keys + deletes + evictions + expirations`.
+/// Counters never go backwards. When nothing is under way, every lookup is a hit, a miss or a known
+/// absence, and what came in is what is there and what left:
+/// `sets + increments - replaced = keys + deletes + evictions + expirations`.
 /// A field is `None` where the provider cannot know it (a server that others use as well).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -18,11 +18,17 @@ pub struct Stats {
     pub hits: u64,
     /// Lookups that returned none, undecodable ones among them.
     pub misses: u64,
+    /// Lookups that were answered by a stored absence
+    /// ([`Loaded::absent`](crate::Loaded::absent)): the cache knew that there is no value.
+    pub known_absences: u64,
     /// Misses whose key was there with bytes that did not decode.
     pub undecodable: u64,
-    /// Entries that were stored, those that replaced another and zero-TTL ones among them.
+    /// Entries that were stored, those that replaced another and zero-TTL ones among them. Loaded
+    /// values and stored absences count here; sums of counters do not.
     pub sets: u64,
-    /// Stores that took the place of a live entry.
+    /// Sums of counters that were stored, by `increment` or `decrement`.
+    pub increments: u64,
+    /// Sets and increments that took the place of a live entry.
     pub replaced: Option<u64>,
     /// Entries that were removed: deleted, cleared, or set with a TTL of zero.
     pub deletes: u64,
@@ -68,7 +74,7 @@ pub struct NearStats {
 }
 
 /// What `get_or_load` and its kin did besides lookups, by key. A value that was served from the
-/// cache counts among the hits; what had to be loaded, and known absences, among the misses.
+/// cache counts among the hits, one that had to be loaded among the misses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LoadStats {
@@ -80,8 +86,6 @@ pub struct LoadStats {
     pub coalesced: u64,
     /// Hits that were served past their fresh time.
     pub stale: u64,
-    /// Calls that were answered by a stored absence.
-    pub absent: u64,
     /// Loads that were begun for a stale entry.
     pub refreshes: u64,
     /// Answers that were to be stored and were not: the key was written, removed or cleared
@@ -92,7 +96,8 @@ pub struct LoadStats {
 }
 
 impl Stats {
-    /// The share of lookups that were hits, 0 to 1; `None` before the first lookup.
+    /// The share of hits among hits and misses, 0 to 1; `None` before the first of them. Known
+    /// absences are neither.
     pub fn hit_ratio(&self) -> Option<f64> {
         let lookups = self.hits + self.misses;
         (lookups > 0).then(|| self.hits as f64 / lookups as f64)
@@ -102,35 +107,43 @@ impl Stats {
 impl fmt::Display for Stats {
     /// A table of several lines, without a line break at the end; `-` is what cannot be known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ratio = self.hit_ratio().map_or("-".to_owned(), |ratio| format!("{:.1} %", ratio * 100.0));
         let count = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
         let size = |size: Option<u64>| {
             size.map_or("-".to_owned(), |size| ByteSize::b(size).display().iec().to_string())
         };
-        writeln!(f, "lookups      {} hits, {} misses ({ratio})", self.hits, self.misses)?;
-        writeln!(f, "undecodable  {}", self.undecodable)?;
-        let LoadStats { loaded, failed, coalesced, stale, .. } = self.loads;
-        if loaded + failed + coalesced + stale > 0 {
+        let ratio = self
+            .hit_ratio()
+            .map_or(String::new(), |ratio| format!(" ({:.1} % of hits and misses)", ratio * 100.0));
+        writeln!(f, "hits            {}{ratio}", self.hits)?;
+        writeln!(f, "misses          {}", self.misses)?;
+        writeln!(f, "known absences  {}", self.known_absences)?;
+        writeln!(f, "undecodable     {}", self.undecodable)?;
+        if self.loads != LoadStats::default() {
+            let LoadStats { loaded, failed, coalesced, stale, refreshes, unstored, under_way } = self.loads;
             writeln!(
                 f,
-                "loads        {loaded} ({failed} failed), {coalesced} coalesced, {stale} stale hits"
+                "loads           {loaded} succeeded, {failed} failed, {coalesced} shared, {under_way} running"
             )?;
+            writeln!(f, "not stored      {unstored} of the loaded values")?;
+            writeln!(f, "stale           {stale} hits, {refreshes} refreshes begun")?;
         }
         if let Some(near) = &self.near {
             let NearStats { read_through, invalidations, losses, .. } = near;
             let (used, limit) = (size(Some(near.memory_bytes)), size(Some(near.max_bytes)));
-            writeln!(f, "read through {read_through}; {invalidations} changes told, {losses} losses")?;
-            writeln!(f, "near         {} copies, {used} of {limit}", near.keys)?;
+            writeln!(f, "read through    {read_through}; {invalidations} changes told, {losses} losses")?;
+            writeln!(f, "near            {} copies, {used} of {limit}", near.keys)?;
         }
-        writeln!(f, "sets         {} ({} replaced)", self.sets, count(self.replaced))?;
-        writeln!(f, "deletes      {}", self.deletes)?;
-        writeln!(f, "evictions    {}", count(self.evictions))?;
-        writeln!(f, "expirations  {}", count(self.expirations))?;
-        writeln!(f, "rejections   {}", self.rejections)?;
-        writeln!(f, "keys         {}", count(self.keys))?;
+        writeln!(f, "sets            {}", self.sets)?;
+        writeln!(f, "increments      {}", self.increments)?;
+        writeln!(f, "replaced        {}", count(self.replaced))?;
+        writeln!(f, "deletes         {}", self.deletes)?;
+        writeln!(f, "evictions       {}", count(self.evictions))?;
+        writeln!(f, "expirations     {}", count(self.expirations))?;
+        writeln!(f, "rejections      {}", self.rejections)?;
+        writeln!(f, "keys            {}", count(self.keys))?;
         let (used, limit) = (size(self.memory_bytes), size(self.max_bytes));
-        writeln!(f, "memory       {used} of {limit} (payload {})", size(self.payload_bytes))?;
-        write!(f, "uptime       {:.1} s", self.uptime.as_secs_f64())
+        writeln!(f, "memory          {used} of {limit} (payload {})", size(self.payload_bytes))?;
+        write!(f, "uptime          {:.1} s", self.uptime.as_secs_f64())
     }
 }
 
@@ -142,12 +155,12 @@ mod tests {
     fn what_is_not_known_is_a_dash() {
         let stats = Stats { hits: 3, misses: 1, keys: Some(2), ..Stats::default() };
         let text = stats.to_string();
-        assert!(text.contains("3 hits, 1 misses (75.0 %)"), "{text}");
-        assert!(text.contains("evictions    -"), "{text}");
+        assert!(text.contains("hits            3 (75.0 % of hits and misses)"), "{text}");
+        assert!(text.contains("evictions       -"), "{text}");
         assert_eq!(Stats::default().hit_ratio(), None);
         assert!(!text.contains("loads"), "only where something was loaded: {text}");
         let loads = LoadStats { loaded: 2, coalesced: 5, ..LoadStats::default() };
         let text = Stats { loads, ..Stats::default() }.to_string();
-        assert!(text.contains("loads        2 (0 failed), 5 coalesced, 0 stale hits"), "{text}");
+        assert!(text.contains("loads           2 succeeded, 0 failed, 5 shared, 0 running"), "{text}");
     }
 }

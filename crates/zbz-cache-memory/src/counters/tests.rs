@@ -10,8 +10,10 @@ mod real {
     const ALL: [Count; COUNTS] = [
         Count::Hits,
         Count::Misses,
+        Count::Absences,
         Count::Undecodable,
         Count::Sets,
+        Count::Increments,
         Count::Replaced,
         Count::Deletes,
         Count::Evictions,
@@ -26,13 +28,16 @@ mod real {
     #[test]
     fn counters_add_exactly_what_is_given_and_never_wrap() {
         for counters in [Counters::new(1, 1), Counters::new(200, 1)] {
-            let read = || [Count::Hits, Count::Misses, Count::Undecodable].map(|what| counters.sum(what));
-            counters.record(Lookups { hits: 2, misses: 3, undecodable: 1 });
-            assert_eq!(read(), [2, 3, 1]);
+            let read = || {
+                [Count::Hits, Count::Misses, Count::Absences, Count::Undecodable]
+                    .map(|what| counters.sum(what))
+            };
+            counters.record(Lookups { hits: 2, misses: 3, absences: 4, undecodable: 1 });
+            assert_eq!(read(), [2, 3, 4, 1]);
             for _ in 0..3 {
                 counters.record(Lookups { hits: u64::MAX, ..Lookups::default() });
                 counters.add(Count::Hits, 1);
-                assert_eq!(read(), [u64::MAX, 3, 1]);
+                assert_eq!(read(), [u64::MAX, 3, 4, 1]);
             }
         }
     }

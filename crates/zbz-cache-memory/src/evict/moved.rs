@@ -4,7 +4,7 @@ use super::Named;
 use crate::WhenFull;
 use crate::append::{Appended, Need};
 use crate::engine::{Engine, HashedKey};
-use crate::entry::Entry;
+use crate::entry::{Entry, WriteKind};
 use crate::item::Item;
 use crate::lanes::Lane;
 use crate::ttl::NEVER;
@@ -33,6 +33,10 @@ impl Engine {
         }
         let key = HashedKey { hash: named.hash, bytes: content.key };
         let deadline = content.deadline.unwrap_or(NEVER);
-        self.append_to(lane, &Entry { key, value: content.value, deadline }, Need::Survivor)
+        self.append_to(
+            lane,
+            &Entry { key, value: content.value, deadline, kind: WriteKind::Set },
+            Need::Survivor,
+        )
     }
 }

@@ -209,7 +209,7 @@ impl Run {
             keys.iter().for_each(|key| self.count(key));
         } else {
             self.cache.lookup_multi(&keys, visit).unwrap();
-            self.cache.record_lookups(Lookups { hits: 3, misses: 2, undecodable: 1 });
+            self.cache.record_lookups(Lookups { hits: 3, misses: 2, absences: 4, undecodable: 1 });
             (self.hits, self.misses) = (self.hits + 3, self.misses + 2);
         }
         for (key, read) in keys.iter().zip(&read) {

@@ -199,9 +199,6 @@ impl<T: 'static> Shared<T> {
             return Err(Missed { stale: None, lookups });
         }
         self.provider.record_lookups(lookups);
-        if value.is_none() {
-            LoadCounters::add(&self.flights().counters.absent);
-        }
         Ok(LoadOutcome { value, origin: Origin::Hit, ttl: state_of(found.remaining) })
     }
 

@@ -5,11 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::ground::{Bytes, Done, Ground, LONG, Row, SHORT, Verdict, bytes, made_for, race, row, stored};
-use crate::{Stats, Ttl};
+use crate::{Contract, ErrorKind, Stats, Ttl};
 
 pub(super) const ROWS: &[Row] = &[
     row("hits and misses are the lookups made, and other verbs count none", lookups),
     row("sets, deletes, cleared entries and zero TTLs are counted as such", writes),
+    row("sums of counters are counted apart from sets", sums),
     row("an entry whose time passed counts as expired, not as deleted or replaced", expired),
     row("what came in is what is there and what left", identity),
     row("so it is after threads did everything at once", identity_after_threads),
@@ -18,14 +19,14 @@ pub(super) const ROWS: &[Row] = &[
 
 /// Checks that what came in is what is there and what left, where all of it is known.
 pub(super) fn assert_identity(stats: &Stats) {
-    let Stats { sets, replaced, keys, deletes, evictions, expirations, .. } = stats;
+    let Stats { sets, increments, replaced, keys, deletes, evictions, expirations, .. } = stats;
     let known = (replaced, keys, evictions, expirations);
     if let (Some(replaced), Some(keys), Some(evictions), Some(expirations)) = known {
-        let (came, left) = (sets - replaced, deletes + evictions + expirations);
+        let (came, left) = (sets + increments - replaced, deletes + evictions + expirations);
         assert_eq!(
             came,
             keys + left,
-            "{sets} sets - {replaced} replaced = {keys} keys + {deletes} deletes + {evictions} evictions \
+            "{sets} sets + {increments} increments - {replaced} replaced = {keys} keys + {deletes} deletes + {evictions} evictions \
              + {expirations} expirations"
         );
     }
@@ -100,6 +101,29 @@ fn writes(ground: &Ground<'_>) -> Verdict {
     moved(2, 0, 0, "a batch");
     cache.clear().expect("clear");
     moved(0, 0, 3, "a clear");
+    Ok(())
+}
+
+fn sums(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    if !handle.provider().capabilities().counters {
+        return Err("counters are not declared");
+    }
+    let counter = Contract::counter(&ground.space, handle.clone()).expect("it opens").cache().blocking();
+    let before = counter.stats().expect("stats");
+    counter.increment("k", 2, Ttl::Never).expect("increment");
+    counter.increment("k", 3, Ttl::Never).expect("increment");
+    counter.decrement("k", 1, Ttl::Never).expect("decrement");
+    counter.set("k", &7, Ttl::Never).expect("set");
+    counter.increment("gone", 1, Duration::ZERO).expect("increment");
+    let refused = counter.increment("k", i64::MAX, Ttl::Never);
+    assert_eq!(refused.expect_err("it overflows").kind(), ErrorKind::InvalidValue);
+    let after = counter.stats().expect("stats");
+    assert_eq!((after.sets - before.sets, after.increments - before.increments), (1, 4));
+    if let (Some(after), Some(before)) = (after.replaced, before.replaced) {
+        assert_eq!(after - before, 3, "two sums and the set took the place of an older one");
+    }
+    assert_identity(&after);
     Ok(())
 }
 
@@ -206,6 +230,7 @@ fn identity_after_threads(ground: &Ground<'_>) -> Verdict {
     let lookups: u64 = race(4, |thread| everything(&cache, thread, 800)).into_iter().sum();
     let after = stats_of(&cache);
     assert_eq!(after.hits + after.misses - before.hits - before.misses, lookups);
+    assert_eq!(after.known_absences, before.known_absences);
     assert_identity(&after);
     Ok(())
 }
@@ -234,10 +259,12 @@ fn never_backwards(ground: &Ground<'_>) -> Verdict {
 }
 
 /// What only counts up; 0 where it is not known.
-fn counters(stats: &Stats) -> [(&'static str, u64); 9] {
+fn counters(stats: &Stats) -> [(&'static str, u64); 11] {
     [
         ("hits", stats.hits),
         ("misses", stats.misses),
+        ("known absences", stats.known_absences),
+        ("increments", stats.increments),
         ("undecodable", stats.undecodable),
         ("sets", stats.sets),
         ("deletes", stats.deletes),

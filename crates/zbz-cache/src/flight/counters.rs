@@ -11,7 +11,6 @@ pub(crate) struct LoadCounters {
     pub(crate) failed: AtomicU64,
     pub(crate) coalesced: AtomicU64,
     pub(crate) stale: AtomicU64,
-    pub(crate) absent: AtomicU64,
     pub(crate) refreshes: AtomicU64,
     pub(crate) unstored: AtomicU64,
     /// Random numbers drawn for jitter.
@@ -30,7 +29,6 @@ impl LoadCounters {
             failed: count(&self.failed),
             coalesced: count(&self.coalesced),
             stale: count(&self.stale),
-            absent: count(&self.absent),
             refreshes: count(&self.refreshes),
             unstored: count(&self.unstored),
             under_way,

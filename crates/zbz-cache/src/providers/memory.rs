@@ -140,6 +140,12 @@ fn failures(failed: impl IntoIterator<Item = (usize, engine::Error)>) -> Failure
     failed.into_iter().map(|(index, error)| (index, Error::from(error))).collect()
 }
 
+/// As the engine counts them.
+pub(super) fn to_engine(lookups: Lookups) -> engine::Lookups {
+    let Lookups { hits, misses, known_absences, undecodable } = lookups;
+    engine::Lookups { hits, misses, absences: known_absences, undecodable }
+}
+
 impl Provider for MemoryProvider {
     fn name(&self) -> &str {
         NAME
@@ -288,8 +294,10 @@ impl Provider for MemoryProvider {
         Reply::ready(Ok(Stats {
             hits: counted.hits,
             misses: counted.misses,
+            known_absences: counted.absences,
             undecodable: counted.undecodable,
             sets: counted.sets,
+            increments: counted.increments,
             replaced: Some(counted.replaced),
             deletes: counted.deletes,
             evictions: Some(counted.evictions),
@@ -305,8 +313,7 @@ impl Provider for MemoryProvider {
     }
 
     fn record_lookups(&self, lookups: Lookups) {
-        let Lookups { hits, misses, undecodable } = lookups;
-        self.cache.record_lookups(engine::Lookups { hits, misses, undecodable });
+        self.cache.record_lookups(to_engine(lookups));
     }
 
     fn close(&self) -> Reply<'_, ()> {

@@ -306,14 +306,19 @@ impl Provider for TieredProvider {
             memory_bytes: counted.memory_bytes,
             max_bytes: counted.max_bytes,
         };
-        let (hits, misses, undecodable) = (counted.hits, counted.misses, counted.undecodable);
-        self.far().stats().map(move |far| Stats { hits, misses, undecodable, near: Some(near), ..far })
+        self.far().stats().map(move |far| Stats {
+            hits: counted.hits,
+            misses: counted.misses,
+            known_absences: counted.absences,
+            undecodable: counted.undecodable,
+            near: Some(near),
+            ..far
+        })
     }
 
     /// Counted near, where threads count apart.
     fn record_lookups(&self, lookups: Lookups) {
-        let Lookups { hits, misses, undecodable } = lookups;
-        self.tiers.near.record_lookups(zbz_cache_memory::Lookups { hits, misses, undecodable });
+        self.tiers.near.record_lookups(super::memory::to_engine(lookups));
     }
 
     fn close(&self) -> Reply<'_, ()> {

@@ -249,10 +249,8 @@ impl<'a, T: 'static> Group<'a, T> {
                 Slot::Read { bytes, left, origin } => {
                     let value = shared.parts.codec.decode(&bytes);
                     counted += shared.lookups(value.is_some(), true, &bytes);
-                    match (origin, &value) {
-                        (Origin::Stale, _) => LoadCounters::add(&counters.stale),
-                        (_, None) => LoadCounters::add(&counters.absent),
-                        _ => {}
+                    if origin == Origin::Stale {
+                        LoadCounters::add(&counters.stale);
                     }
                     Ok(LoadOutcome { value, origin, ttl: state_of(left) })
                 }

@@ -28,6 +28,7 @@ const MAX_MS: u64 = 1 << 50;
 pub(super) struct Counts {
     pub(super) lookups: LookupCounters,
     sets: AtomicU64,
+    increments: AtomicU64,
     deletes: AtomicU64,
     rejections: AtomicU64,
     made: Moment,
@@ -36,6 +37,10 @@ pub(super) struct Counts {
 impl Counts {
     pub(super) fn sets(&self, count: u64) {
         self.sets.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn increments(&self, count: u64) {
+        self.increments.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(super) fn deletes(&self, count: u64) {
@@ -53,6 +58,7 @@ impl Counts {
     pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats {
             sets: self.sets.load(Ordering::Relaxed),
+            increments: self.increments.load(Ordering::Relaxed),
             deletes: self.deletes.load(Ordering::Relaxed),
             rejections: self.rejections.load(Ordering::Relaxed),
             uptime: self.made.elapsed(),
@@ -79,6 +85,7 @@ impl Client {
         let counts = Counts {
             lookups: LookupCounters::default(),
             sets: AtomicU64::new(0),
+            increments: AtomicU64::new(0),
             deletes: AtomicU64::new(0),
             rejections: AtomicU64::new(0),
             made: Moment::now(),

@@ -387,7 +387,7 @@ pub(super) async fn add(shared: &Shared, key: Vec<u8>, delta: i64, ttl: Ttl) -> 
             return Err(error);
         }
     };
-    client.counts.sets(1);
+    client.counts.increments(1);
     sum.ok_or_else(|| refused(client, slot, &Value::Nil))
 }
 
