@@ -29,6 +29,8 @@
 //!   who ask; [`LoadOptions`] say how long entries are fresh and what happens when a load fails.
 //! - [`Ttl`], [`TtlState`], [`Pattern`], [`Stats`], [`Error`] are what verbs take and answer.
 //!
+//! The [guide] goes through it one feature at a time.
+//!
 //! # What every provider promises
 //!
 //! A miss is `Ok(None)`; errors are for failures. A hit is exactly the value that was set for
@@ -72,6 +74,8 @@ mod contract;
 mod error;
 mod flight;
 mod glob;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod handle;
 mod key;
 mod load;
@@ -113,7 +117,3 @@ pub use zbz_cache_memory::{Clock, ManualClock, MemoryCache, WhenFull};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/guide.md")]
-struct Guide;
