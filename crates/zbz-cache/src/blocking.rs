@@ -5,6 +5,7 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 
+use crate::cache::load::each::values_of_each;
 use crate::cache::load::multi::values;
 use crate::cache::{Cache, NamePage, Versioned};
 use crate::error::Result;
@@ -80,8 +81,6 @@ impl<T: 'static> BlockingCache<T> {
         get_and_delete(name: &str) -> Option<T>;
         /// The values of those of `names` that are there, by name.
         get_multi(names: impl IntoIterator<Item: AsRef<str>>) -> HashMap<String, T>;
-        /// The values of `names` in their order.
-        get_each(names: impl IntoIterator<Item: AsRef<str>>) -> Vec<Option<T>>;
         /// Removes many; answers how many were there.
         delete_multi(names: impl IntoIterator<Item: AsRef<str>>) -> u64;
         /// The names that match `pattern`.
@@ -92,6 +91,11 @@ impl<T: 'static> BlockingCache<T> {
         clear() -> ();
         /// What the whole provider counted.
         stats() -> Stats;
+    }
+
+    /// One answer for each of `names`, in their order, as [`Cache::get_each`].
+    pub fn get_each(&self, names: impl IntoIterator<Item: AsRef<str>>) -> Vec<Result<Option<T>>> {
+        block_on(self.cache.get_each(names))
     }
 
     /// Stores many values with one deadline.
@@ -168,6 +172,27 @@ impl<T: 'static> BlockingCache<T> {
         loader: impl FnMut(Vec<String>) -> R,
     ) -> Result<HashMap<String, LoadOutcome<T>>> {
         self.cache.get_or_load_multi_blocking(names, Some(options), loader)
+    }
+
+    /// One answer for each of `names`, in their order: those that are missing from `loader`, in one
+    /// call, as [`Cache::get_or_load_each`].
+    pub fn get_or_load_each<R: LoadAnswers<T>>(
+        &self,
+        names: impl IntoIterator<Item: AsRef<str>>,
+        loader: impl FnMut(Vec<String>) -> R,
+    ) -> Vec<Result<Option<T>>> {
+        values_of_each(self.cache.get_or_load_each_blocking(names, None, loader))
+    }
+
+    /// As [`get_or_load_each`](BlockingCache::get_or_load_each), with options for this call, and
+    /// telling of each name where its value came from, as [`Cache::get_or_load_each_with`].
+    pub fn get_or_load_each_with<R: LoadAnswers<T>>(
+        &self,
+        names: impl IntoIterator<Item: AsRef<str>>,
+        options: &LoadOptions,
+        loader: impl FnMut(Vec<String>) -> R,
+    ) -> Vec<Result<LoadOutcome<T>>> {
+        self.cache.get_or_load_each_blocking(names, Some(options), loader)
     }
 
     /// The native client underneath, as [`Cache::native`].

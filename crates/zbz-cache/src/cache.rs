@@ -162,7 +162,8 @@ impl<T: 'static> Cache<T> {
     /// # Errors
     ///
     /// If some names fail (`InvalidKey`, a part of the provider that cannot be reached):
-    /// [`Error::batch_outcome`] tells which.
+    /// [`Error::batch_outcome`] tells which. [`get_each`](Cache::get_each) answers the others all
+    /// the same.
     pub fn get_multi<I>(&self, names: I) -> impl Future<Output = Result<HashMap<String, T>>> + Send
     where
         I: IntoIterator,
@@ -177,21 +178,30 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// The values of `names` in their order, `None` where there is none. Not atomic.
+    /// One answer for each of `names`, in their order, as [`get`](Cache::get) would give it: what
+    /// fails for one name is that name's answer and no other's. What fails as a whole is the
+    /// answer of every name. Not atomic.
     ///
-    /// # Errors
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
+    /// use zbz_cache::{Contract, ErrorKind, Ttl, options};
     ///
-    /// As [`get_multi`](Cache::get_multi).
-    pub fn get_each<I>(&self, names: I) -> impl Future<Output = Result<Vec<Option<T>>>> + Send
+    /// let provider = zbz_cache::new_provider("memory", options! {})?;
+    /// let ages = Contract::<u32>::new("ages", provider)?.cache();
+    /// ages.set("ann", &30, Ttl::Never).await?;
+    /// let each = ages.get_each(["ann", "", "bob"]).await;
+    /// assert_eq!(each[0].as_ref().ok(), Some(&Some(30)));
+    /// assert_eq!(each[1].as_ref().unwrap_err().kind(), ErrorKind::InvalidKey);
+    /// assert_eq!(each[2].as_ref().ok(), Some(&None));
+    /// # Ok(()) }
+    /// ```
+    pub fn get_each<I>(&self, names: I) -> impl Future<Output = Vec<Result<Option<T>>>> + Send
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
         let (shared, names) = (&*self.shared, Names::new(&self.shared.parts.namespace, names));
-        async move {
-            let batch = shared.read_batch(&names).await?;
-            Ok(shared.decode_batch(&batch).collect())
-        }
+        async move { shared.read_each(&names).await }
     }
 
     /// Stores many values with one deadline. Not atomic: every entry is tried, and the last of

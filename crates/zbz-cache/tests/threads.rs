@@ -56,6 +56,8 @@ fn caches_and_their_futures_cross_threads_whatever_the_value_is() {
     sent(cache.get_or_load_with("1", &options, load));
     sent(cache.get_or_load_multi(["1"], load_all));
     sent(cache.get_or_load_multi_with(["1"], &options, load_all));
+    sent(cache.get_or_load_each(["1"], load_all));
+    sent(cache.get_or_load_each_with(["1"], &options, load_all));
     sent(cache.set_if_absent("1", &value, Ttl::Never));
     sent(cache.replace("1", &value, Ttl::Never));
     sent(cache.get_versioned("1"));

@@ -16,7 +16,15 @@ use crate::ttl::Ttl;
 pub(super) struct Names {
     names: Vec<String>,
     keys: Packed,
-    invalid: Vec<(String, Error)>,
+    invalid: Vec<Invalid>,
+}
+
+/// A name that is no valid key.
+struct Invalid {
+    /// Its place among all names of the call.
+    place: usize,
+    name: String,
+    error: Error,
 }
 
 impl Names {
@@ -35,8 +43,13 @@ impl Names {
     fn push(&mut self, namespace: &Namespace, name: &str) {
         match self.keys.push(|bytes| namespace.append_key(name, bytes)) {
             Ok(()) => self.names.push(name.to_owned()),
-            Err(error) => self.invalid.push((name.to_owned(), error)),
+            Err(error) => self.refuse(name, error),
         }
+    }
+
+    fn refuse(&mut self, name: &str, error: Error) {
+        let place = self.names.len() + self.invalid.len();
+        self.invalid.push(Invalid { place, name: name.to_owned(), error });
     }
 
     /// Announces a write of all of them to loads.
@@ -59,7 +72,8 @@ impl Names {
         if failed.is_empty() && self.invalid.is_empty() {
             return Ok(());
         }
-        let mut outcome = BatchOutcome { done: Vec::new(), failed: self.invalid.clone() };
+        let refused = self.invalid.iter().map(|invalid| (invalid.name.clone(), invalid.error.clone()));
+        let mut outcome = BatchOutcome { done: Vec::new(), failed: refused.collect() };
         let mut reasons = vec![None; self.names.len()];
         for (index, error) in failed {
             if let Some(reason) = reasons.get_mut(*index) {
@@ -73,6 +87,19 @@ impl Names {
             }
         }
         Err(Error::batch(outcome))
+    }
+
+    /// One answer for each name of the call, in order: these of the valid ones, and the errors of
+    /// the others.
+    fn with_invalid<R>(&self, answers: impl IntoIterator<Item = Result<R>>) -> Vec<Result<R>> {
+        let mut all = Vec::with_capacity(self.names.len() + self.invalid.len());
+        let mut answers = answers.into_iter();
+        for Invalid { place, error, .. } in &self.invalid {
+            all.extend(answers.by_ref().take(place - all.len()));
+            all.push(Err(error.clone()));
+        }
+        all.extend(answers);
+        all
     }
 
     pub(super) fn into_names(self) -> impl Iterator<Item = String> {
@@ -105,7 +132,7 @@ impl Values {
             });
             match encoded {
                 Ok(()) => batch.names.push(namespace, name),
-                Err(error) => batch.names.invalid.push((name.to_owned(), error)),
+                Err(error) => batch.names.refuse(name, error),
             }
         }
         batch
@@ -140,6 +167,28 @@ impl<T: 'static> Shared<T> {
             return Err(self.named(error, "get_multi"));
         }
         Ok(batch)
+    }
+
+    /// One answer for each name, in their order.
+    pub(super) async fn read_each(&self, names: &Names) -> Vec<Result<Option<T>>> {
+        let batch = names.start(|keys| self.provider.get_values(keys, ReadBatch::default())).await;
+        let mut each = match batch {
+            Ok(batch) => {
+                let values = self.decode_batch(&batch).enumerate();
+                let answer = |(index, value)| batch.error(index).map_or(Ok(value), |why| Err(why.clone()));
+                names.with_invalid(values.map(answer))
+            }
+            Err(error) => names.with_invalid(names.names.iter().map(|_| Err(error.clone()))),
+        };
+        self.name_each(&mut each, "get_each");
+        each
+    }
+
+    /// Names the verb in the errors of single entries.
+    pub(super) fn name_each<R>(&self, each: &mut [Result<R>], operation: &'static str) {
+        for error in each.iter_mut().filter_map(|answer| answer.as_mut().err()) {
+            *error = self.named(error.clone(), operation);
+        }
     }
 
     /// The values in the order of the names; counts the lookups that did not fail.

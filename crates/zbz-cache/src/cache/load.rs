@@ -19,6 +19,7 @@ use crate::scratch;
 use crate::ttl::{Lifetime, Ttl, TtlState};
 
 mod blocking;
+pub(crate) mod each;
 mod group;
 pub(crate) mod multi;
 mod store;

@@ -1,6 +1,6 @@
 //! Rows on the batch verbs.
 
-use super::ground::{Ground, Row, Verdict, kind_of, made_for, row, sorted};
+use super::ground::{Ground, Row, Verdict, kind_of, made_for, row, sorted, values_of};
 use crate::{BatchOutcome, Error, ErrorKind, Ttl};
 
 pub(super) const ROWS: &[Row] = &[
@@ -18,7 +18,7 @@ fn empty(ground: &Ground<'_>) -> Verdict {
     cache.set("k", &b"v".to_vec(), Ttl::Never).expect("set");
     let before = cache.stats().expect("stats");
     assert!(cache.get_multi(NOTHING).expect("get_multi").is_empty());
-    assert!(cache.get_each(NOTHING).expect("get_each").is_empty());
+    assert!(values_of(cache.get_each(NOTHING), "get_each").is_empty());
     cache.set_multi([] as [(&str, Vec<u8>); 0], Ttl::Never).expect("set_multi");
     assert_eq!(cache.delete_multi(NOTHING).expect("delete_multi"), 0);
     let after = cache.stats().expect("stats");
@@ -33,7 +33,7 @@ fn duplicates(ground: &Ground<'_>) -> Verdict {
     let entries = [("a", b"1"), ("b", b"2"), ("a", b"3"), ("a", b"4"), ("b", b"5")];
     cache.set_multi(entries.map(|(name, value)| (name, value.to_vec())), Ttl::Never).expect("set_multi");
     let names = ["a", "b", "a", "gone", "a", "gone"];
-    let each = cache.get_each(names).expect("get_each");
+    let each = values_of(cache.get_each(names), "get_each");
     let (four, five) = (Some(b"4".to_vec()), Some(b"5".to_vec()));
     assert_eq!(each, [four.clone(), five, four.clone(), None, four, None]);
     let many = cache.get_multi(names).expect("get_multi");
@@ -50,7 +50,7 @@ fn order(ground: &Ground<'_>) -> Verdict {
     let entries = names.iter().filter(there).map(|name| (name, name.as_bytes().to_vec()));
     cache.set_multi(entries, Ttl::Never).expect("set_multi");
     let expected = names.iter().map(|name| there(&name).then(|| name.as_bytes().to_vec()));
-    assert_eq!(cache.get_each(&names).expect("get_each"), expected.collect::<Vec<_>>());
+    assert_eq!(values_of(cache.get_each(&names), "get_each"), expected.collect::<Vec<_>>());
     let many = cache.get_multi(&names).expect("get_multi");
     assert_eq!(many.len(), names.iter().filter(there).count());
     assert!(many.iter().all(|(name, value)| name.as_bytes() == value));
@@ -80,10 +80,13 @@ fn partial(ground: &Ground<'_>) -> Verdict {
     assert_outcome(&error, &done, &failed);
     assert_eq!(sorted(cache.keys("*").expect("keys")), done);
     assert_outcome(&cache.get_multi(names).expect_err("two names fail"), &done, &failed);
-    assert_outcome(&cache.get_each(names).expect_err("two names fail"), &done, &failed);
     for name in done {
         assert_eq!(cache.get(name).expect("get"), Some(value.clone()), "{name} was set");
     }
+    let each = cache.get_each(names).into_iter().map(|answer| answer.map_err(|error| error.kind()));
+    let (found, invalid) = (Ok(Some(value.clone())), Err(ErrorKind::InvalidKey));
+    let own = [found.clone(), invalid.clone(), found.clone(), invalid, found];
+    assert_eq!(each.collect::<Vec<_>>(), own, "each has its own answer, in order");
     assert_outcome(&cache.delete_multi(names).expect_err("two names fail"), &done, &failed);
     assert!(cache.keys("*").expect("keys").is_empty(), "the others were deleted");
     assert_eq!(kind_of(cache.get_multi([""])), ErrorKind::InvalidKey, "none at all was valid");
@@ -95,7 +98,7 @@ fn thousand(ground: &Ground<'_>) -> Verdict {
     let names: Vec<String> = (0..1000).map(|number| format!("key {number}")).collect();
     let value = |at: usize| made_for(&names[at], at, at % 700);
     cache.set_multi(names.iter().enumerate().map(|(at, name)| (name, value(at))), Ttl::Never).expect("set");
-    let each = cache.get_each(&names).expect("get_each");
+    let each = values_of(cache.get_each(&names), "get_each");
     for (at, found) in each.into_iter().enumerate() {
         assert_eq!(found, Some(value(at)), "{}", names[at]);
     }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ground::{Ground, LONG, Row, Verdict, bytes, made_for, put_always, row, stored, value_at};
+use super::ground::{
+    Ground, LONG, Row, Verdict, bytes, made_for, put_always, row, stored, value_at, values_of,
+};
 use crate::codec::Positional;
 use crate::{BlockingCache, Contract, ProviderHandle, Ttl};
 
@@ -38,7 +40,7 @@ fn assert_counted_miss(cache: &BlockingCache<Record>, foreign: &[u8]) {
     let before = handle.blocking_stats().expect("stats");
     assert_eq!(cache.get("foreign").expect("no error"), None, "{head:?}");
     assert!(cache.get_multi(["foreign"]).expect("no error").is_empty(), "{head:?}");
-    assert_eq!(cache.get_each(["foreign"]).expect("no error"), [None], "{head:?}");
+    assert_eq!(values_of(cache.get_each(["foreign"]), "no error"), [None], "{head:?}");
     let after = handle.blocking_stats().expect("stats");
     assert_eq!(after.hits, before.hits, "no hit: {head:?}");
     assert_eq!(after.misses - before.misses, 3, "misses: {head:?}");
@@ -126,7 +128,7 @@ fn typed_values(ground: &Ground<'_>) -> Verdict {
     }
     let records: Vec<Record> = (0..40).map(record).collect();
     cache.set_multi(records.iter().map(|value| (value.id.to_string(), value)), LONG).expect("set_multi");
-    let each = cache.get_each((0..40).map(|id| id.to_string())).expect("get_each");
+    let each = values_of(cache.get_each((0..40).map(|id| id.to_string())), "get_each");
     assert_eq!(each.into_iter().flatten().collect::<Vec<_>>(), records);
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::ground::{Bytes, Done, Ground, LONG, Row, SHORT, Verdict, bytes, made_for, race, row, stored};
+use super::ground::{
+    Bytes, Done, Ground, LONG, Row, SHORT, Verdict, bytes, made_for, race, row, stored, values_of,
+};
 use crate::{Contract, ErrorKind, Stats, Ttl};
 
 pub(super) const ROWS: &[Row] = &[
@@ -45,7 +47,7 @@ fn lookups(ground: &Ground<'_>) -> Verdict {
         cache.get(name).expect("get");
     }
     cache.get_multi(["a", "missing", "b", "c"]).expect("get_multi");
-    cache.get_each(["missing", "a", "a", "missing"]).expect("get_each");
+    values_of(cache.get_each(["missing", "a", "a", "missing"]), "get_each");
     cache.exists("a").expect("exists");
     cache.exists("missing").expect("exists");
     cache.ttl("a").expect("ttl");
@@ -209,7 +211,7 @@ fn everything(cache: &Bytes, thread: usize, steps: usize) -> u64 {
             5 => drop(cache.delete(&name).expect("delete")),
             6 => drop(cache.expire(&name, LONG).expect("expire")),
             7 => {
-                cache.get_each([&name, "missing"]).expect("get_each");
+                values_of(cache.get_each([&name, "missing"]), "get_each");
                 lookups += 2;
             }
             _ => {

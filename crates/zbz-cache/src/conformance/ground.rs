@@ -175,7 +175,7 @@ pub(super) fn every_verb(cache: &Bytes, name: &str) -> Vec<(&'static str, Result
         ("expire", cache.expire(name, LONG).map(drop)),
         ("persist", cache.persist(name).map(drop)),
         ("get_multi", cache.get_multi([name]).map(drop)),
-        ("get_each", cache.get_each([name]).map(drop)),
+        ("get_each", cache.get_each([name]).into_iter().try_for_each(|answer| answer.map(drop))),
         ("set_multi", cache.set_multi([(name, &value)], Ttl::Never)),
         ("delete", cache.delete(name).map(drop)),
         ("delete_multi", cache.delete_multi([name]).map(drop)),
@@ -189,11 +189,16 @@ pub(super) fn assert_absent(cache: &Bytes, name: &str) {
     assert!(!cache.exists(name).expect(why), "exists");
     assert_eq!(cache.ttl(name).expect(why), TtlState::Missing);
     assert!(cache.get_multi([name]).expect(why).is_empty(), "get_multi");
-    assert_eq!(cache.get_each([name]).expect(why), [None]);
+    assert_eq!(values_of(cache.get_each([name]), why), [None]);
     assert!(!cache.expire(name, LONG).expect(why), "expire");
     assert!(!cache.persist(name).expect(why), "persist");
     assert!(!cache.delete(name).expect(why), "delete");
     assert_eq!(cache.delete_multi([name]).expect(why), 0);
+}
+
+/// The answers of a batch none of which failed.
+pub(super) fn values_of<T>(each: Vec<Result<T>>, why: &str) -> Vec<T> {
+    each.into_iter().map(|answer| answer.expect(why)).collect()
 }
 
 /// What was listed, in order.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::ground::{Done, Ground, LONG, Row, SHORT, Verdict, race, row, stored};
+use super::ground::{Done, Ground, LONG, Row, SHORT, Verdict, race, row, stored, values_of};
 use super::loader::{NoSource, Source, Tasks, begin, built, finish, join, texts, value};
 use crate::provider::Invalidation;
 use crate::{Cache, Contract, LoadOptions, Loaded, Origin, Ttl, TtlState};
@@ -148,7 +148,7 @@ fn batches(ground: &Ground<'_>) -> Verdict {
     });
     let found = found.expect("it loads");
     assert_eq!((found["a"].as_str(), found["b"].as_str(), found["c"].as_str()), ("a", "b", "c"));
-    let each = cache.get_each(["a", "b", "c"]).expect("get_each");
+    let each = values_of(cache.get_each(["a", "b", "c"]), "get_each");
     assert_eq!(each, [None, Some("set".to_owned()), Some("c".to_owned())]);
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Rows on keys and namespaces: limits to the byte, any character, no two alike.
 
-use super::ground::{Ground, Row, Verdict, assert_absent, bytes, every_verb, kind_of, row, sorted};
+use super::ground::{
+    Ground, Row, Verdict, assert_absent, bytes, every_verb, kind_of, row, sorted, values_of,
+};
 use crate::codec::Positional;
 use crate::{Contract, ErrorKind, Pattern, Ttl};
 
@@ -66,7 +68,7 @@ fn name_limits(ground: &Ground<'_>) -> Verdict {
     assert_eq!(sorted(cache.keys("*").expect("keys")), before, "nothing was changed");
     let after = cache.stats().expect("stats");
     assert_eq!((after.sets, after.deletes), (stats.sets, stats.deletes), "nothing was counted");
-    for value in cache.get_each(&before).expect("get_each") {
+    for value in values_of(cache.get_each(&before), "get_each") {
         assert_eq!(value, Some(b"kept".to_vec()));
     }
     Ok(())
@@ -111,7 +113,7 @@ fn odd_characters(ground: &Ground<'_>) -> Verdict {
     let all = sorted(ODD.map(str::to_owned).to_vec());
     for (cache, namespace) in caches.iter().zip(&namespaces) {
         assert_eq!(sorted(cache.keys("*").expect("keys")), all, "in {namespace:?}");
-        let values = cache.get_each(ODD).expect("get_each");
+        let values = values_of(cache.get_each(ODD), "get_each");
         for (name, found) in ODD.iter().zip(values) {
             assert_eq!(found, Some(value(namespace, name)), "{name:?} in {namespace:?}");
         }

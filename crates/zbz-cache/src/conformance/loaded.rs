@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::ground::{Ground, LONG, Row, Verdict, kind_of, row};
+use super::ground::{Ground, LONG, Row, Verdict, kind_of, row, values_of};
 use super::loader::{NoSource, Source, begin, built, finish, poll_any, settle, texts, value};
 use crate::{Contract, ErrorKind, LoadOptions, Loaded, Origin, Result, Ttl, TtlState};
 
@@ -11,6 +11,7 @@ pub(super) const ROWS: &[Row] = &[
     row("a loader may give a time of its own, say absent, or say not to store", what_loaders_say),
     row("an absence is remembered for its time, and is no stored None", absences),
     row("a batch loads what is missing in one call, and shares it with others", batches),
+    row("a batch of loads can answer each name by itself, in order", each),
 ];
 
 fn what_loaders_say(ground: &Ground<'_>) -> Verdict {
@@ -61,7 +62,7 @@ fn absences(ground: &Ground<'_>) -> Verdict {
     assert_eq!((again.value, again.origin, runs), (Some(None), Origin::Hit, 2), "a stored None is a value");
     assert_eq!(cache.get("absent").expect("get"), None);
     assert_eq!(cache.get("none").expect("get"), Some(None));
-    assert_eq!(cache.get_each(["absent", "none"]).expect("get_each"), [None, Some(None)]);
+    assert_eq!(values_of(cache.get_each(["absent", "none"]), "get_each"), [None, Some(None)]);
     let stats = cache.stats().expect("stats");
     assert_eq!(
         (stats.undecodable, stats.known_absences, stats.misses),
@@ -76,6 +77,47 @@ fn absences(ground: &Ground<'_>) -> Verdict {
     assert!(cache.delete("absent").expect("delete"), "and so does a delete");
     assert_eq!(load("absent", Loaded::value(Some(4))).0.value, Some(Some(4)));
     Ok(())
+}
+
+fn each(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider());
+    let blocking = cache.blocking();
+    blocking.set("a", &"set".to_owned(), Ttl::Never).expect("set");
+    let mut asked = Vec::new();
+    let load = |names: Vec<String>| -> Result<HashMap<String, String>, NoSource> {
+        asked.push(names.clone());
+        let known = names.into_iter().filter(|name| name != "nothing");
+        Ok(known.map(|name| (name.clone(), format!("of {name}"))).collect())
+    };
+    let names = ["b", "", "a", "nothing", "b"];
+    let answers = blocking.get_or_load_each(names, load);
+    let text = |text: &str| Ok(Some(text.to_owned()));
+    let kinds = |answers: Vec<Result<Option<String>>>| -> Vec<Result<Option<String>, ErrorKind>> {
+        answers.into_iter().map(|answer| answer.map_err(|error| error.kind())).collect()
+    };
+    let expected = [text("of b"), Err(ErrorKind::InvalidKey), text("set"), Ok(None), text("of b")];
+    assert_eq!(kinds(answers), expected, "the invalid name fails by itself");
+    assert_eq!(asked, [["b", "nothing"]], "the missing ones, once, in one call");
+    assert_eq!(blocking.get("b").expect("get").as_deref(), Some("of b"), "it was stored");
+
+    let failing = |_: Vec<String>| std::future::ready(Err::<Vec<(String, String)>, _>(NoSource(1)));
+    let answers = pollster::block_on(cache.get_or_load_each(["a", "u", ""], failing));
+    let expected = [text("set"), Err(ErrorKind::LoadFailed), Err(ErrorKind::InvalidKey)];
+    assert_eq!(kinds(answers), expected, "what was found can be had though a load failed");
+    let options = built(LoadOptions::builder().ttl(LONG));
+    let outcomes = pollster::block_on(cache.get_or_load_each_with(["u", "a", "u"], &options, |names| {
+        std::future::ready(Ok::<_, NoSource>(
+            names.into_iter().map(|name| (name, 1.to_string())).collect::<Vec<_>>(),
+        ))
+    }));
+    let origins = outcomes.into_iter().map(|outcome| outcome.expect("it loads").origin);
+    assert_eq!(origins.collect::<Vec<_>>(), [Origin::Loaded, Origin::Hit, Origin::Loaded]);
+    assert!(blocking.get_or_load_each([""; 0], load_nothing).is_empty());
+    Ok(())
+}
+
+fn load_nothing(_: Vec<String>) -> Result<Vec<(String, String)>, NoSource> {
+    panic!("nothing is missing")
 }
 
 fn batches(ground: &Ground<'_>) -> Verdict {
@@ -95,9 +137,8 @@ fn batches(ground: &Ground<'_>) -> Verdict {
     assert_eq!((found["a"].as_str(), found["b"].as_str()), ("set", "of b"));
     assert_eq!(blocking.get("c").expect("get").as_deref(), Some("of c"));
     assert_eq!(blocking.get("x").expect("get"), None, "what was not asked for is passed over");
-    let none = |_: Vec<String>| -> Result<Vec<(String, String)>, NoSource> { panic!("nothing is missing") };
-    assert_eq!(blocking.get_or_load_multi(["a", "b"], none).expect("hits").len(), 2);
-    assert!(blocking.get_or_load_multi([""; 0], none).expect("nothing").is_empty());
+    assert_eq!(blocking.get_or_load_multi(["a", "b"], load_nothing).expect("hits").len(), 2);
+    assert!(blocking.get_or_load_multi([""; 0], load_nothing).expect("nothing").is_empty());
 
     // A single caller and a batch that want the same name.
     let (source, options) = (Source::default(), LoadOptions::default());
@@ -117,7 +158,7 @@ fn batches(ground: &Ground<'_>) -> Verdict {
     let failed = blocking.get_or_load_multi(["a", "u", "v"], failing).expect_err("the loader failed");
     let outcome = failed.batch_outcome().expect("a batch error");
     assert_eq!((failed.kind(), outcome.done.len(), outcome.failed.len()), (ErrorKind::LoadFailed, 1, 2));
-    assert_eq!(kind_of(blocking.get_or_load_multi(["w", ""], none)), ErrorKind::InvalidKey);
+    assert_eq!(kind_of(blocking.get_or_load_multi(["w", ""], load_nothing)), ErrorKind::InvalidKey);
     assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
     Ok(())
 }

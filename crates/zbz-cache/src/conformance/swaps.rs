@@ -1,6 +1,6 @@
 //! Rows on the typed verbs that depend on what is there.
 
-use super::ground::{Ground, LONG, Row, Verdict, kind_of, race, row};
+use super::ground::{Ground, LONG, Row, Verdict, kind_of, race, row, values_of};
 use super::loader::texts;
 use crate::provider::SetOutcome::{ConditionFailed, Stored};
 use crate::{Contract, ErrorKind, LoadOptions, Loaded, Ttl, TtlState};
@@ -136,7 +136,7 @@ fn counters(ground: &Ground<'_>) -> Verdict {
     assert_eq!(kind_of(counters.decrement("least", 1, Ttl::Never)), ErrorKind::InvalidValue);
     assert_eq!(kind_of(counters.decrement("k", i64::MIN, Ttl::Never)), ErrorKind::InvalidValue);
     assert_eq!(
-        counters.get_each(["most", "least", "k"]).expect("get_each"),
+        values_of(counters.get_each(["most", "least", "k"]), "get_each"),
         [Some(i64::MAX), Some(i64::MIN), Some(-2)]
     );
     let space = format!("{}-encoded", ground.space);
@@ -146,6 +146,10 @@ fn counters(ground: &Ground<'_>) -> Verdict {
         let kind = kind_of(encoded.increment(name, 1, Ttl::Never));
         assert_eq!(kind, ErrorKind::InvalidValue, "a contract of encoded numbers has no counters");
     }
-    assert_eq!(encoded.get_each(["k", "absent"]).expect("get_each"), [Some(1), None], "nothing was changed");
+    assert_eq!(
+        values_of(encoded.get_each(["k", "absent"]), "get_each"),
+        [Some(1), None],
+        "nothing was changed"
+    );
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::thread;
 
-use super::ground::{Ground, Row, Verdict, row};
+use super::ground::{Ground, Row, Verdict, row, values_of};
 use crate::{Cache, Codec, Contract, Result, Ttl};
 
 pub(super) const ROWS: &[Row] = &[
@@ -142,7 +142,7 @@ fn reentrant_codec(ground: &Ground<'_>) -> Verdict {
         assert_eq!(verbs.get("k").expect("get"), Some(outer.clone()));
         assert_eq!(verbs.get("k").expect("get").as_deref(), Some("from inside"));
         verbs.set_multi([("k", &outer), ("other", &outer)], Ttl::Never).expect("set_multi");
-        let each = verbs.get_each(["k", "other"]).expect("get_each");
+        let each = values_of(verbs.get_each(["k", "other"]), "get_each");
         assert_eq!(each, [Some(outer.clone()), Some(outer.clone())]);
         // It holds the cache that holds it.
         inside(None);
@@ -188,7 +188,7 @@ fn futures_are_send(ground: &Ground<'_>) -> Verdict {
     let work = async {
         assert!(send(cache.get("k")).await?.is_some());
         assert_eq!(send(cache.get_multi(["k", "a"])).await?.len(), 2);
-        assert_eq!(send(cache.get_each(["k"])).await?.len(), 1);
+        assert!(send(cache.get_each(["k"])).await.remove(0)?.is_some());
         assert!(send(cache.exists("k")).await?);
         assert!(send(cache.expire("k", Ttl::Never)).await?);
         assert!(send(cache.persist("k")).await?);

@@ -65,8 +65,22 @@ impl Read {
 #[derive(Debug, Default)]
 pub struct ReadBatch {
     bytes: Vec<u8>,
-    entries: Vec<Option<(usize, usize, Found)>>,
+    entries: Vec<Entry>,
     failed: Vec<(usize, Error)>,
+}
+
+/// What is known of one key of a batch.
+#[derive(Debug, Clone, Copy)]
+enum Entry {
+    Miss,
+    /// Its value begins at `start` of the batch's bytes.
+    Hit {
+        start: usize,
+        len: usize,
+        found: Found,
+    },
+    /// Its error stands there among those that failed.
+    Failed(usize),
 }
 
 impl ReadBatch {
@@ -75,32 +89,43 @@ impl ReadBatch {
         self.bytes.clear();
         self.failed.clear();
         self.entries.clear();
-        self.entries.resize(len, None);
+        self.entries.resize(len, Entry::Miss);
     }
 
     /// Makes the key at `index` a hit. Out of range, or one that failed: ignored.
     pub fn hit(&mut self, index: usize, value: &[u8], found: Found) {
-        if self.failed.iter().any(|(failed, _)| *failed == index) {
-            return;
-        }
-        if let Some(entry) = self.entries.get_mut(index) {
-            *entry = Some((self.bytes.len(), value.len(), found));
+        if let Some(entry) = self.entries.get_mut(index)
+            && !matches!(entry, Entry::Failed(_))
+        {
+            *entry = Entry::Hit { start: self.bytes.len(), len: value.len(), found };
             self.bytes.extend_from_slice(value);
         }
     }
 
     /// Makes the key at `index` a failure. Out of range, or one that failed already: ignored.
     pub fn fail(&mut self, index: usize, error: Error) {
-        if index < self.entries.len() && self.failed.iter().all(|(failed, _)| *failed != index) {
-            self.entries[index] = None;
+        if let Some(entry) = self.entries.get_mut(index)
+            && !matches!(entry, Entry::Failed(_))
+        {
+            *entry = Entry::Failed(self.failed.len());
             self.failed.push((index, error));
         }
     }
 
     /// The value and the entry at `index`; `None` for a miss or a failure.
     pub fn get(&self, index: usize) -> Option<(&[u8], Found)> {
-        let (start, len, found) = (*self.entries.get(index)?)?;
-        Some((self.bytes.get(start..start + len)?, found))
+        match *self.entries.get(index)? {
+            Entry::Hit { start, len, found } => Some((self.bytes.get(start..start + len)?, found)),
+            Entry::Miss | Entry::Failed(_) => None,
+        }
+    }
+
+    /// Why the key at `index` failed; `None` if it did not.
+    pub fn error(&self, index: usize) -> Option<&Error> {
+        match self.entries.get(index)? {
+            Entry::Failed(at) => self.failed.get(*at).map(|(_, error)| error),
+            Entry::Miss | Entry::Hit { .. } => None,
+        }
     }
 
     /// How many keys were asked for.
@@ -149,6 +174,7 @@ mod tests {
         let values: Vec<_> = (0..4).map(|index| batch.get(index).map(|(value, _)| value)).collect();
         assert_eq!(values, [Some(&b""[..]), None, Some(b"two"), None]);
         assert_eq!((batch.len(), batch.failed().len()), (3, 1));
+        assert!(batch.error(1).is_some() && batch.error(0).is_none() && batch.error(9).is_none());
         batch.reset(1);
         assert_eq!((batch.get(0), batch.failed().len()), (None, 0));
     }

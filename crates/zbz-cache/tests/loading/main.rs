@@ -17,6 +17,7 @@ use zbz_cache::{Cache, Contract, LoadOptions, LoadOutcome, ProviderHandle, Resul
 #[cfg(feature = "tokio")]
 mod background;
 mod callers;
+mod each;
 mod failures;
 
 const TASKS: usize = 1000;

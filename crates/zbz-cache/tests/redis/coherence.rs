@@ -12,7 +12,7 @@ use zbz_cache::{BlockingCache, Options, ProviderHandle, options};
 
 use crate::cluster::Cluster;
 use crate::proxy::{Fault, Proxy};
-use crate::server::{Server, alone, command, texts, until};
+use crate::server::{Server, alone, command, each, texts, until};
 use crate::tiered::tier;
 
 mod promises;
@@ -160,7 +160,7 @@ fn worker_alone() {
         told.next();
         let before = read_through(&provider);
         let values = until("the server answers", || {
-            cache.get_each(&names).inspect_err(|error| eprintln!("worker {worker}: {error}")).ok()
+            each(cache.get_each(&names)).inspect_err(|error| eprintln!("worker {worker}: {error}")).ok()
         });
         for (name, value) in names.iter().zip(values) {
             println!("value {name} {}", value.unwrap_or_else(|| "-".to_owned()));

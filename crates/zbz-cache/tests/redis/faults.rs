@@ -9,7 +9,7 @@ use zbz_cache::provider::{Condition, SetOptions};
 use zbz_cache::{Error, ErrorKind, Options, ProviderHandle, Result, Ttl, options};
 
 use crate::proxy::{Fault, Proxy};
-use crate::server::{Folder, Server, free_port, long, provider_with, texts};
+use crate::server::{Folder, Server, each, free_port, long, provider_with, texts};
 
 pub const CALL_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -48,7 +48,7 @@ pub const VERBS: [Verb; 19] = [
     ("exists", |p| cache(p).exists("k").map(drop)),
     ("ttl", |p| cache(p).ttl("k").map(drop)),
     ("get_multi", |p| cache(p).get_multi(["k", "other"]).map(drop)),
-    ("get_each", |p| cache(p).get_each(["k", "other"]).map(drop)),
+    ("get_each", |p| each(cache(p).get_each(["k", "other"])).map(drop)),
     ("keys", |p| cache(p).keys("*").map(drop)),
     ("keys_page", |p| cache(p).keys_page("*", None).map(drop)),
     ("set", |p| cache(p).set("k", &"v".to_owned(), Duration::from_secs(600))),

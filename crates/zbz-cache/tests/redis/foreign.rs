@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zbz_cache::provider::{Condition, SetOptions, SetOutcome, Version};
 use zbz_cache::{Contract, ErrorKind, Ttl};
 
-use crate::server::{Server, alone, ask_alone, provider, texts};
+use crate::server::{Server, alone, ask_alone, each, provider, texts};
 
 #[derive(Serialize, Deserialize, Debug, PartialEq, Clone)]
 struct User {
@@ -32,7 +32,7 @@ fn what_is_no_string_is_a_miss_for_every_lookup_and_is_written_over() {
         users.set("good", &ann, Ttl::Never).unwrap();
         let before = users.stats().unwrap();
         assert_eq!(users.get("k").unwrap(), None, "{words:?}");
-        assert_eq!(users.get_each(["k", "good"]).unwrap(), [None, Some(ann.clone())], "{words:?}");
+        assert_eq!(each(users.get_each(["k", "good"])).unwrap(), [None, Some(ann.clone())], "{words:?}");
         assert_eq!(users.get_multi(["good", "k"]).unwrap().len(), 1);
         let after = users.stats().unwrap();
         assert_eq!((after.hits - before.hits, after.misses - before.misses), (2, 3), "{words:?}");

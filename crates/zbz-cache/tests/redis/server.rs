@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use redis::{Cmd, Connection, FromRedisValue, Value};
-use zbz_cache::{BlockingCache, Contract, Options, ProviderHandle, new_provider, options};
+use zbz_cache::{BlockingCache, Contract, Options, ProviderHandle, Result, new_provider, options};
 
 pub const INSTALL: &str = "redis-server is missing; install it: sudo apt-get install redis-server";
 
@@ -244,6 +244,11 @@ pub fn provider(address: &str) -> ProviderHandle {
 
 pub fn provider_with(address: &str, options: Options) -> ProviderHandle {
     new_provider("redis", options.with("address", address)).unwrap()
+}
+
+/// The answers of a batch, or the first failure among them.
+pub fn each<T>(answers: Vec<Result<T>>) -> Result<Vec<T>> {
+    answers.into_iter().collect()
 }
 
 /// A raw contract about texts, without async.

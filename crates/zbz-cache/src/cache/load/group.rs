@@ -1,7 +1,7 @@
 //! [`Group`]: the names of one `get_or_load_multi`, each on its way from a look to an answer.
 //! Values stay bytes until the end, so that nothing of `T` lives across a wait.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(super) struct Group<'a, T> {
     pub(super) names: Vec<String>,
     pub(super) keys: Vec<Vec<u8>>,
     slots: Vec<Slot>,
+    /// Of each name as the caller gave them: which of these it is, or why it is no valid key.
+    given: Vec<Result<usize, (String, Error)>>,
 }
 
 enum Slot {
@@ -51,32 +53,42 @@ pub(super) enum Step {
 }
 
 impl<'a, T: 'static> Group<'a, T> {
-    /// # Errors
-    ///
-    /// The batch error, if a name is no valid key: nothing is looked up then.
-    pub(super) fn new<I>(shared: &'a Arc<Shared<T>>, terms: &'a Terms, names: I) -> Result<Self>
+    pub(super) fn new<I>(shared: &'a Arc<Shared<T>>, terms: &'a Terms, names: I) -> Self
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let mut group = Group { shared, terms, names: Vec::new(), keys: Vec::new(), slots: Vec::new() };
-        let (mut met, mut failed) = (HashSet::new(), Vec::new());
+        let (names_of, keys, slots, given) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut group = Group { shared, terms, names: names_of, keys, slots, given };
+        let mut met: HashMap<String, usize> = HashMap::new();
         for name in names {
             let name = name.as_ref();
-            if !met.insert(name.to_owned()) {
+            if let Some(&at) = met.get(name) {
+                group.given.push(Ok(at));
                 continue;
             }
             match shared.parts.namespace.with_key(name, <[u8]>::to_vec) {
                 Ok(key) => {
+                    met.insert(name.to_owned(), group.names.len());
+                    group.given.push(Ok(group.names.len()));
                     group.names.push(name.to_owned());
                     group.keys.push(key);
                     group.slots.push(Slot::Open { stale: None, lookups: Lookups::MISS });
                 }
-                Err(error) => failed.push((name.to_owned(), error)),
+                Err(error) => group.given.push(Err((name.to_owned(), error))),
             }
         }
+        group
+    }
+
+    /// # Errors
+    ///
+    /// The batch error, if a name is no valid key.
+    pub(super) fn check_names(&self) -> Result<()> {
+        let invalid = self.given.iter().filter_map(|given| given.as_ref().err().cloned());
+        let failed: Vec<(String, Error)> = invalid.collect();
         match failed.is_empty() {
-            true => Ok(group),
+            true => Ok(()),
             false => Err(Error::batch(BatchOutcome { done: Vec::new(), failed })),
         }
     }
@@ -233,45 +245,62 @@ impl<'a, T: 'static> Group<'a, T> {
         }
     }
 
-    /// Decodes and counts everything.
+    /// Decodes and counts everything, each name once.
     ///
     /// # Errors
     ///
     /// The batch error, if some loads failed.
-    pub(super) fn finish(self) -> Result<HashMap<String, LoadOutcome<T>>> {
-        let Group { shared, names, slots, .. } = self;
-        let mut outcomes = HashMap::with_capacity(names.len());
+    pub(super) fn by_name(self) -> Result<HashMap<String, LoadOutcome<T>>> {
+        let mut outcomes = HashMap::with_capacity(self.names.len());
         let mut failed = Vec::new();
         let mut counted = Lookups::default();
-        let counters = &shared.flights().counters;
-        for (name, slot) in names.into_iter().zip(slots) {
-            let outcome = match slot {
-                Slot::Read { bytes, left, origin } => {
-                    let value = shared.parts.codec.decode(&bytes);
-                    counted += shared.lookups(value.is_some(), true, &bytes);
-                    if origin == Origin::Stale {
-                        LoadCounters::add(&counters.stale);
-                    }
-                    Ok(LoadOutcome { value, origin, ttl: state_of(left) })
-                }
-                Slot::Landed { brought, origin, ttl, lookups } => {
-                    counted += lookups;
-                    let value = brought.and_then(|brought| {
-                        shared.decode_brought(&brought).unwrap_or_else(|| Err(undecodable()))
-                    });
-                    value.map(|value| LoadOutcome { value, origin, ttl })
-                }
-                Slot::Open { .. } => Err(Error::closed()),
-            };
-            match outcome {
-                Ok(outcome) => drop(outcomes.insert(name, outcome)),
-                Err(error) => failed.push((name, error)),
+        for (name, slot) in self.names.iter().zip(&self.slots) {
+            match self.outcome(slot, &mut counted) {
+                Ok(outcome) => drop(outcomes.insert(name.clone(), outcome)),
+                Err(error) => failed.push((name.clone(), error)),
             }
         }
-        shared.provider.record_lookups(counted);
+        self.shared.provider.record_lookups(counted);
         match failed.is_empty() {
             true => Ok(outcomes),
             false => Err(Error::batch(BatchOutcome { done: outcomes.into_keys().collect(), failed })),
+        }
+    }
+
+    /// Decodes and counts everything, in the order of the caller's names. What failed as a whole
+    /// is the answer of those that have none of their own.
+    pub(super) fn each(self, loaded: Result<()>) -> Vec<Result<LoadOutcome<T>>> {
+        let mut counted = Lookups::default();
+        let answer = |given: &Result<usize, (String, Error)>| match given {
+            Ok(at) => match (&self.slots[*at], &loaded) {
+                (Slot::Open { .. }, Err(error)) => Err(error.clone()),
+                (slot, _) => self.outcome(slot, &mut counted),
+            },
+            Err((_, error)) => Err(error.clone()),
+        };
+        let each = self.given.iter().map(answer).collect();
+        self.shared.provider.record_lookups(counted);
+        each
+    }
+
+    fn outcome(&self, slot: &Slot, counted: &mut Lookups) -> Result<LoadOutcome<T>> {
+        let (shared, counters) = (self.shared, &self.shared.flights().counters);
+        match slot {
+            Slot::Read { bytes, left, origin } => {
+                let value = shared.parts.codec.decode(bytes);
+                *counted += shared.lookups(value.is_some(), true, bytes);
+                if *origin == Origin::Stale {
+                    LoadCounters::add(&counters.stale);
+                }
+                Ok(LoadOutcome { value, origin: *origin, ttl: state_of(*left) })
+            }
+            Slot::Landed { brought, origin, ttl, lookups } => {
+                *counted += *lookups;
+                let brought = brought.as_ref().map_err(Error::clone)?;
+                let value = shared.decode_brought(brought).unwrap_or_else(|| Err(undecodable()))?;
+                Ok(LoadOutcome { value, origin: *origin, ttl: *ttl })
+            }
+            Slot::Open { .. } => Err(Error::closed()),
         }
     }
 }

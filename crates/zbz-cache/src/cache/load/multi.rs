@@ -11,8 +11,8 @@ use super::group::{Group, Party, Step};
 use super::store::{Encoded, store_from};
 use crate::error::{Error, Result};
 use crate::flight::{Brought, Landed, Seen, Waiter, Work};
-use crate::load::{LoadAnswers, LoadOptions, LoadOutcome, Loaded, Refresh, Terms};
-use crate::provider::ReadBatch;
+use crate::load::{LoadAnswers, LoadOptions, LoadOutcome, Loaded, Origin, Refresh, Terms};
+use crate::provider::{Read, ReadBatch};
 use crate::reply::block_on;
 
 impl<T: 'static> Cache<T> {
@@ -44,7 +44,8 @@ impl<T: 'static> Cache<T> {
     ///
     /// If some names fail, for the reasons that `get_or_load` has:
     /// [`Error::batch_outcome`](crate::Error::batch_outcome) tells which. A name that is no valid
-    /// key fails the call before anything is looked up.
+    /// key fails the call before anything is looked up. [`get_or_load_each`](Cache::get_or_load_each)
+    /// answers the others all the same.
     pub fn get_or_load_multi<I, F, Fut>(
         &self,
         names: I,
@@ -57,7 +58,7 @@ impl<T: 'static> Cache<T> {
     {
         let shared = &self.shared;
         let group = Group::new(shared, &shared.parts.terms, names);
-        async move { values(finish(shared, group, loader).await) }
+        async move { values(by_name(shared, group, loader).await) }
     }
 
     /// As [`get_or_load_multi`](Cache::get_or_load_multi), with options for this call, and telling
@@ -81,7 +82,7 @@ impl<T: 'static> Cache<T> {
         let names: Vec<String> = names.into_iter().map(|name| name.as_ref().to_owned()).collect();
         async move {
             let terms = terms.map_err(|error| shared.named(error, "get_or_load_multi"))?;
-            finish(shared, Group::new(shared, &terms, names), loader).await
+            by_name(shared, Group::new(shared, &terms, names), loader).await
         }
     }
 
@@ -99,7 +100,10 @@ impl<T: 'static> Cache<T> {
         let own = options.map(|options| shared.terms(options)).transpose();
         let outcomes = own.and_then(|own| {
             let terms = own.as_ref().unwrap_or(&shared.parts.terms);
-            Group::new(shared, terms, names)?.load_blocking(&mut loader)
+            let mut group = Group::new(shared, terms, names);
+            group.check_names()?;
+            group.load_blocking(&mut loader)?;
+            group.by_name()
         });
         outcomes.map_err(|error| shared.named(error, "get_or_load_multi"))
     }
@@ -111,9 +115,9 @@ pub(crate) fn values<T>(outcomes: Result<HashMap<String, LoadOutcome<T>>>) -> Re
     Ok(pairs.filter_map(|(name, outcome)| Some((name, outcome.value?))).collect())
 }
 
-async fn finish<T, F, Fut>(
+async fn by_name<T, F, Fut>(
     shared: &Shared<T>,
-    group: Result<Group<'_, T>>,
+    mut group: Group<'_, T>,
     loader: F,
 ) -> Result<HashMap<String, LoadOutcome<T>>>
 where
@@ -121,15 +125,20 @@ where
     F: FnMut(Vec<String>) -> Fut + Send,
     Fut: Future<Output: LoadAnswers<T>> + Send + 'static,
 {
-    let outcomes = match group {
-        Ok(group) => group.load(loader).await,
+    let loaded = match group.check_names() {
+        Ok(()) => group.load(loader).await,
         Err(error) => Err(error),
     };
-    outcomes.map_err(|error| shared.named(error, "get_or_load_multi"))
+    loaded.and_then(|()| group.by_name()).map_err(|error| shared.named(error, "get_or_load_multi"))
 }
 
 impl<T: 'static> Group<'_, T> {
-    async fn load<F, Fut>(mut self, mut loader: F) -> Result<HashMap<String, LoadOutcome<T>>>
+    /// Looks and loads until every name has its answer.
+    ///
+    /// # Errors
+    ///
+    /// What failed as a whole: names that have no answer yet stay open.
+    pub(super) async fn load<F, Fut>(&mut self, mut loader: F) -> Result<()>
     where
         F: FnMut(Vec<String>) -> Fut + Send,
         Fut: Future<Output: LoadAnswers<T>> + Send + 'static,
@@ -157,17 +166,18 @@ impl<T: 'static> Group<'_, T> {
             waits.extend(party.follows.drain(..).map(Waiter::follow));
             let own = if party.is_background { self.spawn(&party, own) } else { own };
             let (landed, all) = join(own, waits).await;
-            self.arrive(&party, landed.as_ref().and_then(Option::as_ref), &all).await?;
+            self.arrive(&party, landed.as_ref().and_then(Option::as_ref), &all).await;
             seen = Seen::All(shared.flights().ended());
         }
         self.learn_ttls().await;
-        self.finish()
+        Ok(())
     }
 
-    fn load_blocking<R: LoadAnswers<T>>(
-        mut self,
+    /// As [`load`](Group::load), on the caller's thread.
+    pub(super) fn load_blocking<R: LoadAnswers<T>>(
+        &mut self,
         loader: &mut impl FnMut(Vec<String>) -> R,
-    ) -> Result<HashMap<String, LoadOutcome<T>>> {
+    ) -> Result<()> {
         let mut seen = Seen::All(self.shared.flights().ended());
         loop {
             block_on(self.look())?;
@@ -191,11 +201,11 @@ impl<T: 'static> Group<'_, T> {
             for work in party.follows.drain(..) {
                 work.wait();
             }
-            block_on(self.arrive(&party, landed.as_ref(), &all))?;
+            block_on(self.arrive(&party, landed.as_ref(), &all));
             seen = Seen::All(self.shared.flights().ended());
         }
         block_on(self.learn_ttls());
-        self.finish()
+        Ok(())
     }
 
     /// Looks at the names that are open.
@@ -222,20 +232,20 @@ impl<T: 'static> Group<'_, T> {
     }
 
     /// Takes what the loads of this round brought.
-    async fn arrive(&mut self, party: &Party, landed: Option<&Landed>, all: &[Option<Landed>]) -> Result<()> {
+    async fn arrive(&mut self, party: &Party, landed: Option<&Landed>, all: &[Option<Landed>]) {
         for ((name, _, seat), landed) in party.joins.iter().zip(all) {
             self.take_join(*name, landed.as_ref(), *seat);
         }
         if party.is_background && landed.is_none() {
-            return Ok(());
+            return;
         }
         for name in self.take_lead(&party.leads, landed) {
-            let read = self.shared.provider.get(&self.keys[name], Vec::new()).await?;
-            if let Some(found) = read.found {
-                self.take_stale(name, read.buffer, found.remaining);
+            match self.shared.provider.get(&self.keys[name], Vec::new()).await {
+                Ok(Read { buffer, found: Some(found) }) => self.take_stale(name, buffer, found.remaining),
+                Ok(_) => {}
+                Err(error) => self.settle(name, Err(error), Origin::Loaded),
             }
         }
-        Ok(())
     }
 
     fn job<Fut>(
