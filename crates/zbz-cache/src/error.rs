@@ -8,6 +8,10 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+mod cause;
+
+use cause::Cause;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -43,12 +47,12 @@ pub enum ErrorKind {
     /// The provider refused us: wrong credentials, or a user without the permission. Nothing was
     /// changed.
     Denied,
-    /// The loader failed. Its own error is the source; [`Error::load_source`] reaches it with its
-    /// type.
+    /// The loader failed. Its own error is the source, and what it says is in the message;
+    /// [`Error::load_source`] reaches it with its type.
     LoadFailed,
     /// The loader did not end within the load's timeout and was given up. Nothing was stored.
     LoadTimeout,
-    /// The loader panicked; its words are the source.
+    /// The loader panicked; its words are the source, and in the message.
     LoadPanicked,
     /// A loader asked for the key that it is loading.
     LoadCycle,
@@ -106,7 +110,7 @@ struct Inner {
     message: String,
     provider: Option<Arc<str>>,
     operation: Option<&'static str>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+    cause: Option<Cause>,
     batch: Option<BatchOutcome>,
 }
 
@@ -132,7 +136,7 @@ impl Error {
             message: message.into(),
             provider: None,
             operation: None,
-            source: None,
+            cause: None,
             batch: None,
         };
         Error { inner: Arc::new(inner) }
@@ -156,14 +160,16 @@ impl Error {
     /// The same error with the error that caused it.
     #[must_use]
     pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
-        self.edit(|inner| inner.source = Some(Arc::new(source)))
+        self.edit(|inner| inner.cause = Some(Cause::new(source)))
     }
 
     /// The error of a load, with the loader's own as its source.
-    pub(crate) fn load(source: Box<dyn StdError + Send + Sync>) -> Self {
-        let message = "the loader failed; its error is the source of this one";
-        let source = Arc::from(source);
-        Error::new(ErrorKind::LoadFailed, message).edit(|inner| inner.source = Some(source))
+    pub(crate) fn load<E>(source: E) -> Self
+    where
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        let cause = Cause::of_load(source);
+        Error::new(ErrorKind::LoadFailed, "the loader failed").edit(|inner| inner.cause = Some(cause))
     }
 
     /// The same error with the provider's name, unless it has one already.
@@ -184,19 +190,17 @@ impl Error {
         self.edit(|inner| inner.operation = Some(operation))
     }
 
-    /// The error of a batch: the kind is that of the first failure.
+    /// The error of a batch: its kind and its words are those of the first failure, its source that
+    /// of the first failure that has one.
     pub(crate) fn batch(outcome: BatchOutcome) -> Self {
-        let (done, failed) = (outcome.done.len(), outcome.failed.len());
-        let first = outcome.failed.first().map(|(_, error)| error.clone());
-        let (kind, why) = match &first {
-            Some(error) => (error.kind(), error.inner.message.clone()),
-            None => (ErrorKind::Unavailable, String::new()),
-        };
-        let message = format!(
-            "{failed} of {} entries failed, the first because: {why}; Error::batch lists them all",
-            done + failed
-        );
-        Error::new(kind, message).edit(|inner| inner.batch = Some(outcome))
+        let first = outcome.failed.first().map(|(_, error)| error);
+        let kind = first.map_or(ErrorKind::Unavailable, Error::kind);
+        let message = first.map_or_else(String::new, |error| error.inner.message.clone());
+        let cause = outcome.failed.iter().find_map(|(_, error)| error.inner.cause.clone());
+        Error::new(kind, message).edit(|inner| {
+            inner.cause = cause;
+            inner.batch = Some(outcome);
+        })
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -223,6 +227,50 @@ impl Error {
     pub fn batch_outcome(&self) -> Option<&BatchOutcome> {
         self.inner.batch.as_ref()
     }
+
+    /// The loader's error, if it is an `E` or holds one: the first along the chain of sources, of a
+    /// batch the first of any of its failures. It sees through `Arc`, `Box`, what an
+    /// [`io::Error`](std::io::Error) was made of, and this error where a loader loads.
+    ///
+    /// An `anyhow::Error` is seen through with the feature `anyhow`. Without it the outermost error
+    /// in one is out of reach, as it is in any type that hides it when it becomes a
+    /// `Box<dyn Error>`; what has a `context` is reached.
+    ///
+    /// ```
+    /// use std::num::ParseIntError;
+    /// use zbz_cache::{Contract, options};
+    ///
+    /// let provider = zbz_cache::new_provider("memory", options! {})?;
+    /// let ages = Contract::<u32>::new("ages", provider)?.cache().blocking();
+    /// let failed = ages.get_or_load("1", || "many".parse::<u32>()).unwrap_err();
+    /// assert!(failed.load_source::<ParseIntError>().is_some());
+    /// assert!(failed.to_string().ends_with("load failed: invalid digit found in string"));
+    /// # Ok::<(), zbz_cache::Error>(())
+    /// ```
+    pub fn load_source<E: StdError + 'static>(&self) -> Option<&E> {
+        let own = self.inner.cause.as_ref().and_then(|cause| cause::find(cause.as_error()));
+        let failed = self.inner.batch.iter().flat_map(|batch| &batch.failed);
+        own.or_else(|| failed.into_iter().find_map(|(_, error)| error.load_source()))
+    }
+
+    /// What happened, without what it happened to.
+    fn write_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, message, cause, batch, .. } = &*self.inner;
+        if let Some(BatchOutcome { done, failed }) = batch
+            && let Some((_, first)) = failed.first()
+        {
+            let all = done.len() + failed.len();
+            write!(f, "{} of {all} entries failed, the first because: ", failed.len())?;
+            first.write_words(f)?;
+            return f.write_str("; batch_outcome() tells of each");
+        }
+        match (kind, cause) {
+            (ErrorKind::LoadFailed | ErrorKind::LoadPanicked, Some(cause)) => {
+                write!(f, "{}", cause.as_error())
+            }
+            _ => f.write_str(message),
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -233,7 +281,8 @@ impl fmt::Display for Error {
         if let Some(operation) = self.inner.operation {
             write!(f, "{operation}: ")?;
         }
-        write!(f, "{}: {}", self.inner.kind, self.inner.message)
+        write!(f, "{}: ", self.inner.kind)?;
+        self.write_words(f)
     }
 }
 
@@ -247,8 +296,8 @@ impl fmt::Debug for Error {
         if let Some(operation) = &self.inner.operation {
             out.field("operation", operation);
         }
-        if let Some(source) = &self.inner.source {
-            out.field("source", &source.to_string());
+        if let Some(cause) = &self.inner.cause {
+            out.field("source", &cause.as_error().to_string());
         }
         if let Some(batch) = &self.inner.batch {
             out.field("batch", batch);
@@ -268,7 +317,7 @@ impl fmt::Debug for BatchOutcome {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.inner.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.inner.cause.as_ref().map(Cause::as_error)
     }
 }
 

@@ -32,6 +32,7 @@ mod guard;
 mod inside;
 #[cfg(all(test, shuttle))]
 mod schedules;
+mod sleep;
 mod sync;
 mod waiter;
 mod work;

@@ -144,6 +144,8 @@ fn errors(ground: &Ground<'_>) -> Verdict {
     };
     let shared = pollster::block_on(second).expect_err("it waited for that load");
     assert_eq!(of(&shared), of(&failed), "the same one, not a copy");
+    assert_eq!(failed.load_source::<NoSource>(), Some(&NoSource(7)));
+    assert!(failed.to_string().contains("no source 7"), "its words are in the message: {failed}");
     source.say(value("a"));
     let next = finish(source.ask(&cache, "k", &options));
     assert_eq!(next.value.as_deref(), Some("a"), "nobody after them gets it");
@@ -151,7 +153,11 @@ fn errors(ground: &Ground<'_>) -> Verdict {
     let failing = || Err::<String, _>("text of the loader");
     let failed = blocking.get_or_load("b", failing).expect_err("the loader failed");
     assert_eq!(failed.source().map(ToString::to_string).as_deref(), Some("text of the loader"));
-    assert!(!failed.to_string().contains("text of"), "and not in the message: {failed}");
+    assert!(failed.to_string().contains("text of the loader"), "and in the message: {failed}");
+    let failing = |_: Vec<String>| Err::<Vec<(String, String)>, _>(NoSource(7));
+    let failed = blocking.get_or_load_multi(["b", "c"], failing).expect_err("the loader failed");
+    assert_eq!(failed.load_source::<NoSource>(), Some(&NoSource(7)), "a batch's, too");
+    assert!(failed.source().is_some() && failed.to_string().contains("no source 7"), "{failed}");
     assert_eq!(blocking.get("b").expect("get"), None);
     Ok(())
 }

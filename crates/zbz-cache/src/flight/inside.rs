@@ -50,6 +50,5 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> Error {
     let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
     let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
     let words = words.unwrap_or_else(|| "a panic without words".to_owned());
-    Error::new(ErrorKind::LoadPanicked, "the loader panicked; its words are the error's source")
-        .with_source(PanicWords(words))
+    Error::new(ErrorKind::LoadPanicked, "the loader panicked").with_source(PanicWords(words))
 }

@@ -16,7 +16,7 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -66,10 +66,11 @@ pub(crate) struct Work {
     flights: Arc<Flights>,
     begun: Instant,
     cool_down: Option<Duration>,
-    ends_at: Option<Instant>,
+    timeout: Option<Duration>,
+    pub(super) ends_at: Option<Instant>,
     pub(super) state: Mutex<State>,
     /// For callers that wait on their thread.
-    changed: Condvar,
+    pub(super) changed: Condvar,
     /// Wakes the async waiters of a flight that has a timeout. Never locked inside the state.
     timer: Mutex<Timer>,
 }
@@ -152,6 +153,7 @@ impl Work {
             flights,
             begun,
             cool_down: plan.cool_down,
+            timeout: plan.timeout,
             ends_at: plan.timeout.and_then(|span| begun.checked_add(span)),
             state: Mutex::new(State { stage, wanting, woken: false, wakers: Vec::new(), free: Vec::new() }),
             changed: Condvar::new(),
@@ -257,30 +259,6 @@ impl Work {
         self.end_if(None, |state| state.wanting == 0);
     }
 
-    /// Sleeps until the flight has ended, or ends it when its time is over.
-    pub(crate) fn wait(&self) -> Option<Landed> {
-        let mut state = self.lock();
-        loop {
-            if let Stage::Ended(landed) = &state.stage {
-                return landed.clone();
-            }
-            state = match self.ends_at {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(at) => {
-                    let left = at.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        drop(state);
-                        self.time_out();
-                        self.lock()
-                    } else {
-                        let waited = self.changed.wait_timeout(state, left);
-                        waited.unwrap_or_else(PoisonError::into_inner).0
-                    }
-                }
-            };
-        }
-    }
-
     /// Ends the flight if its time is over; else sees to it that its waiters are woken then.
     pub(super) fn watch_time(self: &Arc<Self>) {
         let Some(at) = self.ends_at else { return };
@@ -301,12 +279,13 @@ impl Work {
     }
 
     #[cold]
-    fn time_out(&self) {
-        let span = self.begun.elapsed();
+    pub(super) fn time_out(&self) {
+        let (timeout, span) = (self.timeout.unwrap_or_default(), self.begun.elapsed());
         self.fail(&Error::new(
             ErrorKind::LoadTimeout,
             format!(
-                "the load did not end within its timeout and was given up after {span:.1?}; nothing was stored"
+                "the load did not end within its timeout of {timeout:?} and was given up after {span:.1?}; \
+                 nothing was stored"
             ),
         ));
     }

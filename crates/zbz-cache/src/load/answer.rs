@@ -12,7 +12,8 @@ mod sealed {
 }
 
 /// What the loader of one key returns: `Result<L, E>`, where `L` is a `T`, an `Option<T>` or a
-/// [`Loaded<T>`], and `E` any error that is `Send` and `Sync` (or a boxed one, or a text).
+/// [`Loaded<T>`], and `E` any error that is `Send` and `Sync`, or whatever else becomes a boxed one: a
+/// text, an `anyhow::Error`. [`Error::load_source`] reaches it.
 pub trait LoadAnswer<T>: sealed::Sealed {
     /// What was learned.
     ///
@@ -25,10 +26,10 @@ pub trait LoadAnswer<T>: sealed::Sealed {
 impl<T, L, E> LoadAnswer<T> for Result<L, E>
 where
     L: Into<Loaded<T>>,
-    E: Into<Box<dyn StdError + Send + Sync>>,
+    E: Into<Box<dyn StdError + Send + Sync>> + 'static,
 {
     fn into_loaded(self) -> Result<Loaded<T>> {
-        self.map(Into::into).map_err(|error| Error::load(error.into()))
+        self.map(Into::into).map_err(Error::load)
     }
 }
 
@@ -59,10 +60,10 @@ pub trait LoadAnswers<T>: sealed::Sealed {
 impl<T, I, E> LoadAnswers<T> for Result<I, E>
 where
     I: IntoIterator<Item: LoadedEntry<T>>,
-    E: Into<Box<dyn StdError + Send + Sync>>,
+    E: Into<Box<dyn StdError + Send + Sync>> + 'static,
 {
     fn for_each(self, mut each: impl FnMut(String, Loaded<T>)) -> Result<()> {
-        for entry in self.map_err(|error| Error::load(error.into()))? {
+        for entry in self.map_err(Error::load)? {
             let (name, loaded) = entry.into_entry();
             each(name, loaded);
         }

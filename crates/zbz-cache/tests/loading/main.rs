@@ -18,6 +18,7 @@ use zbz_cache::{Cache, Contract, LoadOptions, LoadOutcome, ProviderHandle, Resul
 mod background;
 mod callers;
 mod each;
+mod errors;
 mod failures;
 
 const TASKS: usize = 1000;

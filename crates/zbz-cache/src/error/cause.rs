@@ -1,0 +1,92 @@
+//! [`Cause`]: the error behind another one, kept so that its type can be reached.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+
+use super::Error;
+
+/// Cheap to clone, as the error that holds it is.
+#[derive(Clone)]
+pub(super) enum Cause {
+    Plain(Arc<dyn StdError + Send + Sync>),
+    /// As it came: once it is boxed, nobody reaches the type of the error that it was made of.
+    #[cfg(feature = "anyhow")]
+    Anyhow(Arc<anyhow::Error>),
+}
+
+impl Cause {
+    pub(super) fn new(error: impl StdError + Send + Sync + 'static) -> Self {
+        Cause::Plain(Arc::new(error))
+    }
+
+    /// What a loader returned.
+    pub(super) fn of_load<E>(error: E) -> Self
+    where
+        E: Into<Box<dyn StdError + Send + Sync>> + 'static,
+    {
+        #[cfg(feature = "anyhow")]
+        let error = match anyhow_from(error) {
+            Ok(error) => return Cause::Anyhow(Arc::new(error)),
+            Err(error) => error,
+        };
+        Cause::Plain(Arc::from(error.into()))
+    }
+
+    pub(super) fn as_error(&self) -> &(dyn StdError + 'static) {
+        match self {
+            Cause::Plain(error) => &**error,
+            #[cfg(feature = "anyhow")]
+            // One that was made of a boxed error hides that, too.
+            Cause::Anyhow(error) => match error.downcast_ref::<Box<dyn StdError + Send + Sync>>() {
+                Some(boxed) => &**boxed,
+                None => &***error,
+            },
+        }
+    }
+}
+
+/// The same error, if it is an `anyhow::Error`.
+#[cfg(feature = "anyhow")]
+fn anyhow_from<E: 'static>(error: E) -> Result<anyhow::Error, E> {
+    let mut error = Some(error);
+    let slot: &mut dyn std::any::Any = &mut error;
+    if let Some(found) = slot.downcast_mut::<Option<anyhow::Error>>().and_then(Option::take) {
+        return Ok(found);
+    }
+    Err(error.expect("only the other type was taken"))
+}
+
+/// The first `E` among an error, what it wraps and what caused it.
+pub(super) fn find<'a, E: StdError + 'static>(mut error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    loop {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        // One of this crate may be a batch's, which has several causes.
+        if let Some(own) = error.downcast_ref::<Error>() {
+            return own.load_source();
+        }
+        error = match inside::<E>(error) {
+            Some(inside) => inside,
+            None => error.source()?,
+        };
+    }
+}
+
+/// What a wrapper holds whose `source` passes over it.
+fn inside<'a, E: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a (dyn StdError + 'static)> {
+    if let Some(shared) = error.downcast_ref::<Arc<E>>() {
+        return Some(&**shared);
+    }
+    if let Some(boxed) = error.downcast_ref::<Box<E>>() {
+        return Some(&**boxed);
+    }
+    if let Some(shared) = error.downcast_ref::<Arc<dyn StdError + Send + Sync>>() {
+        return Some(&**shared);
+    }
+    let inside = error.downcast_ref::<io::Error>()?.get_ref()?;
+    Some(inside)
+}
