@@ -28,21 +28,28 @@ unit: ## unit, integration and documentation tests
 
 REDIS := cargo test --release --package zbz-cache --all-features --test redis -- --ignored
 
-redis-server:
-	@command -v redis-server > /dev/null || { echo "redis-server is missing; install it: sudo apt-get install redis-server"; exit 1; }
+# The server under test: a name, or a path from here.
+override REDIS_SERVER := $(or $(REDIS_SERVER),redis-server)
+override REDIS_SERVER := $(if $(findstring /,$(REDIS_SERVER)),$(abspath $(REDIS_SERVER)),$(REDIS_SERVER))
+# With what makes a round of coherence.
+export REDIS_SERVER SEED ROUND
 
-test-redis: redis-server ## the providers "redis" and "tiered" against servers that the tests start, and how fast they are
+redis-server:
+	@command -v "$(REDIS_SERVER)" > /dev/null || { echo "$(REDIS_SERVER) is missing; install it (sudo apt-get install redis-server), or give another one: REDIS_SERVER=path"; exit 1; }
+	@"$(REDIS_SERVER)" --version
+
+test-redis: redis-server ## the providers "redis" and "tiered" against servers that the tests start, and how fast they are; REDIS_SERVER=path
 	$(REDIS) --skip speed:: --skip coherence::
 	$(REDIS) --nocapture --test-threads 1 coherence::
 	$(REDIS) --nocapture speed::
 
-coherence: redis-server ## tiers in several processes over servers that fail, for an hour; HOURS=8
-	COHERENCE_SECONDS=$$((3600 * $(or $(HOURS),1))) LONG_FORM=1 $(REDIS) --nocapture --test-threads 1 coherence::
+coherence: redis-server ## tiers in several processes over servers that fail, for an hour; HOURS=8, MINUTES=10, SEED=, ROUND=, ONLY=test, REDIS_SERVER=path
+	COHERENCE_SECONDS=$$((60 * $(or $(MINUTES),60 * $(or $(HOURS),1)))) LONG_FORM=1 $(REDIS) --nocapture --test-threads 1 coherence::$(ONLY)
 
 near-speed: ## what a near hit costs beside a hit in memory
 	cargo test --release --package zbz-cache --features conformance,tiered --test tiered -- --ignored --nocapture speed::
 
-fault-redis: redis-server ## the same, its faults in their long forms: every byte, every verb, little slack (minutes)
+fault-redis: redis-server ## the same, its faults in their long forms: every byte, every verb, little slack (minutes); REDIS_SERVER=path
 	LONG_FORM=1 $(REDIS) --skip speed:: --skip coherence:: --test-threads 2
 
 portable: ## the engine's parts over plain heap memory, as on systems other than Linux

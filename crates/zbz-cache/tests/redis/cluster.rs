@@ -7,6 +7,11 @@ use zbz_cache::{ErrorKind, Ttl, new_provider, options};
 
 use crate::server::{Server, each, free_port, provider_with, texts, until};
 
+mod moving;
+mod view;
+
+pub use moving::{Move, begin_move, end_move};
+
 const NODE_TIMEOUT: Duration = Duration::from_millis(1000);
 
 /// Three primaries, and whatever replicas were added.
@@ -36,8 +41,10 @@ fn bus_port(server: &Server) -> String {
 impl Cluster {
     pub fn start() -> Cluster {
         let servers: Vec<Server> = (0..3).map(|_| member()).collect();
-        for (server, slots) in servers.iter().zip([["0", "5460"], ["5461", "10922"], ["10923", "16383"]]) {
+        let slots = [["0", "5460"], ["5461", "10922"], ["10923", "16383"]];
+        for ((server, slots), epoch) in servers.iter().zip(slots).zip(["1", "2", "3"]) {
             server.tell(&["CLUSTER", "ADDSLOTSRANGE", slots[0], slots[1]]);
+            server.tell(&["CLUSTER", "SET-CONFIG-EPOCH", epoch]);
         }
         let cluster = Cluster { servers };
         for index in 1..3 {
@@ -91,14 +98,15 @@ impl Cluster {
         });
     }
 
+    /// Waits until all servers agree, and serve.
     pub fn wait_until_whole(&self) {
-        until("the cluster is whole", || {
-            let whole = |server: &Server| -> bool {
+        self.wait_until_agreed(view::SLOTS);
+        until("every server serves", || {
+            let serves = |server: &Server| {
                 let info: String = server.ask(&["CLUSTER", "INFO"]);
-                let slots: Vec<Value> = server.ask(&["CLUSTER", "SLOTS"]);
-                info.contains("cluster_state:ok") && slots.len() >= 3
+                info.contains("cluster_state:ok")
             };
-            self.servers.iter().all(whole).then_some(())
+            self.servers.iter().all(serves).then_some(())
         });
     }
 
@@ -132,27 +140,6 @@ fn keys_go_where_the_servers_want_them() {
     assert_eq!(cache.get_multi(names).unwrap().len(), names.len());
     let errors: String = cluster.servers.iter().map(|s| s.ask::<String>(&["INFO", "errorstats"])).collect();
     assert!(!errors.contains("errorstat_MOVED"), "every key was sent where it belongs: {errors}");
-}
-
-/// Begins to move the slot of `key` from its owner to another server; the owner and the slot.
-pub fn begin_move(cluster: &Cluster, key: &str, to: usize) -> (usize, String) {
-    let from = cluster.owner_of(key);
-    let slot: u16 = cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", key]);
-    let slot = slot.to_string();
-    let id = |index: usize| -> String { cluster.servers[index].ask(&["CLUSTER", "MYID"]) };
-    cluster.servers[to].tell(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
-    cluster.servers[from].tell(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
-    (from, slot)
-}
-
-pub fn end_move(cluster: &Cluster, to: usize, slot: &str) {
-    let id: String = cluster.servers[to].ask(&["CLUSTER", "MYID"]);
-    cluster.servers[to].tell(&["CLUSTER", "SETSLOT", slot, "NODE", &id]);
-    for (index, server) in cluster.servers.iter().enumerate() {
-        if index != to {
-            server.tell(&["CLUSTER", "SETSLOT", slot, "NODE", &id]);
-        }
-    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tiers in several processes, over servers that fail in every way.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -10,12 +11,15 @@ use std::time::{Duration, Instant};
 use redis::Value;
 use zbz_cache::{BlockingCache, Options, ProviderHandle, options};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Move};
 use crate::proxy::{Fault, Proxy};
 use crate::server::{Server, alone, command, each, texts, until};
 use crate::tiered::tier;
 
 mod promises;
+mod rounds;
+
+use rounds::{Lot, Round, rounds};
 
 const KEYS: usize = 1000;
 const PROCESSES: usize = 3;
@@ -34,16 +38,6 @@ fn quick() -> Options {
     options! {
         "max_near_ttl" => "1h", "far.tracking_interval" => INTERVAL, "far.tracking_timeout" => TIMEOUT,
         "far.connect_timeout" => "300ms", "far.call_timeout" => "500ms",
-    }
-}
-
-/// Numbers that look random, the same for the same seed.
-struct Lot(u64);
-
-impl Lot {
-    fn draw(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % below
     }
 }
 
@@ -93,11 +87,11 @@ impl Drop for Worker {
     }
 }
 
-/// One writer of its own keys, which reads its own writes and everyone's.
-fn work(cache: &BlockingCache<String>, worker: usize, thread: usize, stop: &AtomicBool) {
-    let own = worker * THREADS + thread;
-    let mut lot = Lot(own as u64 + 1);
-    let (mut number, mut doubtful) = (0_u64, HashMap::<usize, Instant>::new());
+/// One writer of its own keys, which reads its own writes and everyone's. No two rounds write the
+/// same number.
+fn work(cache: &BlockingCache<String>, [seed, round]: [u64; 2], own: usize, stop: &AtomicBool) {
+    let lot = Lot::of(&[seed, round, own as u64 + 1]);
+    let (mut number, mut doubtful) = (round << 32, HashMap::<usize, Instant>::new());
     while !stop.load(Ordering::SeqCst) {
         let key = lot.draw(KEYS / (PROCESSES * THREADS)) * PROCESSES * THREADS + own;
         let (name, ttl) = (key.to_string(), [3_600_000, 3_600_000, 300, 50][lot.draw(4)]);
@@ -144,12 +138,15 @@ fn worker_alone() {
     let names: Vec<String> = (0..KEYS).map(|key| key.to_string()).collect();
     println!("ready");
     let mut told = std::io::stdin().lines();
-    while told.next().is_some_and(|line| line.unwrap() == "work") {
+    while let Some(line) = told.next() {
+        let line = line.unwrap();
+        let mut numbers = line.strip_prefix("work ").unwrap().split(' ').map(|word| word.parse().unwrap());
+        let round = [numbers.next().unwrap(), numbers.next().unwrap()];
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             for thread in 0..THREADS {
                 let (cache, stop) = (&cache, &stop);
-                scope.spawn(move || work(cache, worker, thread, stop));
+                scope.spawn(move || work(cache, round, worker * THREADS + thread, stop));
             }
             told.next();
             stop.store(true, Ordering::SeqCst);
@@ -181,7 +178,9 @@ fn truth(servers: &[&Server]) -> HashMap<String, String> {
         for key in command(&["KEYS", "w:*"]).query::<Vec<String>>(&mut connection).unwrap() {
             // One that expired meanwhile is none.
             if let Value::BulkString(bytes) = command(&["GET", &key]).query(&mut connection).unwrap() {
-                truth.insert(key["w:".len()..].to_owned(), String::from_utf8(bytes).unwrap());
+                let name = key["w:".len()..].to_owned();
+                let other = truth.insert(name, String::from_utf8(bytes).unwrap());
+                assert!(other.is_none(), "{key} is on two servers");
             }
         }
     }
@@ -190,12 +189,14 @@ fn truth(servers: &[&Server]) -> HashMap<String, String> {
 
 /// Lets the workers work while `trouble` is made, stops them, and compares what they read with what
 /// the servers hold. How many copies were judged.
-fn round(
+fn judge(
+    round: &Round,
     workers: &mut [Worker],
     trouble: impl FnOnce(),
     servers: impl Fn() -> HashMap<String, String>,
 ) -> u64 {
-    workers.iter_mut().for_each(|worker| worker.tell("work"));
+    let work = format!("work {} {}", round.seed, round.number);
+    workers.iter_mut().for_each(|worker| worker.tell(&work));
     trouble();
     workers.iter_mut().for_each(|worker| worker.tell("stop"));
     for worker in &mut *workers {
@@ -216,7 +217,8 @@ fn round(
                         [before.get(name), after.get(name)].map(|held| held.map_or("-", String::as_str));
                     assert!(held.contains(&value), "worker {number} has {value} of {name}, not {held:?}");
                 }
-                ["through", through] => judged += KEYS as u64 - through.parse::<u64>().unwrap(),
+                // More than once through for a key, if the server did not answer at first.
+                ["through", through] => judged += (KEYS as u64).saturating_sub(through.parse().unwrap()),
                 _ => {}
             }
         }
@@ -224,169 +226,151 @@ fn round(
     judged
 }
 
-fn seconds() -> Duration {
-    let seconds = std::env::var("COHERENCE_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(20) / 2)
-}
-
-fn seed() -> u64 {
-    let given = std::env::var("SEED").ok().and_then(|text| text.parse().ok());
-    let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
-    println!("SEED={seed}");
-    seed
-}
-
-/// Rounds for as long as it was asked for.
-fn rounds(mut round: impl FnMut(usize) -> u64) {
-    let (begun, mut judged, mut count) = (Instant::now(), 0, 0);
-    while begun.elapsed() < seconds() || count < 3 {
-        judged += round(count);
-        count += 1;
-    }
-    println!("{count} rounds, {judged} copies judged, in {:?}", begun.elapsed());
-    assert!(judged > 0, "no copy was near when it was judged");
-}
-
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
 fn no_tier_holds_an_old_value_over_a_server_that_fails() {
-    let (mut server, mut lot) = (Server::start(), Lot(seed()));
-    let proxies: Vec<Proxy> = (0..PROCESSES).map(|_| Proxy::to(server.port)).collect();
+    let server = RefCell::new(Server::start());
+    let proxies: Vec<Proxy> = (0..PROCESSES).map(|_| Proxy::to(server.borrow().port)).collect();
     let start = |(number, proxy): (usize, &Proxy)| Worker::start(&proxy.address(), number);
     let mut workers: Vec<Worker> = proxies.iter().enumerate().map(start).collect();
-    rounds(|count| {
-        let cell = std::cell::RefCell::new(&mut server);
-        let trouble = || {
-            let mut server = cell.borrow_mut();
-            for kind in [count % 8, lot.draw(8), lot.draw(8)] {
-                thread::sleep(Duration::from_millis(100 + lot.draw(200) as u64));
-                let proxy = &proxies[lot.draw(PROCESSES)];
-                match kind {
-                    0 => proxies.iter().for_each(Proxy::cut_all),
-                    1 => {
-                        server.kill();
-                        thread::sleep(Duration::from_millis(lot.draw(300) as u64));
-                        server.restart();
-                    }
-                    2 => server.tell(&["FLUSHALL"]),
-                    3 => {
-                        server.tell(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
-                        server.tell(&["CONFIG", "SET", "maxmemory", "1"]);
-                        thread::sleep(Duration::from_millis(100));
-                        server.tell(&["CONFIG", "SET", "maxmemory", "0"]);
-                    }
-                    4 => {
-                        proxy.set(Fault::Silent);
-                        thread::sleep(Duration::from_millis(lot.draw(700) as u64));
-                        proxy.set(Fault::None);
-                    }
-                    5 => {
-                        proxy.set(Fault::Slow(Duration::from_millis(1 + lot.draw(30) as u64)));
-                        thread::sleep(Duration::from_millis(300));
-                        proxy.set(Fault::None);
-                    }
-                    6 => proxy.set(Fault::CutOnce(lot.draw(5000))),
-                    _ => {
-                        server.signal("STOP");
-                        thread::sleep(Duration::from_millis(lot.draw(600) as u64));
-                        server.signal("CONT");
-                    }
+    rounds(
+        || server.borrow().logged(),
+        |round| {
+            let trouble = || {
+                for kind in round.kinds(8) {
+                    thread::sleep(Duration::from_millis(100) + round.lot.draw_ms(200));
+                    trouble_a_server(round, kind, &mut server.borrow_mut(), &proxies);
                 }
-            }
+                thread::sleep(Duration::from_millis(300));
+            };
+            judge(round, &mut workers, trouble, || truth(&[&server.borrow()]))
+        },
+    );
+}
+
+fn trouble_a_server(round: &Round, kind: usize, server: &mut Server, proxies: &[Proxy]) {
+    let number = round.lot.draw(PROCESSES);
+    let proxy = &proxies[number];
+    match kind {
+        0 => {
+            round.note("all links are cut");
+            proxies.iter().for_each(Proxy::cut_all);
+        }
+        1 => {
+            let pause = round.lot.draw_ms(300);
+            round.note(format_args!("the server is killed, and starts again after {pause:?}"));
+            server.kill();
+            thread::sleep(pause);
+            server.restart();
+        }
+        2 => {
+            round.note("the server is flushed");
+            server.tell(&["FLUSHALL"]);
+        }
+        3 => {
+            round.note("the server evicts what it has");
+            server.tell(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+            server.tell(&["CONFIG", "SET", "maxmemory", "1"]);
+            thread::sleep(Duration::from_millis(100));
+            server.tell(&["CONFIG", "SET", "maxmemory", "0"]);
+        }
+        4 => {
+            let pause = round.lot.draw_ms(700);
+            round.note(format_args!("the link of worker {number} is silent for {pause:?}"));
+            proxy.set(Fault::Silent);
+            thread::sleep(pause);
+            proxy.set(Fault::None);
+        }
+        5 => {
+            let delay = Duration::from_millis(1) + round.lot.draw_ms(30);
+            round.note(format_args!("the link of worker {number} is slower by {delay:?}"));
+            proxy.set(Fault::Slow(delay));
             thread::sleep(Duration::from_millis(300));
-        };
-        round(&mut workers, trouble, || truth(&[*cell.borrow()]))
-    });
+            proxy.set(Fault::None);
+        }
+        6 => {
+            let after = round.lot.draw(5000);
+            round.note(format_args!("the link of worker {number} is cut after {after} bytes"));
+            proxy.set(Fault::CutOnce(after));
+        }
+        _ => {
+            let pause = round.lot.draw_ms(600);
+            round.note(format_args!("the server stops for {pause:?}"));
+            server.signal("STOP");
+            thread::sleep(pause);
+            server.signal("CONT");
+        }
+    }
 }
 
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
 fn no_tier_holds_an_old_value_over_a_cluster_whose_keys_move() {
-    let (mut cluster, mut lot) = (Cluster::start(), Lot(seed()));
-    let address = cluster.address();
+    let cluster = RefCell::new(Cluster::start());
+    let address = cluster.borrow().address();
     let mut workers: Vec<Worker> = (0..PROCESSES).map(|number| Worker::start(&address, number)).collect();
-    rounds(|count| {
-        let cell = std::cell::RefCell::new(&mut cluster);
-        let trouble = || {
-            let mut cluster = cell.borrow_mut();
-            for kind in [count % 4, lot.draw(4), 0] {
-                thread::sleep(Duration::from_millis(100 + lot.draw(200) as u64));
-                match kind {
-                    0 => (0..10).for_each(|_| move_slot_of(&cluster, lot.draw(KEYS))),
-                    1 => cluster.servers.iter().for_each(|server| {
-                        server.tell(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-                    }),
-                    2 => cluster.servers[lot.draw(3)].tell(&["FLUSHALL"]),
-                    _ => {
-                        let number = lot.draw(3);
-                        cluster.servers[number].kill();
-                        thread::sleep(Duration::from_millis(lot.draw(300) as u64));
-                        cluster.servers[number].restart();
-                    }
+    rounds(
+        || {
+            let cluster = cluster.borrow();
+            cluster.servers.iter().fold(cluster.said(), |told, server| {
+                format!("{told}{} logged:\n{}\n", server.address(), server.logged())
+            })
+        },
+        |round| {
+            let trouble = || {
+                let [first, second, _] = round.kinds(5);
+                for kind in [first, second, 0] {
+                    thread::sleep(Duration::from_millis(100) + round.lot.draw_ms(200));
+                    trouble_a_cluster(round, kind, &mut cluster.borrow_mut());
                 }
-            }
-            cluster.wait_until_whole();
-            until("all servers agree on who has what", || {
-                let views: Vec<_> = cluster.servers.iter().map(view).collect();
-                views.iter().all(|view| *view == views[0]).then_some(())
+                cluster.borrow().wait_until_whole();
+                round.note("the cluster is whole");
+                // The writers go on while the links come back.
+                thread::sleep(Duration::from_secs(1));
+            };
+            let servers = || truth(&cluster.borrow().servers.iter().collect::<Vec<_>>());
+            judge(round, &mut workers, trouble, servers)
+        },
+    );
+}
+
+fn trouble_a_cluster(round: &Round, kind: usize, cluster: &mut Cluster) {
+    let key = || format!("w:{}", round.lot.draw(KEYS));
+    let number = round.lot.draw(3);
+    match kind {
+        0 => {
+            let keys: Vec<String> = (0..10).map(|_| key()).collect();
+            round.note(format_args!("the slots of {} move", keys.join(" ")));
+            keys.iter().for_each(|key| cluster.move_slot_of(key));
+        }
+        1 => {
+            round.note("all links are cut");
+            cluster.servers.iter().for_each(|server| {
+                server.tell(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
             });
-            // The writers go on while the links come back.
-            thread::sleep(Duration::from_secs(1));
-        };
-        let servers = || truth(&cell.borrow().servers.iter().collect::<Vec<_>>());
-        round(&mut workers, trouble, servers)
-    });
-}
-
-/// Which slots a server says that the primaries at which ports have.
-fn view(server: &Server) -> Vec<(i64, i64, String)> {
-    let mut view = Vec::new();
-    for range in server.ask::<Vec<Value>>(&["CLUSTER", "SLOTS"]) {
-        let Value::Array(parts) = range else { panic!("{range:?}") };
-        let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = parts.as_slice() else {
-            panic!("{parts:?}")
-        };
-        view.push((*first, *last, format!("{:?}", primary[1])));
-    }
-    view.sort_unstable();
-    view
-}
-
-/// Moves the slot of a key, with all that is in it, to another server.
-fn move_slot_of(cluster: &Cluster, key: usize) {
-    let key = format!("w:{key}");
-    let slot: u16 = cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", &key]);
-    let owner = (0..3).find(|&at| {
-        let id: String = cluster.servers[at].ask(&["CLUSTER", "MYID"]);
-        let nodes: String = cluster.servers[at].ask(&["CLUSTER", "NODES"]);
-        let own = nodes.lines().find(|line| line.starts_with(&id)).unwrap_or_default();
-        own.split(' ').skip(8).any(|range| {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            let bounds = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
-            bounds.is_some_and(|(first, last)| (first..=last).contains(&slot))
-        })
-    });
-    let Some(from) = owner else { return };
-    let to = (from + 1) % 3;
-    let (slot, port) = (slot.to_string(), cluster.servers[to].port.to_string());
-    let id = |at: usize| -> String { cluster.servers[at].ask(&["CLUSTER", "MYID"]) };
-    let _: Value = cluster.servers[to].ask_or_error(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
-    let _: Value = cluster.servers[from].ask_or_error(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
-    loop {
-        let keys: Vec<String> = cluster.servers[from].ask(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
-        if keys.is_empty() {
-            break;
         }
-        for key in keys {
-            let _: Value =
-                cluster.servers[from].ask_or_error(&["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"]);
+        2 => {
+            round.note(format_args!("server {number} is flushed"));
+            cluster.servers[number].tell(&["FLUSHALL"]);
         }
-    }
-    for at in [to, from, (from + 2) % 3] {
-        let _: Value = cluster.servers[at].ask_or_error(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
-        if at == to {
-            // So that no server goes on with an older view.
-            cluster.servers[to].tell(&["CLUSTER", "BUMPEPOCH"]);
+        3 => {
+            let pause = round.lot.draw_ms(300);
+            round.note(format_args!("server {number} is killed, and starts again after {pause:?}"));
+            cluster.servers[number].kill();
+            thread::sleep(pause);
+            cluster.servers[number].restart();
+        }
+        _ => {
+            let (key, steps, pause) = (key(), round.lot.draw(Move::STEPS) + 1, round.lot.draw_ms(300));
+            let told = "steps into the move of the slot of";
+            round.note(format_args!(
+                "server {number} is killed {steps} {told} {key}, for {pause:?}; it is mended"
+            ));
+            cluster.plan(&key).walk(cluster, 0..steps);
+            cluster.servers[number].kill();
+            thread::sleep(pause);
+            cluster.servers[number].restart();
+            cluster.mend();
         }
     }
 }

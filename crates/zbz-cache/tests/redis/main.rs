@@ -1,5 +1,6 @@
-//! The provider "redis" against servers that the tests start, and end, themselves: Debian's
-//! `redis-server`, on free ports. `make test-redis` runs them; `make fault-redis` the long forms.
+//! The provider "redis" against servers that the tests start, and end, themselves, on free ports:
+//! Debian's `redis-server`, or the one whose path `REDIS_SERVER` is. `make test-redis` runs them;
+//! `make fault-redis` the long forms.
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 

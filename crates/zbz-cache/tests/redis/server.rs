@@ -1,16 +1,22 @@
 //! Servers of the tests' own: started on free ports, known by their process, killed when dropped.
 
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use redis::{Cmd, Connection, FromRedisValue, Value};
+use redis::{Cmd, Connection, FromRedisValue, RedisResult, Value};
 use zbz_cache::{BlockingCache, Contract, Options, ProviderHandle, Result, new_provider, options};
 
-pub const INSTALL: &str = "redis-server is missing; install it: sudo apt-get install redis-server";
+/// What starts the server under test.
+pub fn program() -> String {
+    let named = std::env::var("REDIS_SERVER").ok().filter(|name| !name.is_empty());
+    named.unwrap_or_else(|| "redis-server".to_owned())
+}
 
 /// How long anything of a server may take to be there.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -127,7 +133,7 @@ impl Server {
                 return Server { port, arguments, folder, process, login: None };
             }
         }
-        panic!("no server started; see whether `redis-server` does by hand");
+        panic!("no server started; see whether `{}` does by hand", program());
     }
 
     /// On a port that has to be free.
@@ -150,24 +156,38 @@ impl Server {
 
     /// A connection of the tests' own, to exactly this process.
     pub fn connection(&self) -> Connection {
+        self.try_connection().unwrap()
+    }
+
+    pub fn try_connection(&self) -> RedisResult<Connection> {
         let url = match &self.login {
             Some((username, password)) => format!("redis://{username}:{password}@127.0.0.1:{}", self.port),
             None => format!("redis://127.0.0.1:{}", self.port),
         };
-        let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
-        let info: String = redis::cmd("INFO").arg("server").query(&mut connection).unwrap();
+        let mut connection = redis::Client::open(url)?.get_connection()?;
+        let info: String = redis::cmd("INFO").arg("server").query(&mut connection)?;
         let own = format!("process_id:{}\r", self.process.0.id());
         assert!(info.contains(&own), "another server took the port");
-        connection
+        Ok(connection)
     }
 
     pub fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        command(words).query(&mut self.connection()).unwrap()
+        self.try_ask(words).unwrap()
+    }
+
+    /// The answer, or the error that was answered.
+    pub fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
+        command(words).query(&mut self.try_connection()?)
     }
 
     /// The answer, whatever it is; nil for an error.
     pub fn ask_or_error(&self, words: &[&str]) -> Value {
-        command(words).query(&mut self.connection()).unwrap_or(Value::Nil)
+        self.try_ask(words).unwrap_or(Value::Nil)
+    }
+
+    /// By which a cluster knows it.
+    pub fn id(&self) -> RedisResult<String> {
+        self.try_ask(&["CLUSTER", "MYID"])
     }
 
     pub fn tell(&self, words: &[&str]) {
@@ -198,6 +218,13 @@ impl Server {
         self.restart();
     }
 
+    /// The last lines that it logged.
+    pub fn logged(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
     pub fn is_loading(&self) -> bool {
         let info: String = self.ask(&["INFO", "persistence"]);
         info.contains("loading:1")
@@ -211,13 +238,40 @@ impl Server {
 }
 
 fn spawn(port: u16, folder: &Path, arguments: &[String]) -> Process {
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(program());
     command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir"]).arg(folder);
     command.args(["--port", &port.to_string()]);
     let arguments = arguments.iter().map(|argument| argument.replace("{port}", &port.to_string()));
     let log = std::fs::File::create(folder.join("log")).unwrap();
     let started = command.args(arguments).stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn();
-    Process(started.unwrap_or_else(|error| panic!("{INSTALL} ({error})")))
+    Process(started.unwrap_or_else(|error| {
+        panic!(
+            "`{}` does not start ({error}); install redis-server, or name a server by REDIS_SERVER",
+            program()
+        )
+    }))
+}
+
+/// Whether the server under test was built with TLS: then it asks for a certificate.
+fn has_tls() -> bool {
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let folder = Folder::new();
+        let mut process = spawn(0, folder.path(), &["--tls-port".to_owned(), free_port().to_string()]);
+        process.0.wait().unwrap();
+        std::fs::read_to_string(folder.path().join("log")).unwrap().contains("tls-cert-file")
+    })
+}
+
+/// Whether a test that takes a server with TLS has to be left out, which is said, also where what a
+/// test prints is kept.
+pub fn is_without_tls(test: &str) -> bool {
+    let is_without = !has_tls();
+    if is_without {
+        let said = format!("{test}: left out, since `{}` was built without TLS\n", program());
+        std::io::stderr().write_all(said.as_bytes()).unwrap();
+    }
+    is_without
 }
 
 fn is_listening(port: u16, process: &mut Process) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use zbz_cache::{Contract, ErrorKind, Options, Ttl, new_provider, new_provider_from_url, options};
 
-use crate::server::{Folder, Server, alone, ask_alone, provider_with, texts};
+use crate::server::{Folder, Server, alone, ask_alone, is_without_tls, provider_with, texts};
 
 /// The files of one authority, one server and one client.
 struct Files {
@@ -53,6 +53,9 @@ fn quick() -> Options {
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
 fn given_roots_are_trusted_and_others_are_not() {
+    if is_without_tls("given_roots_are_trusted_and_others_are_not") {
+        return;
+    }
     let files = Files::new("127.0.0.1");
     let server = files.serve(&["--tls-auth-clients", "no"]);
     let url = format!("rediss://{}?tls_ca={}", server.address(), files.ca);
@@ -87,6 +90,9 @@ fn given_roots_are_trusted_and_others_are_not() {
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
 fn a_client_shows_its_certificate_where_it_is_asked_for() {
+    if is_without_tls("a_client_shows_its_certificate_where_it_is_asked_for") {
+        return;
+    }
     let files = Files::new("localhost");
     let server = files.serve(&["--tls-auth-clients", "yes"]);
     let address = format!("localhost:{}", server.port);
@@ -104,6 +110,9 @@ fn a_client_shows_its_certificate_where_it_is_asked_for() {
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
 fn without_given_roots_the_systems_are_trusted() {
+    if is_without_tls("without_given_roots_the_systems_are_trusted") {
+        return;
+    }
     let files = Files::new("127.0.0.1");
     let server = files.serve(&["--tls-auth-clients", "no"]);
     // The variable by which a system's roots are elsewhere.
