@@ -91,7 +91,8 @@ impl<T: 'static> Cache<T> {
     ///
     /// # Errors
     ///
-    /// `TooLarge`: more than the provider can ever hold; the old value is gone. `InvalidKey`,
+    /// `TooLarge`: more than the provider can ever hold; the old value is gone, or the message says
+    /// that it could not be removed. `InvalidKey`,
     /// `Codec`, `Full` (told to reject, not evict): nothing was changed. `Timeout` and
     /// `Unavailable`: the outcome is unknown.
     pub fn set(&self, name: &str, value: &T, ttl: impl Into<Ttl>) -> impl Future<Output = Result<()>> + Send {

@@ -28,7 +28,8 @@ pub enum ErrorKind {
     InvalidKey,
     /// The glob pattern is malformed or too long. Nothing was listed.
     InvalidPattern,
-    /// The value is larger than the provider can ever hold. The old value of the key is gone.
+    /// The value is larger than the provider can ever hold. The old value of the key is gone,
+    /// unless the message says otherwise: a write under a condition changes nothing.
     TooLarge,
     /// The cache is full and was told to reject rather than evict. Nothing was changed.
     Full,

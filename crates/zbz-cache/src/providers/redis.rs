@@ -57,6 +57,7 @@ mod runtime;
 mod scan;
 mod scripts;
 mod settings;
+mod sizes;
 mod slots;
 mod tls;
 mod topology;

@@ -8,6 +8,7 @@ mod cluster;
 mod coherence;
 mod faults;
 mod foreign;
+mod isolation;
 mod leaks;
 mod proxy;
 mod redirected;

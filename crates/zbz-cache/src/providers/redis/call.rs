@@ -66,7 +66,8 @@ impl Shared {
 
     /// The answer of one ask.
     pub(super) async fn answer(&self, mut ask: Ask, call: Call) -> Answer {
-        let Some(link) = self.client.topology.link(ask.slot) else {
+        let link = self.client.topology.link(ask.slot);
+        let Some(link) = link.filter(|link| link.sizes.take(&ask.command)) else {
             return self.long_way_of_one(vec![Open::new(0, ask)], Vec::new(), call).await;
         };
         let asked = std::mem::take(&mut ask.command);
@@ -114,13 +115,13 @@ impl Shared {
         self.long_way(Vec::new(), open.zip(answers).collect(), call).await
     }
 
-    /// The link that all of a batch can go over.
+    /// The link that all of a batch can go over at once.
     fn one_link(&self, batch: &Batch) -> Option<Arc<Link>> {
         let topology = &self.client.topology;
         let link = topology.link(batch.asks.first()?.0)?;
         let all =
             !topology.is_cluster() || topology.has_all(&link.address, batch.asks.iter().map(|ask| ask.0));
-        all.then_some(link)
+        (all && link.sizes.take(&batch.commands)).then_some(link)
     }
 
     fn failed(&self, broken: Broken, call: Call) -> Failed {

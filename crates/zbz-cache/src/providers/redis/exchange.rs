@@ -21,6 +21,7 @@ use super::address::Address;
 use super::command;
 use super::failure::{self, Effect, Failure, Fate};
 use super::line::{Broken, Carried, Values};
+use super::link::Link;
 use super::node::Node;
 use super::settings::Settings;
 use super::topology::Topology;
@@ -323,6 +324,10 @@ async fn send(node: Arc<Node>, mut group: Vec<Open>, deadline: Instant, waiting:
         Ok(Err(failure)) => return all(group, &failure.into()),
         Err(_) => return all(group, &waiting.with_fate(Fate::Unsent).into()),
     };
+    let mut refused = refuse_too_large(&node, &link, &mut group, deadline).await;
+    if group.is_empty() {
+        return refused;
+    }
     let alone = group.len() == 1 && group.first().is_some_and(|one| one.asking.is_none());
     let (asked, count) = pack(&mut group, alone);
     let gate = group.first().and_then(|one| one.ask.gate.clone());
@@ -330,11 +335,27 @@ async fn send(node: Arc<Node>, mut group: Vec<Open>, deadline: Instant, waiting:
     if let (true, [one]) = (alone, group.as_mut_slice()) {
         one.ask.command = asked;
     }
-    match answer {
+    let mut sent = match answer {
         Ok(Values::One(value)) => group.pop().map(|one| (one, Ok(value))).into_iter().collect(),
         Ok(Values::Many(values)) => split(group, values),
         Err(broken) => all(group, &failed(broken, waiting)),
+    };
+    sent.append(&mut refused);
+    sent
+}
+
+/// Takes out of a group what the server would end the link for: it is answered apart.
+async fn refuse_too_large(node: &Node, link: &Link, group: &mut Vec<Open>, deadline: Instant) -> Sent {
+    let mut refused = Vec::new();
+    for at in (0..group.len()).rev() {
+        let command = &group[at].ask.command;
+        if !link.sizes.take(command)
+            && let Err(failure) = node.prove(link, command, deadline).await
+        {
+            refused.push((group.swap_remove(at), Err(failure.into())));
+        }
     }
+    refused
 }
 
 /// What a link's failure means to an ask; `late`: that its time ran out.

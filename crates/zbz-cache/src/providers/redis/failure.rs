@@ -3,6 +3,7 @@
 //! Nothing that a server or a peer wrote gets into the words, but for error codes that are known
 //! here: an "unknown command" error repeats its arguments, a password or a key among them.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -34,23 +35,41 @@ pub(super) enum Effect {
 pub(super) struct Failure {
     kind: ErrorKind,
     what: String,
-    advice: &'static str,
+    advice: Cow<'static, str>,
     fate: Fate,
     /// Trying again cannot help: somebody has to change something.
     pub(super) lasting: bool,
-    /// Keys on their way between servers were asked for together; one by one they are answered.
+    /// It may not concern each of the keys that were asked for together: one by one they are answered.
     pub(super) split: bool,
     source: Option<Arc<io::Error>>,
 }
 
 impl Failure {
-    pub(super) fn new(kind: ErrorKind, fate: Fate, what: impl Into<String>, advice: &'static str) -> Self {
-        Failure { kind, what: what.into(), advice, fate, lasting: false, split: false, source: None }
+    pub(super) fn new(
+        kind: ErrorKind,
+        fate: Fate,
+        what: impl Into<String>,
+        advice: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Failure {
+            kind,
+            what: what.into(),
+            advice: advice.into(),
+            fate,
+            lasting: false,
+            split: false,
+            source: None,
+        }
     }
 
     /// One that trying again does not mend.
     pub(super) fn lasting(self) -> Self {
         Failure { lasting: true, ..self }
+    }
+
+    /// One of a command about many keys that may not concern each of them.
+    fn split(self) -> Self {
+        Failure { split: true, ..self }
     }
 
     fn because(self, source: io::Error) -> Self {
@@ -127,6 +146,21 @@ pub(super) fn nonsense(address: &Address, fate: Fate) -> Failure {
         "see whether the option address names a Redis or Valkey server, and what stands between",
     )
 }
+
+/// The server ends a connection on which a part of a command is so long.
+pub(super) fn too_large(address: &Address, bytes: usize) -> Failure {
+    Failure::new(
+        ErrorKind::TooLarge,
+        Fate::NotRun,
+        format!("{address} takes no value of {bytes} bytes"),
+        TAKES_LESS,
+    )
+    .lasting()
+}
+
+/// What to do about a value that is more than a server takes.
+pub(super) const TAKES_LESS: &str = "split it, compress it, or raise proto-max-bulk-len and \
+                                     client-query-buffer-limit on the server";
 
 /// Servers sent it from one to another.
 pub(super) fn sent_around(last: Option<&Address>) -> Failure {
@@ -213,18 +247,86 @@ fn too_old(address: &Address) -> Failure {
 
 /// What a server answered instead of doing it: it never did.
 pub(super) fn of_server_error(address: &Address, error: &ServerError) -> Failure {
-    of_server(address, error.code())
+    let details = error.details().unwrap_or_default();
+    let denied = |advice| {
+        let what = format!("{address} does not let this user do that");
+        Failure::new(ErrorKind::Denied, Fate::NotRun, what, advice).lasting()
+    };
+    match error.code() {
+        "NOPERM" => denied(missing_right(details)).split(),
+        // The answers of a script that was stopped.
+        "ERR" if IN_SCRIPT.iter().any(|words| details.contains(words)) => denied(missing_right(details)),
+        "ERR" if details.contains("invalid bulk length") => {
+            let what = format!("{address} takes no value so long");
+            Failure::new(ErrorKind::TooLarge, Fate::NotRun, what, TAKES_LESS).lasting()
+        }
+        "ERR" if details.contains("unknown command") => match command_in(details, "command ") {
+            Some(command) => Failure::new(
+                ErrorKind::Unavailable,
+                Fate::NotRun,
+                format!("{address} does not know the command {}", command.to_uppercase()),
+                "enable it there: see rename-command; Redis from 7.0 and Valkey have it",
+            )
+            .lasting()
+            .split(),
+            None => of_server(address, error.code()),
+        },
+        code => of_server(address, code),
+    }
+}
+
+/// How servers say that a script may not do something.
+const IN_SCRIPT: [&str; 2] = ["ACL failure in script", "executing the script can't run"];
+
+/// The line of ACL that a user is short of.
+fn missing_right(details: &str) -> Cow<'static, str> {
+    if let Some(command) = command_in(details, "run the ") {
+        return format!("give the user that right: ACL SETUSER <user> +{command}; the guide lists all")
+            .into();
+    }
+    match details.contains("access") && details.contains("key") {
+        true => "give the user these keys: ACL SETUSER <user> ~<prefix>*, the prefix being key_prefix, \
+                 namespace and a colon"
+            .into(),
+        false => "give the user the commands and keys that the guide lists, by ACL SETUSER".into(),
+    }
+}
+
+/// The commands that are sent. Only their names are taken from a server's words.
+const COMMANDS: [&str; 22] = [
+    "client|tracking",
+    "cluster|slots",
+    "eval",
+    "eval_ro",
+    "exists",
+    "get",
+    "incrby",
+    "mget",
+    "persist",
+    "pexpire",
+    "ping",
+    "pttl",
+    "scan",
+    "select",
+    "set",
+    "unlink",
+    "asking",
+    "info",
+    "role",
+    "cluster",
+    "client",
+    "config",
+];
+
+/// The command that is quoted after these words, if it is one that is sent here.
+fn command_in(details: &str, ahead: &str) -> Option<&'static str> {
+    let quoted = details.split_once(ahead)?.1.split(['\'', '`']).nth(1)?;
+    COMMANDS.into_iter().find(|command| command.eq_ignore_ascii_case(quoted))
 }
 
 fn of_server(address: &Address, code: &str) -> Failure {
     use ErrorKind::{Config, Denied, Full, Unavailable};
     let (kind, lasting, what, advice) = match code {
-        "NOPERM" => (
-            Denied,
-            true,
-            "does not let this user do that",
-            "give the user the commands and keys that the guide lists, by ACL SETUSER",
-        ),
         "NOAUTH" | "WRONGPASS" => (Denied, true, "asks for a password", "give the option password"),
         "OOM" => (
             Full,
@@ -260,7 +362,7 @@ fn of_server(address: &Address, code: &str) -> Failure {
             "takes no writes because it has too few replicas",
             "bring its replicas back, or lower min-replicas-to-write",
         ),
-        "MOVED" | "ASK" => (
+        "MOVED" | "ASK" | "CROSSSLOT" => (
             Config,
             true,
             "belongs to a cluster",

@@ -23,6 +23,7 @@ use super::command;
 use super::failure::{self, Failure, Fate};
 use super::line::{Broken, Carried, Driver, Duplex, Hear, Line, Values};
 use super::settings::Settings;
+use super::sizes::Sizes;
 use crate::provider::Token;
 
 /// When an idle link is first asked by the system whether it still stands, and how often then.
@@ -34,6 +35,8 @@ pub(super) struct Link {
     /// Drawn by lot, so that no other link anywhere has it.
     pub(super) id: u64,
     made: Instant,
+    /// How long a part of a command its server takes.
+    pub(super) sizes: Sizes,
     line: Arc<Line>,
     driver: AbortHandle,
     /// Says by its end that the driver is over.
@@ -62,6 +65,7 @@ impl Link {
             address: address.clone(),
             id: RandomState::new().hash_one(address),
             made: Instant::now(),
+            sizes: Sizes::new(),
             line,
             driver: driver.abort_handle(),
             ended,

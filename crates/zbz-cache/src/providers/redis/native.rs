@@ -63,10 +63,16 @@ impl RedisConnection {
                         topology.refresh().await.map_err(|_| failed("the cluster cannot be reached"))?;
                     }
                     let node = known().ok_or_else(|| failed("no server has this key"))?;
-                    node.link().await.map_err(|_| failed("the server cannot be reached"))
+                    let link = node.link().await.map_err(|_| failed("the server cannot be reached"))?;
+                    Ok::<_, RedisError>((node, link))
                 };
                 let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-                let link = tokio::time::timeout_at(deadline, link).await.map_err(|_| late())??;
+                let (node, link) = tokio::time::timeout_at(deadline, link).await.map_err(|_| late())??;
+                if !link.sizes.take(&asked) && node.prove(&link, &asked, deadline).await.is_err() {
+                    return Err(failed(
+                        "a part of the command is more than the server takes; nothing was sent",
+                    ));
+                }
                 link.carry(asked, count, deadline, None).await.answer.map_err(|broken| match broken {
                     Broken::Late => late(),
                     _ => failed("the link broke; whether a write took effect is unknown"),

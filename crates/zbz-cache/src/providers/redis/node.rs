@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::address::Address;
 use super::failure::{self, Failure, Fate};
@@ -79,6 +80,15 @@ impl Node {
         let lost = || failure::link_lost(&self.address, Fate::Unsent);
         let told = outcome.wait_for(Option::is_some).await.map_err(|_| lost())?;
         told.clone().unwrap_or_else(|| Err(lost()))
+    }
+
+    /// Finds out whether the server takes these packed commands on this link.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sizes::prove`](super::sizes::Sizes::prove).
+    pub(super) async fn prove(&self, link: &Link, commands: &[u8], deadline: Instant) -> Result<(), Failure> {
+        link.sizes.prove(&self.settings, &self.address, commands, deadline).await
     }
 
     /// Has a new link made, to wherever the address leads by now. What is on the old one is

@@ -2,7 +2,8 @@
 //!
 //! A value alone is a `GET` or `MGET`. A value with what is left of its time is a script, for they
 //! are of one moment, and a transaction would be refused by a server that is out of memory. What
-//! is no string under a key was written by another program, and is a miss.
+//! is no string under a key was written by another program, and is a miss. What a server refuses for
+//! one of many keys it refuses for all; they are asked for one by one then.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -15,14 +15,15 @@ use super::call::{Batch, Call};
 use super::client::{Client, milliseconds};
 use super::command::{self, pack};
 use super::exchange::{Answer, Ask, Failed};
-use super::failure::Effect;
+use super::failure::{self, Effect};
 use super::read::{self, Wanted, one};
 use super::scripts::{self, eval};
+use super::sizes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{Condition, Deleted, Failures, Found, Read, SetOptions, SetOutcome, Version};
 use crate::ttl::{Lifetime, Ttl};
 
-/// What a server takes in one piece (proto-max-bulk-len).
+/// What no server takes in one piece (`sizes.rs` finds out what this one does).
 const MAX_VALUE_BYTES: usize = 512 << 20;
 
 /// A set on its way.
@@ -43,9 +44,13 @@ enum Presence {
 pub(super) async fn set(shared: &Shared, set: Set) -> Result<SetOutcome> {
     let (client, call) = (&shared.client, shared.call(Effect::Writes));
     let lifetime = client.lifetime(set.options.ttl);
-    let stored = match set.value.len() > MAX_VALUE_BYTES {
-        true => Err(too_large(shared, &set.key, &set.options.condition, call).await),
-        false => store(shared, &set, lifetime, call).await,
+    let bytes = set.value.len();
+    let stored = match store(shared, &set, lifetime, call).await {
+        Err(error) if error.kind() == ErrorKind::TooLarge => Err(match set.options.condition {
+            Condition::Always => too_large(shared, &set.key, bytes, call).await,
+            _ => Error::new(ErrorKind::TooLarge, too_large_words(bytes, "nothing was changed")),
+        }),
+        stored => stored,
     };
     match stored {
         Ok(SetOutcome::Stored) => {
@@ -63,19 +68,26 @@ fn keeps(options: &SetOptions) -> bool {
     options.keep_deadline && !matches!(options.condition, Condition::Absent)
 }
 
+fn too_large_words(bytes: usize, old: &str) -> String {
+    format!("a value of {bytes} bytes is more than the server takes; {old}; {}", failure::TAKES_LESS)
+}
+
 /// The caller meant to replace the old value, so that goes.
-async fn too_large(shared: &Shared, key: &[u8], condition: &Condition, call: Call) -> Error {
-    match (condition, unlink(shared, unlink_ask(&shared.client, key), call).await) {
-        (Condition::Always, Err(error)) => error,
-        _ => Error::new(
-            ErrorKind::TooLarge,
-            "a value of more than 512 MiB is more than the server takes; split it, or compress it",
-        ),
+async fn too_large(shared: &Shared, key: &[u8], bytes: usize, call: Call) -> Error {
+    match unlink(shared, unlink_ask(&shared.client, key), call).await {
+        Ok(_) => Error::new(ErrorKind::TooLarge, too_large_words(bytes, "the old value was removed")),
+        Err(error) => {
+            let old = format!("the old value may still be there: removing it failed ({})", error.kind());
+            Error::new(ErrorKind::TooLarge, too_large_words(bytes, &old)).with_source(error)
+        }
     }
 }
 
 async fn store(shared: &Shared, set: &Set, lifetime: Lifetime, call: Call) -> Result<SetOutcome> {
     let Set { key, value, options } = set;
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(Error::new(ErrorKind::TooLarge, "more than 512 MiB"));
+    }
     let (presence, token) = match &options.condition {
         Condition::Always => (Presence::Any, None),
         Condition::Absent => (Presence::Absent, None),
@@ -180,8 +192,8 @@ pub(super) struct Sets {
     batch: Batch,
     /// Of each entry, in order.
     places: Vec<Place>,
-    /// Keys whose values are more than a server takes, with their places.
-    large: Vec<(usize, Vec<u8>)>,
+    /// By their places: the stored keys of values that may be too large, and how large those are.
+    large: HashMap<usize, (Vec<u8>, usize)>,
 }
 
 /// What becomes of an entry.
@@ -207,16 +219,18 @@ impl Sets {
             lifetime,
             batch: Batch::with_capacity(entries.len(), bytes),
             places: Vec::with_capacity(entries.len()),
-            large: Vec::new(),
+            large: HashMap::new(),
         };
         let mut asks = 0;
         for (at, (key, value)) in entries.iter().enumerate() {
             let last = last.get(key).copied().unwrap_or(at);
             let stored = client.key(key);
+            if value.len() > sizes::SURE && last == at {
+                sets.large.insert(at, (stored.to_vec(), value.len()));
+            }
             let place = if last != at {
                 Place::Before(last)
             } else if value.len() > MAX_VALUE_BYTES {
-                sets.large.push((at, stored.into_owned()));
                 Place::Large
             } else {
                 let slot = client.slot(&stored);
@@ -240,15 +254,22 @@ pub(super) async fn set_multi(shared: &Shared, sets: Sets) -> Result<Failures> {
     let (client, call) = (&shared.client, shared.call(Effect::Writes));
     let Sets { lifetime, batch, places, large } = sets;
     let mut reasons: HashMap<usize, Error> = HashMap::new();
-    for (at, key) in large {
-        reasons.insert(at, too_large(shared, &key, &Condition::Always, call).await);
-    }
     let answers = shared.answers(batch, call).await;
     for (at, place) in places.iter().enumerate() {
-        if let Place::Ask(ask, slot) = *place
-            && let Err(error) = stored(client, slot, answers.get(ask))
-        {
-            reasons.insert(at, error);
+        let is_over = match *place {
+            Place::Ask(ask, slot) => match stored(client, slot, answers.get(ask)) {
+                Err(error) if error.kind() == ErrorKind::TooLarge => true,
+                Err(error) => {
+                    reasons.insert(at, error);
+                    false
+                }
+                Ok(()) => false,
+            },
+            Place::Large => true,
+            Place::Before(_) => false,
+        };
+        if is_over && let Some((key, bytes)) = large.get(&at) {
+            reasons.insert(at, too_large(shared, key, *bytes, call).await);
         }
     }
     if reasons.is_empty() {
