@@ -111,6 +111,10 @@ impl Provider for MapProvider {
         able
     }
 
+    fn default_ttl(&self) -> Ttl {
+        self.default_ttl
+    }
+
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
         self.verb(|inside| {
             let now = Instant::now();

@@ -42,6 +42,7 @@ pub(crate) struct Parts<T> {
     pub(crate) handle: ProviderHandle,
     pub(crate) namespace: Namespace,
     pub(crate) codec: Framed<T>,
+    /// What [`Ttl::Default`] comes to: the contract's, else what the provider tells of its own.
     pub(crate) default_ttl: Ttl,
     pub(crate) load_options: LoadOptions,
     /// What they come to.
@@ -76,13 +77,13 @@ impl<T: 'static> Contract<T> {
         let limits = handle.provider().limits();
         let namespace = Namespace::new(name, limits).map_err(|error| handle.name_error(error, "contract"))?;
         let binding = handle.bind::<T, C>(name)?;
-        let name = name.to_owned();
+        let (name, default_ttl) = (name.to_owned(), told_default(&handle));
         let parts = Parts {
             name,
             handle,
             namespace,
             codec,
-            default_ttl: Ttl::Default,
+            default_ttl,
             load_options: LoadOptions::default(),
             terms: Terms::plain(),
             _binding: binding,
@@ -93,13 +94,14 @@ impl<T: 'static> Contract<T> {
     /// The deadline of values that are set with [`Ttl::Default`]; without it the provider's.
     #[must_use]
     pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
-        self.parts.default_ttl = ttl.into();
+        self.parts.default_ttl = ttl.into().or(told_default(&self.parts.handle));
         self.parts.terms.ttl = self.parts.load_options.ttl.or(self.parts.default_ttl);
         self
     }
 
     /// How loads are done unless a call says otherwise; see [`LoadOptions`]. To be said after
-    /// [`default_ttl`](Contract::default_ttl), against which they are judged. With a `fresh_for`,
+    /// [`default_ttl`](Contract::default_ttl), against which they are judged; without one, against
+    /// what the [provider tells](crate::Provider::default_ttl) of its own. With a `fresh_for`,
     /// entries that are set become stale as loaded ones do.
     ///
     /// # Errors
@@ -135,6 +137,14 @@ impl<T: 'static> Contract<T> {
     #[must_use]
     pub fn cache(self) -> Cache<T> {
         Cache::new(self)
+    }
+}
+
+/// The default deadline that a provider has, and tells. One of never is as good as none.
+fn told_default(handle: &ProviderHandle) -> Ttl {
+    match handle.provider().default_ttl() {
+        Ttl::Never => Ttl::Default,
+        told => told,
     }
 }
 

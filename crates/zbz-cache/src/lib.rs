@@ -56,12 +56,10 @@
 /// A warning for the program's log, where no caller's answer can say it: the arguments of
 /// `tracing::warn!`. Without the feature `tracing` they are evaluated and nothing is said.
 #[cfg(feature = "tracing")]
-#[expect(unused_macros, reason = "the first caller comes with the next change")]
 macro_rules! warn_log {
     ($($arguments:tt)+) => { tracing::warn!($($arguments)+) };
 }
 #[cfg(not(feature = "tracing"))]
-#[expect(unused_macros, reason = "the first caller comes with the next change")]
 macro_rules! warn_log {
     ($($name:ident = $value:expr,)* $message:literal) => {{ $(let _ = &$value;)* }};
 }

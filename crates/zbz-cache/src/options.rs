@@ -6,22 +6,23 @@
 //! got, what it takes, and for an unknown one the nearest known name.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::ttl::Ttl;
 
+pub(crate) mod built_in;
+mod deserialize;
+mod environment;
 mod read;
 mod system;
+pub(crate) mod url;
 
 /// What the environment's variables begin with.
 pub const ENV_PREFIX: &str = "ZBZ_CACHE_";
 
 /// The value of one option.
-#[derive(Clone, PartialEq, serde::Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum OptionValue {
     /// A yes or no.
@@ -35,7 +36,6 @@ pub enum OptionValue {
     /// A text: a size, a duration, a word.
     Text(String),
     /// A length of time.
-    #[serde(skip)]
     Duration(Duration),
 }
 
@@ -76,6 +76,8 @@ impl From<usize> for OptionValue {
 
 /// Names and values for a provider. `Debug` prints the names, never a value: one may be a secret.
 ///
+/// In a serde format null is as good as left out. An empty text is refused, wherever it comes from.
+///
 /// ```
 /// use std::time::Duration;
 /// use zbz_cache::{Options, options};
@@ -86,10 +88,18 @@ impl From<usize> for OptionValue {
 /// # for options in [by_hand, from_json, from_url] { zbz_cache::new_provider(&provider, options)?; }
 /// # Ok::<(), zbz_cache::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Default, serde::Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Default)]
 pub struct Options {
     values: BTreeMap<String, OptionValue>,
+    /// Whether names and values may be parts of a URL, which no message shows.
+    is_concealed: bool,
+}
+
+impl PartialEq for Options {
+    /// Whether they say the same, wherever they come from.
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
 }
 
 impl Options {
@@ -104,6 +114,16 @@ impl Options {
     pub fn with(mut self, name: impl Into<String>, value: impl Into<OptionValue>) -> Self {
         self.values.insert(name.into(), value.into());
         self
+    }
+
+    /// The same, of which no message shows a name or a value that is not known to be none of a
+    /// secret's.
+    pub(crate) fn concealed(self) -> Self {
+        Options { is_concealed: true, ..self }
+    }
+
+    pub(crate) fn is_concealed(&self) -> bool {
+        self.is_concealed
     }
 
     /// Whether there is none.
@@ -121,85 +141,6 @@ impl Options {
         self.values.keys().map(String::as_str)
     }
 
-    /// A provider's name and its options from a URL: `memory://?max_size=64MiB`.
-    ///
-    /// The scheme is the name, the query holds the options, percent-encoded. What stands between
-    /// them, if anything, becomes the option `address`.
-    ///
-    /// # Errors
-    ///
-    /// `Config`: it has no scheme, or an option twice.
-    pub fn from_url(url: &str) -> Result<(String, Options)> {
-        let (scheme, rest) =
-            url.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).ok_or_else(|| {
-                Error::config("a cache's URL begins with its provider: memory://?max_size=64MiB")
-            })?;
-        let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
-        let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut options = Options::new();
-        let address = address.trim_end_matches('/');
-        if !address.is_empty() {
-            options = options.with("address", address);
-        }
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            match options.values.entry(name.into_owned()) {
-                Entry::Vacant(entry) => entry.insert(OptionValue::Text(value.into_owned())),
-                Entry::Occupied(entry) => {
-                    let name = entry.key();
-                    return Err(Error::config(format!("the URL gives {name:?} twice; give it once")));
-                }
-            };
-        }
-        Ok((scheme.to_owned(), options))
-    }
-
-    /// The options of `provider` from this process's environment: `ZBZ_CACHE_MAX_SIZE` is
-    /// `max_size`, `ZBZ_CACHE_NEAR__MAX_SIZE` is `near.max_size`. Those of other registered providers
-    /// are passed over.
-    ///
-    /// # Errors
-    ///
-    /// `UnknownProvider`. `Config`: a variable with that prefix that no registered provider
-    /// knows, or whose value is not Unicode.
-    pub fn from_env(provider: &str) -> Result<Options> {
-        let mut variables = Vec::new();
-        for (name, value) in std::env::vars_os() {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else { continue };
-            let value = value.into_string().map_err(|_| {
-                Error::config(format!("the value of the environment variable {name} is not Unicode"))
-            })?;
-            variables.push((name.to_owned(), value));
-        }
-        Options::from_variables(provider, variables)
-    }
-
-    /// As [`from_env`](Options::from_env), from these variables.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn from_variables(
-        provider: &str,
-        variables: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Options> {
-        let knowing = crate::registry::options_of(provider)?;
-        let mut options = Options::new();
-        for (variable, value) in variables {
-            let Some(name) = variable.strip_prefix(ENV_PREFIX) else { continue };
-            let name = name.to_ascii_lowercase().replace("__", ".");
-            if knowing.takes(&name) {
-                options = options.with(name, value);
-            } else if !knowing.is_anothers(&name) {
-                let known = knowing.all();
-                return Err(Error::config(format!(
-                    "no registered provider knows the option of the environment variable {variable}{}",
-                    did_you_mean(&name, &known)
-                )));
-            }
-        }
-        Ok(options)
-    }
-
     /// Refuses the first option that is none of `known`, where `far.*` stands for every name that
     /// begins with `far.`. Factories that were not registered with
     /// their options' names call this themselves.
@@ -208,10 +149,17 @@ impl Options {
     ///
     /// `Config`, naming the nearest known one.
     pub fn refuse_unknown(&self, known: &[&str]) -> Result<()> {
-        match self.names().find(|name| !known.iter().any(|known| is_named(name, known))) {
-            None => Ok(()),
-            Some(name) => Err(Error::config(format!("unknown option {name:?}{}", did_you_mean(name, known)))),
-        }
+        let is_known = |name: &&str| known.iter().any(|known| is_named(name, known));
+        let Some(name) = self.names().find(|name| !is_known(name)) else { return Ok(()) };
+        let nearest = did_you_mean(name, known);
+        Err(Error::config(match (self.is_concealed, built_in::is_option(name)) {
+            (true, _) if name == "address" => {
+                "this provider has no address; its URL goes on with ? and options, as in memory://?max_size=64MiB"
+                    .to_owned()
+            }
+            (true, false) => format!("the URL has an option that is unknown{nearest}"),
+            _ => format!("unknown option {name:?}{nearest}"),
+        }))
     }
 }
 
@@ -223,23 +171,31 @@ pub(crate) fn is_named(name: &str, known: &str) -> bool {
     }
 }
 
-/// `; did you mean "max_size"? known are ...`, as far as there is anything to say.
+/// How alike two names are, from 0 to 1, from where on one may be meant by the other.
+const ALIKE: f64 = 0.6;
+
+/// The one of `known` that may be meant by `name`.
+pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
+    let name = name.to_lowercase();
+    let alike = known.iter().map(|&candidate| (strsim::jaro_winkler(&name, candidate), candidate));
+    let nearest = alike.max_by(|one, other| one.0.total_cmp(&other.0));
+    nearest.filter(|(alike, _)| *alike >= ALIKE).map(|(_, nearest)| nearest)
+}
+
+/// `; did you mean "max_size"? known: ...`, as far as there is anything to say.
 pub(crate) fn did_you_mean(name: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(&name.to_lowercase(), candidate), candidate))
-        .max_by(|one, other| one.0.total_cmp(&other.0));
     let list = known.join(", ");
-    match nearest {
-        None => "; none is known".to_owned(),
-        Some((_, nearest)) => format!("; did you mean {nearest:?}? known: {list}"),
+    match nearest(name, known) {
+        _ if known.is_empty() => "; none is known".to_owned(),
+        None => format!("; known: {list}"),
+        Some(nearest) => format!("; did you mean {nearest:?}? known: {list}"),
     }
 }
 
 impl<K: Into<String>, V: Into<OptionValue>> FromIterator<(K, V)> for Options {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let values = pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Options { values }
+        Options { values, is_concealed: false }
     }
 }
 
@@ -257,7 +213,8 @@ impl<K: Into<String>, V: Into<OptionValue>> From<BTreeMap<K, V>> for Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.values.keys()).finish()
+        let is_shown = |name: &str| !self.is_concealed || built_in::is_option(name);
+        f.debug_set().entries(self.names().map(|name| if is_shown(name) { name } else { "(..)" })).finish()
     }
 }
 
@@ -280,23 +237,6 @@ macro_rules! options {
     ($($name:expr => $value:expr),* $(,)?) => {
         $crate::Options::new()$(.with($name, $value))*
     };
-}
-
-/// What `Ttl`-valued options take, for their error message.
-const TTL_TAKES: &str = "a duration (\"90s\", \"1m30s\", a number of seconds) or \"never\"";
-
-impl Options {
-    /// The option `name` as a default deadline; [`Ttl::Never`] for "never".
-    ///
-    /// # Errors
-    ///
-    /// `Config`: it is neither a duration nor "never".
-    pub fn ttl(&self, name: &str) -> Result<Option<Ttl>> {
-        match self.get(name) {
-            Some(OptionValue::Text(text)) if text.eq_ignore_ascii_case("never") => Ok(Some(Ttl::Never)),
-            _ => Ok(self.duration_that_takes(name, TTL_TAKES)?.map(Ttl::After)),
-        }
-    }
 }
 
 #[cfg(test)]

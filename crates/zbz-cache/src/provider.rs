@@ -108,6 +108,13 @@ pub trait Provider: Send + Sync + 'static {
         Limits::default()
     }
 
+    /// What [`Ttl::Default`] comes to where neither the call nor the contract says more: what a
+    /// contract's `fresh_for` is judged against. [`Ttl::Default`], unless the provider tells. Must not
+    /// change over its life.
+    fn default_ttl(&self) -> Ttl {
+        Ttl::Default
+    }
+
     /// Whether `key` is there and live.
     fn exists<'a>(&'a self, key: &[u8]) -> Reply<'a, bool> {
         self.ttl(key).map(|state| state != TtlState::Missing)

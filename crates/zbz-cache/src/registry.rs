@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::ProviderHandle;
-use crate::options::{Options, did_you_mean, is_named};
+use crate::options::built_in::{self, BuiltIn};
+use crate::options::{Options, is_named, nearest};
 use crate::provider::Provider;
 
 type Make = dyn Fn(&Options) -> Result<Arc<dyn Provider>> + Send + Sync;
@@ -38,18 +39,24 @@ fn registry() -> &'static RwLock<BTreeMap<String, Factory>> {
         #[cfg(feature = "memory")]
         {
             use crate::providers::memory;
-            factories.insert(memory::NAME.to_owned(), factory(Some(memory::OPTIONS), memory::from_options));
+            factories.insert(
+                memory::NAME.to_owned(),
+                factory(Some(built_in::MEMORY.options), memory::from_options),
+            );
         }
         #[cfg(feature = "tiered")]
         {
             use crate::providers::tiered;
-            factories.insert(tiered::NAME.to_owned(), factory(Some(tiered::OPTIONS), tiered::from_options));
+            factories.insert(
+                tiered::NAME.to_owned(),
+                factory(Some(built_in::TIERED.options), tiered::from_options),
+            );
         }
         #[cfg(feature = "redis")]
         for scheme in crate::providers::redis::SCHEMES {
             use crate::providers::redis;
             let make = move |options: &Options| redis::from_options(options, scheme);
-            factories.insert(scheme.name.to_owned(), factory(Some(redis::OPTIONS), make));
+            factories.insert(scheme.name.to_owned(), factory(Some(built_in::REDIS.options), make));
         }
         RwLock::new(factories)
     })
@@ -77,10 +84,11 @@ fn factory<P: Provider>(
 ///
 /// # Errors
 ///
-/// `UnknownProvider`, listing the known ones. `Config`: an unknown option or a wrong value.
+/// `UnknownProvider`, listing the known ones, or naming the feature that brings it. `Config`: an
+/// unknown option or a wrong value.
 pub fn new_provider(name: &str, options: impl Into<Options>) -> Result<ProviderHandle> {
-    let factory = find(name)?;
     let options = options.into();
+    let factory = find(name, (!options.is_concealed()).then_some(name))?;
     let made = check_names(&factory, &options).and_then(|()| (factory.make)(&options));
     let provider = made.map_err(|error| error.with_provider(&Arc::from(name)))?;
     Ok(ProviderHandle::from_shared(provider))
@@ -142,9 +150,14 @@ pub fn register_provider_with_options<P: Provider>(
     insert(name, self::factory(Some(option_names), factory))
 }
 
-fn insert(name: &str, factory: Factory) -> Result<()> {
+/// Whether a provider can have this name.
+fn is_name(name: &str) -> bool {
     let valid = |char: char| matches!(char, 'a'..='z' | '0'..='9' | '-' | '_' | '+');
-    if !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.chars().all(valid) {
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.chars().all(valid)
+}
+
+fn insert(name: &str, factory: Factory) -> Result<()> {
+    if !is_name(name) {
         return Err(Error::config(format!(
             "a provider's name begins with a-z and goes on with a-z, 0-9, -, _ or +; got {name:?}"
         )));
@@ -159,13 +172,48 @@ fn insert(name: &str, factory: Factory) -> Result<()> {
     Ok(())
 }
 
-fn find(name: &str) -> Result<Factory> {
+/// The factory of this name; `shown` is the name as far as an error may repeat it.
+fn find(name: &str, shown: Option<&str>) -> Result<Factory> {
     let factories = registry().read().unwrap_or_else(PoisonError::into_inner);
     factories.get(name).cloned().ok_or_else(|| {
         let known: Vec<&str> = factories.keys().map(String::as_str).collect();
-        let words = format!("no provider is named {name:?}{}", did_you_mean(name, &known));
-        Error::new(ErrorKind::UnknownProvider, words)
+        unknown_provider(name, shown, &known, &missing(&factories))
     })
+}
+
+/// The providers of this crate that this build does not have.
+fn missing(factories: &BTreeMap<String, Factory>) -> Vec<&'static BuiltIn> {
+    let is_missing = |built_in: &&BuiltIn| !factories.contains_key(built_in.names[0]);
+    built_in::ALL.into_iter().filter(is_missing).collect()
+}
+
+fn unknown_provider(name: &str, shown: Option<&str>, known: &[&str], missing: &[&BuiltIn]) -> Error {
+    let list = known.join(", ");
+    let turn_on = |name: &str| {
+        let built_in = missing.iter().find(|built_in| built_in.names.contains(&name))?;
+        Some(format!("turn on the feature {:?} of zbz-cache", built_in.feature))
+    };
+    if let Some(turn_on) = turn_on(name) {
+        let words =
+            format!("the provider {name:?} is not in this build; {turn_on}; known without it: {list}");
+        return Error::new(ErrorKind::UnknownProvider, words);
+    }
+    let absent = missing.iter().flat_map(|built_in| built_in.names).copied();
+    let all: Vec<&str> = known.iter().copied().chain(absent).collect();
+    let what = match shown {
+        Some(name) if is_name(name) => format!("no provider is named {name:?}"),
+        // Perhaps a URL, with a password in it.
+        Some(_) => "that is no provider's name; a URL goes to new_provider_from_url".to_owned(),
+        None => "no provider has the name that the URL begins with, or that \"far\" has".to_owned(),
+    };
+    let meant = match nearest(name, &all).map(|nearest| (nearest, turn_on(nearest))) {
+        None => String::new(),
+        Some((nearest, None)) => format!("; did you mean {nearest:?}?"),
+        Some((nearest, Some(turn_on))) => {
+            format!("; did you mean {nearest:?}? it is not in this build: {turn_on}")
+        }
+    };
+    Error::new(ErrorKind::UnknownProvider, format!("{what}{meant}; known: {list}"))
 }
 
 fn check_names(factory: &Factory, options: &Options) -> Result<()> {
@@ -180,6 +228,8 @@ pub(crate) struct KnownOptions {
     /// `None`: it did not say, so it takes whatever no other one does.
     own: Option<Arc<[String]>>,
     others: BTreeSet<String>,
+    /// The providers of this crate that this build does not have.
+    missing: Vec<&'static BuiltIn>,
 }
 
 impl KnownOptions {
@@ -194,6 +244,12 @@ impl KnownOptions {
         self.others.iter().any(|known| is_named(name, known))
     }
 
+    /// The provider of this crate that has an option, if this build does not have that provider.
+    pub(crate) fn missing_provider(&self, name: &str) -> Option<&'static BuiltIn> {
+        let has = |built_in: &&BuiltIn| built_in.options.iter().any(|known| is_named(name, known));
+        self.missing.iter().copied().find(has)
+    }
+
     pub(crate) fn all(&self) -> Vec<&str> {
         let own = self.own.iter().flat_map(|own| own.iter());
         own.chain(&self.others).map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect()
@@ -201,10 +257,13 @@ impl KnownOptions {
 }
 
 pub(crate) fn options_of(provider: &str) -> Result<KnownOptions> {
-    let own = find(provider)?.options;
+    let own = find(provider, Some(provider))?.options;
     let factories = registry().read().unwrap_or_else(PoisonError::into_inner);
     let others = factories.iter().filter(|(name, _)| *name != provider);
     let others =
         others.flat_map(|(_, factory)| factory.options.iter().flat_map(|names| names.iter().cloned()));
-    Ok(KnownOptions { own, others: others.collect() })
+    Ok(KnownOptions { own, others: others.collect(), missing: missing(&factories) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::spawner::Spawner;
 use super::terms::{Refresh, Terms};
 use crate::error::{Error, Result};
-use crate::options::{OptionValue, Options};
+use crate::options::Options;
 use crate::ttl::{HORIZON, Lifetime, Ttl};
 
 /// Options of loads. What is not set for a call is as the contract has it; what neither sets is
@@ -122,6 +122,9 @@ impl LoadOptionsBuilder {
     }
 }
 
+const GIVE: &str =
+    "give one here, or a default_ttl to the contract, before its load options, or to the provider";
+
 const NAMES: [&str; 6] = ["ttl", "absent_ttl", "fresh_for", "stale_on_error", "timeout", "jitter"];
 
 impl LoadOptions {
@@ -131,8 +134,8 @@ impl LoadOptions {
     }
 
     /// From names and values, as a program's configuration has them: `ttl`, `absent_ttl`,
-    /// `fresh_for`, `stale_on_error`, `timeout` are durations (`ttl` also "never"), `jitter` a
-    /// percentage (`"10%"` or 10). Of the spawner only a program can tell.
+    /// `fresh_for`, `stale_on_error`, `timeout` are durations (`ttl` also "never", and not zero),
+    /// `jitter` a percentage (`"10%"` or 10). Of the spawner only a program can tell.
     ///
     /// # Errors
     ///
@@ -147,7 +150,7 @@ impl LoadOptions {
         made.fresh_for = options.duration("fresh_for")?;
         made.cool_down = options.duration("stale_on_error")?;
         made.timeout = options.duration("timeout")?;
-        made.jitter = options.get("jitter").map(percent).transpose()?;
+        made.jitter = options.percent("jitter")?;
         builder.options.check_alone()?;
         Ok(builder)
     }
@@ -200,8 +203,7 @@ impl LoadOptions {
         if let Some(fresh_for) = self.fresh_for {
             let advice = match (ttl, ttl.lifetime()) {
                 (Ttl::Default, _) => {
-                    "no ttl is given; give one here, or a default_ttl to the contract, before its load options"
-                        .to_owned()
+                    format!("no ttl is given; {GIVE}")
                 }
                 (_, Lifetime::Never) => {
                     "ttl is never; an entry without a deadline is never stale, so give a ttl".to_owned()
@@ -213,26 +215,12 @@ impl LoadOptions {
             return Err(Error::config(format!("fresh_for is {fresh_for:?} and {advice}")));
         }
         match self.jitter {
-            Some(percent) if percent > 0.0 && ttl == Ttl::Default => Err(Error::config(format!(
-                "jitter is {percent} percent and no ttl is given; give one here, or a default_ttl to the \
-                 contract, before its load options"
-            ))),
+            Some(percent) if percent > 0.0 && ttl == Ttl::Default => {
+                Err(Error::config(format!("jitter is {percent} percent and no ttl is given; {GIVE}")))
+            }
             _ => Ok(()),
         }
     }
-}
-
-fn percent(value: &OptionValue) -> Result<f64> {
-    let number = match value {
-        OptionValue::Integer(number) => Some(*number as f64),
-        OptionValue::Unsigned(number) => Some(*number as f64),
-        OptionValue::Float(number) => Some(*number),
-        OptionValue::Text(text) => text.trim().trim_end_matches('%').trim_end().parse().ok(),
-        OptionValue::Bool(_) | OptionValue::Duration(_) => None,
-    };
-    number.ok_or_else(|| {
-        Error::config(format!("option \"jitter\": got {value}, takes a percentage: \"10%\" or 10"))
-    })
 }
 
 #[cfg(test)]

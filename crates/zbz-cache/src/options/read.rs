@@ -1,4 +1,6 @@
 //! Reading one option as what it has to be: a size, a duration, one of some words.
+//!
+//! An empty text is none of them, whatever is wanted.
 
 use std::time::Duration;
 
@@ -6,29 +8,66 @@ use bytesize::ByteSize;
 
 use super::{OptionValue, Options, did_you_mean, system};
 use crate::error::{Error, Result};
+use crate::ttl::Ttl;
 
 const DURATION_TAKES: &str = "a duration: \"90s\", \"1m30s\", \"500ms\", or a number of seconds";
 const SIZE_TAKES: &str =
     "bytes: 104857600, \"100MB\" (10^6), \"64MiB\" (2^20), or \"25%\" of what this process may use";
+const TTL_TAKES: &str = "a duration of more than zero (\"90s\", \"1m30s\", a number of seconds) or \"never\"";
 
 impl Options {
+    /// The value of `name`, if it is given.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: it is an empty text, of which nobody can tell what was meant.
+    fn given(&self, name: &str) -> Result<Option<&OptionValue>> {
+        match self.get(name) {
+            Some(OptionValue::Text(text)) if text.is_empty() => {
+                Err(Error::config(format!("option {name:?} is empty; leave it out, or give it a value")))
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// The error of an option with a wrong value. What came with a URL, or may be one, is not
+    /// shown.
+    pub(crate) fn wrong(&self, name: &str, takes: &str) -> Error {
+        Error::config(match self.get(name) {
+            Some(OptionValue::Text(text)) if text.contains("://") || text.contains('@') => {
+                format!("option {name:?}: got what looks like a URL or an address, takes {takes}")
+            }
+            Some(value) if !self.is_concealed() => format!("option {name:?}: got {value}, takes {takes}"),
+            _ => format!("option {name:?} takes {takes}"),
+        })
+    }
+
     /// The option `name` as a number of bytes: an integer, a text with a unit (`KB` is 10^3,
     /// `KiB` 2^10 and so on), or a percentage of the memory this process may use.
     ///
     /// # Errors
     ///
-    /// `Config`: negative, not finite, not whole, or not a size; or a percentage where that
-    /// memory is not known.
+    /// `Config`: negative, not finite, not whole, or not a size; a unit without its `B` or `iB`,
+    /// which is 10^6 to some and 2^20 to others; or a percentage where that memory is not known.
     pub fn bytes(&self, name: &str) -> Result<Option<u64>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let refuse = || wrong(name, value, SIZE_TAKES);
+        let Some(value) = self.given(name)? else { return Ok(None) };
+        let refuse = || self.wrong(name, SIZE_TAKES);
         let bytes = match value {
             OptionValue::Integer(number) => u64::try_from(*number).map_err(|_| refuse())?,
             OptionValue::Unsigned(number) => *number,
             OptionValue::Float(number) => whole(*number).ok_or_else(refuse)?,
             OptionValue::Text(text) => match text.trim().strip_suffix('%') {
                 Some(percent) => percent_of_memory(percent, name).ok_or_else(refuse)??,
-                None => text.trim().parse::<ByteSize>().map_err(|_| refuse())?.as_u64(),
+                None => match parse_size(text.trim()) {
+                    Size::Bytes(bytes) => bytes,
+                    Size::Ambiguous { unit } => {
+                        return Err(self.wrong(
+                            name,
+                            &format!("{SIZE_TAKES}; {unit} alone may be {unit}B or {unit}iB: say which"),
+                        ));
+                    }
+                    Size::Wrong => return Err(refuse()),
+                },
             },
             OptionValue::Bool(_) | OptionValue::Duration(_) => return Err(refuse()),
         };
@@ -40,25 +79,59 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// `Config`: negative, not finite, or not a duration.
+    /// `Config`: negative, not finite, or not a duration; `M`, which is a month to some and a
+    /// minute to others.
     pub fn duration(&self, name: &str) -> Result<Option<Duration>> {
         self.duration_that_takes(name, DURATION_TAKES)
     }
 
-    pub(super) fn duration_that_takes(&self, name: &str, takes: &str) -> Result<Option<Duration>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let refuse = || wrong(name, value, takes);
+    fn duration_that_takes(&self, name: &str, takes: &str) -> Result<Option<Duration>> {
+        let Some(value) = self.given(name)? else { return Ok(None) };
+        let refuse = || self.wrong(name, takes);
         let duration = match value {
             OptionValue::Integer(number) => {
                 Duration::from_secs(u64::try_from(*number).map_err(|_| refuse())?)
             }
             OptionValue::Unsigned(number) => Duration::from_secs(*number),
             OptionValue::Float(number) => Duration::try_from_secs_f64(*number).map_err(|_| refuse())?,
-            OptionValue::Text(text) => parse_duration(text.trim()).ok_or_else(refuse)?,
+            OptionValue::Text(text) => match parse_duration(text.trim()) {
+                Some(_) if text.contains('M') => {
+                    let (minutes, months) =
+                        (text.trim().replace('M', "m"), text.trim().replace('M', "months"));
+                    let say = format!("{takes}; M may be minutes or months: say {minutes:?} or {months:?}");
+                    return Err(self.wrong(name, &say));
+                }
+                Some(duration) => duration,
+                None => {
+                    let lower = text.trim().to_lowercase();
+                    return Err(match parse_duration(&lower) {
+                        Some(_) => self.wrong(name, &format!("{takes}; did you mean {lower:?}?")),
+                        None => refuse(),
+                    });
+                }
+            },
             OptionValue::Duration(duration) => *duration,
             OptionValue::Bool(_) => return Err(refuse()),
         };
         Ok(Some(duration))
+    }
+
+    /// The option `name` as a default deadline; [`Ttl::Never`] for "never".
+    ///
+    /// # Errors
+    ///
+    /// `Config`: it is neither a duration nor "never"; or zero, by which every entry would be gone
+    /// as soon as it is set.
+    pub fn ttl(&self, name: &str) -> Result<Option<Ttl>> {
+        match self.given(name)? {
+            Some(OptionValue::Text(text)) if text.trim().eq_ignore_ascii_case("never") => {
+                Ok(Some(Ttl::Never))
+            }
+            _ => match self.duration_that_takes(name, TTL_TAKES)? {
+                Some(Duration::ZERO) => Err(self.wrong(name, TTL_TAKES)),
+                span => Ok(span.map(Ttl::After)),
+            },
+        }
     }
 
     /// The option `name` as a yes or no: a `bool`, or one of the texts "true" and "false".
@@ -67,13 +140,29 @@ impl Options {
     ///
     /// `Config`: it is neither.
     pub fn flag(&self, name: &str) -> Result<Option<bool>> {
-        match self.get(name) {
+        match self.given(name)? {
             Some(OptionValue::Bool(value)) => Ok(Some(*value)),
             Some(OptionValue::Text(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(true)),
             Some(OptionValue::Text(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(false)),
             None => Ok(None),
-            Some(value) => Err(wrong(name, value, "true or false")),
+            Some(_) => Err(self.wrong(name, "true or false")),
         }
+    }
+
+    /// The option `name` as a percentage: a number, or a text with or without `%`.
+    pub(crate) fn percent(&self, name: &str) -> Result<Option<f64>> {
+        let Some(value) = self.given(name)? else { return Ok(None) };
+        let number = match value {
+            OptionValue::Integer(number) => Some(*number as f64),
+            OptionValue::Unsigned(number) => Some(*number as f64),
+            OptionValue::Float(number) => Some(*number),
+            OptionValue::Text(text) => {
+                let text = text.trim();
+                text.strip_suffix('%').unwrap_or(text).trim_end().parse().ok()
+            }
+            OptionValue::Bool(_) | OptionValue::Duration(_) => None,
+        };
+        number.map(Some).ok_or_else(|| self.wrong(name, "a percentage: \"10%\" or 10"))
     }
 
     /// The option `name` as a text; a whole number is taken for its digits, which is what becomes
@@ -83,12 +172,12 @@ impl Options {
     ///
     /// `Config`: it is something else. The message does not show what: it may be a secret.
     pub fn text(&self, name: &str) -> Result<Option<String>> {
-        match self.get(name) {
+        match self.given(name)? {
             Some(OptionValue::Text(text)) => Ok(Some(text.clone())),
             Some(OptionValue::Integer(number)) => Ok(Some(number.to_string())),
             Some(OptionValue::Unsigned(number)) => Ok(Some(number.to_string())),
             None => Ok(None),
-            Some(_) => Err(Error::config(format!("option {name:?} takes a text"))),
+            Some(_) => Err(Error::config(format!("option {name:?} takes a text; put it in quotes"))),
         }
     }
 
@@ -98,28 +187,39 @@ impl Options {
     ///
     /// `Config`: it is none of them.
     pub fn word(&self, name: &str, words: &[&str]) -> Result<Option<usize>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let OptionValue::Text(text) = value else {
-            return Err(wrong(name, value, &format!("one of {}", words.join(", "))));
-        };
+        let Some(value) = self.given(name)? else { return Ok(None) };
+        let takes = format!("one of {}", words.join(", "));
+        let OptionValue::Text(text) = value else { return Err(self.wrong(name, &takes)) };
         let found = words.iter().position(|word| text.eq_ignore_ascii_case(word));
-        let refuse = || {
-            let takes = format!("one of {}", words.join(", "));
-            Error::config(format!("option {name:?}: got {value}, takes {takes}{}", did_you_mean(text, words)))
-        };
-        found.map(Some).ok_or_else(refuse)
+        found.map(Some).ok_or_else(|| self.wrong(name, &format!("{takes}{}", did_you_mean(text, words))))
     }
-}
-
-/// The error of an option with a wrong value.
-fn wrong(name: &str, value: &OptionValue, takes: &str) -> Error {
-    Error::config(format!("option {name:?}: got {value}, takes {takes}"))
 }
 
 /// A number without a fraction that fits a `u64`.
 fn whole(number: f64) -> Option<u64> {
     let fits = number.is_finite() && number >= 0.0 && number < u64::MAX as f64;
     (fits && number.fract() == 0.0).then_some(number as u64)
+}
+
+/// What a text says as a size.
+enum Size {
+    Bytes(u64),
+    /// `100M`: a unit that is 10^6 to some and 2^20 to others.
+    Ambiguous {
+        unit: char,
+    },
+    Wrong,
+}
+
+fn parse_size(text: &str) -> Size {
+    // Beyond its range the number would be cut to the largest one.
+    let Some(bytes) = text.parse::<ByteSize>().ok().filter(|size| size.as_u64() < u64::MAX) else {
+        return Size::Wrong;
+    };
+    match text.chars().last().map(|last| last.to_ascii_uppercase()) {
+        Some(unit) if "KMGTPE".contains(unit) => Size::Ambiguous { unit },
+        _ => Size::Bytes(bytes.as_u64()),
+    }
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::error::ErrorKind;
+use crate::ttl::Ttl;
 
 fn refused<T: fmt::Debug>(answer: Result<T>) -> String {
     let error = answer.unwrap_err();
@@ -20,7 +21,17 @@ fn a_size_is_bytes_with_or_without_a_unit() {
     assert_eq!(bytes("1024".into()).unwrap(), Some(1024));
     assert_eq!(bytes(4096.0.into()).unwrap(), Some(4096));
     assert_eq!(Options::new().bytes("max_size").unwrap(), None);
-    for wrong in ["-1", "", "MiB", "12 parsecs", "-5%", "101%", "0%", "NaN%", "1e400%"] {
+    assert_eq!(bytes("64Mi".into()).unwrap(), Some(64 << 20));
+    assert_eq!(bytes("100mb".into()).unwrap(), Some(100_000_000));
+    for wrong in ["100M", "64m", "1 G", "5k", "1.5T", "1e", "1P"] {
+        let words = refused(bytes(wrong.into()));
+        assert!(words.contains("alone may be") && words.contains("say which"), "{words}");
+    }
+    for wrong in ["99999999999999999999", "99999999999EB", "1e3", "1_000"] {
+        refused(bytes(wrong.into()));
+    }
+    assert!(refused(bytes("".into())).contains("max_size\" is empty"));
+    for wrong in ["-1", " ", "MiB", "12 parsecs", "-5%", "101%", "0%", "NaN%", "1e400%"] {
         let words = refused(bytes(wrong.into()));
         assert!(words.contains("max_size") && words.contains("takes bytes"), "{words}");
     }
@@ -57,7 +68,21 @@ fn a_duration_is_seconds_or_has_units() {
     ] {
         assert_eq!(duration(value.clone()).unwrap(), Some(Duration::from_millis(millis)), "{value}");
     }
-    for wrong in ["", "-1s", "-1", "soon", "NaN", "inf", "1 fortnight"] {
+    for wrong in ["30M", "1M", "2 M", "1h 5M", "1.5M"] {
+        let words = refused(duration(wrong.into()));
+        let (minutes, months) = (wrong.replace('M', "m"), wrong.replace('M', "months"));
+        let says = format!("M may be minutes or months: say {minutes:?} or {months:?}");
+        assert!(words.contains(&says), "{words}");
+    }
+    assert_eq!(duration("1month".into()).unwrap(), Some(Duration::from_secs(2_630_016)), "spelled out");
+    for (wrong, meant) in
+        [("30S", "30s"), ("5D", "5d"), ("1Y", "1y"), ("90 MIN", "90 min"), ("1H30m", "1h30m")]
+    {
+        let words = refused(duration(wrong.into()));
+        assert!(words.contains(&format!("did you mean {meant:?}?")), "{words}");
+    }
+    assert!(refused(duration("".into())).contains("d\" is empty"));
+    for wrong in [" ", "-1s", "-1", "soon", "NaN", "inf", "1 fortnight", "1_000", "1:30"] {
         let words = refused(duration(wrong.into()));
         assert!(words.contains("takes a duration"), "{words}");
     }
@@ -67,6 +92,12 @@ fn a_duration_is_seconds_or_has_units() {
     refused(duration(true.into()));
     assert_eq!(Options::new().with("t", "never").ttl("t").unwrap(), Some(Ttl::Never));
     assert!(refused(Options::new().with("t", "nevr").ttl("t")).contains("never"));
+    for zero in
+        [0.into(), "0".into(), "0s".into(), 0.0.into(), 1e-12.into(), OptionValue::Duration(Duration::ZERO)]
+    {
+        let words = refused(Options::new().with("t", zero).ttl("t"));
+        assert!(words.contains("more than zero") && words.contains("never"), "{words}");
+    }
 }
 
 #[test]
@@ -102,6 +133,65 @@ fn maps_and_serde_formats_and_urls_give_the_same_options() {
     refused(Options::from_url("memory://?a=1&a=2"));
     let big: Options = serde_json::from_str(r#"{"a": 18446744073709551615, "b": 1.5, "c": true}"#).unwrap();
     assert_eq!(big, options! { "a" => u64::MAX, "b" => 1.5, "c" => true });
+}
+
+fn from_json(json: &str) -> Result<Options, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+#[test]
+fn null_in_a_serde_format_is_as_good_as_left_out() {
+    assert_eq!(
+        from_json(r#"{"max_size": null, "when_full": "reject"}"#),
+        Ok(options! { "when_full" => "reject" })
+    );
+    assert_eq!(from_json("null"), Ok(Options::new()));
+    #[derive(serde::Deserialize)]
+    struct Config {
+        #[serde(default)]
+        cache: Options,
+        #[serde(flatten)]
+        rest: Options,
+    }
+    let config: Config = serde_json::from_str(r#"{"cache": null, "a": null, "b": 1}"#).unwrap();
+    assert!(config.cache.is_empty());
+    assert_eq!(config.rest, options! { "b" => 1 });
+    let nil = rmp_serde::to_vec(&[("a", None::<u8>)].into_iter().collect::<HashMap<_, _>>()).unwrap();
+    assert_eq!(rmp_serde::from_slice::<Options>(&nil).unwrap(), Options::new());
+    assert!(
+        serde_json::from_str::<OptionValue>("null").unwrap_err().to_string().contains("leave the option out")
+    );
+}
+
+#[test]
+fn what_a_serde_format_gives_in_place_of_a_value_is_refused_with_what_to_write() {
+    for (json, words) in [
+        (r#"{"near": {"max_size": 1}}"#, &["\"near\": got a table", "as in \"near.max_size\""][..]),
+        (r#"{"near": {}}"#, &["as in \"near.max_size\""]),
+        (r#"{"far": {"password": "sentinel"}}"#, &["as in \"far.password\""]),
+        (r#"{"far": {"sentinel": {"a": 1}}}"#, &["as in \"far.address\""]),
+        (r#"{"max_size": {"sentinel": null}}"#, &["\"max_size\": got a table"]),
+        (r#"{"address": ["sentinel:1", "b:2"]}"#, &["got a list", "one text, with commas"]),
+        (r#"{"max_size": []}"#, &["got a list", "takes a text, a number, true or false"]),
+        (r#"{"max_size": [[null], {"a": [1]}]}"#, &["got a list"]),
+        (r#"{"max_size": 1, "max_size": 2}"#, &["\"max_size\" is given twice"]),
+        (r#"["sentinel"]"#, &["expected a table of options"]),
+        (r#""redis://:sentinel@host""#, &["got a text, expected a table", "new_provider_from_url"]),
+        ("5", &["expected a table of options"]),
+    ] {
+        let error = from_json(json).expect_err(json);
+        for word in words {
+            assert!(error.contains(word), "{word:?} is not in: {error}");
+        }
+        assert!(!error.contains("sentinel") && !error.contains("untagged"), "{error}");
+    }
+    let numbered = rmp_serde::to_vec(&HashMap::from([(5, "sentinel")])).unwrap();
+    let error = rmp_serde::from_slice::<Options>(&numbered).unwrap_err().to_string();
+    assert!(error.contains("an option's name is a text; got a number"), "{error}");
+    // {"password": bytes}
+    let bytes = [&b"\x81\xa8password\xc4\x08"[..], b"sentinel"].concat();
+    let error = rmp_serde::from_slice::<Options>(&bytes).unwrap_err().to_string();
+    assert!(error.contains("got bytes, takes a text") && !error.contains("sentinel"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! | `max_size` | bytes, `"100MB"`, `"64MiB"`, `"25%"`; at least 64 KiB | 104,857,600 |
 //! | `cleanup_interval` | a duration; zero: no background thread | 1 minute |
 //! | `when_full` | `"evict"`, `"reject"` | `"evict"` |
-//! | `default_ttl` | a duration, `"never"` | never |
+//! | `default_ttl` | a duration of more than zero, `"never"` | never |
 //! | `max_key_size` | bytes | 1 KiB |
 
 use std::any::Any;
@@ -16,6 +16,7 @@ use zbz_cache_memory::{MemoryCache, WhenFull};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
+use crate::options::built_in::MEMORY;
 use crate::provider::{
     Capabilities, Condition, Cursor, Deleted, Failures, Found, Limits, Lookups, Page, Provider, Read,
     ReadBatch, SetOptions, SetOutcome, Version,
@@ -25,12 +26,9 @@ use crate::stats::Stats;
 use crate::ttl::{Lifetime, Ttl, TtlState};
 
 /// The name it is registered under.
-pub(crate) const NAME: &str = "memory";
+pub(crate) const NAME: &str = MEMORY.names[0];
 
 const WHEN_FULL: [(&str, WhenFull); 2] = [("evict", WhenFull::Evict), ("reject", WhenFull::Reject)];
-
-pub(crate) const OPTIONS: &[&str] =
-    &["max_size", "cleanup_interval", "when_full", "default_ttl", "max_key_size"];
 
 /// How many keys a page of a listing holds, about.
 const PAGE_KEYS: usize = 1024;
@@ -157,6 +155,10 @@ impl Provider for MemoryProvider {
 
     fn limits(&self) -> Limits {
         self.limits
+    }
+
+    fn default_ttl(&self) -> Ttl {
+        self.default_ttl
     }
 
     fn get<'a>(&'a self, key: &[u8], mut buffer: Vec<u8>) -> Reply<'a, Read> {

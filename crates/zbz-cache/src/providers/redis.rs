@@ -13,7 +13,7 @@
 //! | `tracking_interval`, `tracking_timeout` | durations: how often the links that tell of changes are proven, and how long that may take | 1 s, 1 s |
 //! | `key_prefix` | a text ahead of every stored key | none |
 //! | `client_name` | what `CLIENT LIST` shows | none |
-//! | `default_ttl` | a duration, `"never"` | never |
+//! | `default_ttl` | a duration of more than zero, `"never"` | never |
 //! | `max_key_size` | bytes | 1 KiB |
 //!
 //! What holds:
@@ -70,7 +70,6 @@ use client::Client;
 use exchange::Ask;
 use read::Wanted;
 use runtime::Runtime;
-pub(crate) use settings::OPTIONS;
 use settings::{Scheme, Settings};
 
 /// The names it is registered under, and what each says: they are the schemes of its URLs.
@@ -164,6 +163,10 @@ impl Provider for RedisProvider {
 
     fn limits(&self) -> Limits {
         self.shared.client.settings.limits
+    }
+
+    fn default_ttl(&self) -> Ttl {
+        self.shared.client.settings.default_ttl
     }
 
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {

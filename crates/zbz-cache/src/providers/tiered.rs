@@ -28,6 +28,7 @@ use zbz_cache_memory::MemoryCache;
 use crate::error::{ErrorKind, Result};
 use crate::handle::ProviderHandle;
 use crate::options::Options;
+use crate::options::built_in::TIERED;
 use crate::provider::{
     Capabilities, Cursor, Deleted, Failures, InvalidationSink, Limits, Lookups, Page, Provider, Read,
     ReadBatch, SetOptions, SetOutcome, Subscription,
@@ -48,11 +49,10 @@ pub use builder::Builder;
 use copies::Look;
 use feed::{Feed, Near};
 use reading::{Missed, Readings};
-pub(crate) use settings::OPTIONS;
 use writing::{Clearing, Writing, until_ended};
 
 /// The name it is registered under.
-pub(crate) const NAME: &str = "tiered";
+pub(crate) const NAME: &str = TIERED.names[0];
 
 /// Memory in front of another provider. Made by name from options; or from its parts:
 ///
@@ -229,6 +229,10 @@ impl Provider for TieredProvider {
 
     fn limits(&self) -> Limits {
         self.far().limits()
+    }
+
+    fn default_ttl(&self) -> Ttl {
+        self.far().default_ttl()
     }
 
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {

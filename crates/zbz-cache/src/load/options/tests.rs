@@ -54,6 +54,11 @@ fn a_configuration_says_the_same_and_is_refused_alike() {
         (options! { "jitter" => "NaN" }, "jitter is NaN"),
         (options! { "jitter" => "much" }, "takes a percentage"),
         (options! { "jitter" => true }, "takes a percentage"),
+        (options! { "jitter" => "10%%" }, "takes a percentage"),
+        (options! { "jitter" => "" }, "\"jitter\" is empty"),
+        (options! { "ttl" => 0 }, "takes a duration of more than zero"),
+        (options! { "ttl" => "30M" }, "say \"30m\""),
+        (options! { "timeout" => "" }, "\"timeout\" is empty"),
         (options! { "freshfor" => 1 }, "did you mean \"fresh_for\""),
     ] {
         let error = LoadOptions::from_options(&given).unwrap_err();

@@ -5,10 +5,10 @@
 //! the wrong place.
 
 use std::fmt;
-
-use percent_encoding::percent_decode_str;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::error::{Error, Result};
+use crate::options::url::{decode, has_blanks};
 
 /// Where Redis listens unless told otherwise.
 const DEFAULT_PORT: u16 = 6379;
@@ -37,22 +37,40 @@ impl Address {
     pub(super) fn parse(text: &str) -> Option<Address> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
-                let (host, rest) = rest.split_once(']')?;
-                (host, rest.strip_prefix(':').or(rest.is_empty().then_some("")))
+                let (host, rest) = rest.split_once(']').filter(|(host, _)| is_ipv6(host))?;
+                (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
             }
             None => match text.split_once(':') {
                 Some((host, port)) => (host, Some(port)),
-                None => (text, Some("")),
+                None => (text, None),
             },
         };
-        let port = match port? {
-            "" => DEFAULT_PORT,
-            digits => digits.parse().ok().filter(|port| *port > 0)?,
+        let is_digits = |port: &&str| port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = match port {
+            None => DEFAULT_PORT,
+            Some(digits) => Some(digits).filter(is_digits)?.parse().ok().filter(|port| *port > 0)?,
         };
-        let valid = |char: char| !char.is_whitespace() && !matches!(char, '/' | '@' | '[' | ']' | ',');
-        let fine = !host.is_empty() && host.chars().all(valid);
-        fine.then(|| Address { host: host.to_owned(), port })
+        (text.starts_with('[') || is_name(host)).then(|| Address { host: host.to_owned(), port })
     }
+}
+
+/// Whether it is a name of the DNS or an IPv4 address. What ends in a number is the latter: a bare
+/// number would be taken for one, too, by the system.
+fn is_name(host: &str) -> bool {
+    let valid = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(valid);
+    let mut labels = host.strip_suffix('.').unwrap_or(host).split('.');
+    let last = labels.clone().next_back().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit());
+    labels.all(is_label) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
+}
+
+/// Perhaps with a zone: `fe80::1%eth0`.
+fn is_ipv6(host: &str) -> bool {
+    let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
+    let is_zone =
+        !zone.is_empty() && zone.chars().all(|char| char.is_ascii_alphanumeric() || "-_.".contains(char));
+    is_zone && address.parse::<Ipv6Addr>().is_ok()
 }
 
 /// What the option `address` says.
@@ -69,11 +87,17 @@ impl Place {
     ///
     /// `Config`: it is no such address.
     pub(super) fn parse(text: &str) -> Result<Place> {
+        let refuse = |why: &str| Error::config(format!("{ADDRESS_TAKES}{why}"));
         if text.contains("://") {
-            return Err(Error::config(format!("{ADDRESS_TAKES}; a URL goes to new_provider_from_url")));
+            return Err(refuse("; a URL goes to new_provider_from_url"));
         }
-        let refuse = || Error::config(ADDRESS_TAKES);
+        if has_blanks(text) {
+            return Err(refuse("; take the space, line break or other control character out"));
+        }
         let (user, rest) = match text.rsplit_once('@') {
+            Some((user, _)) if user.contains(['@', '?', '#']) => {
+                return Err(refuse("; percent-encode the password, and give it once, ahead of all servers"));
+            }
             Some((user, rest)) => (Some(user), rest),
             None => (None, text),
         };
@@ -81,21 +105,22 @@ impl Place {
             Some((servers, database)) => (servers, Some(database)),
             None => (rest, None),
         };
-        let decode = |part: &str| percent_decode_str(part).decode_utf8().map(String::from);
-        let (username, password) = match user.map(|user| user.split_once(':').unwrap_or((user, ""))) {
-            Some((user, password)) => (decode(user), decode(password)),
-            None => (Ok(String::new()), Ok(String::new())),
+        let user = user.map(|user| user.split_once(':').unwrap_or((user, "")));
+        let (username, password) = match user {
+            Some(("", "")) => return Err(refuse("; there is neither a user nor a password ahead of the @")),
+            Some((username, password)) => (decode(username), decode(password)),
+            None => (Some("".into()), Some("".into())),
         };
-        let given = |part: String| (!part.is_empty()).then_some(part);
+        let (Some(username), Some(password)) = (username, password) else {
+            return Err(refuse("; a percent sign in a password is %25"));
+        };
+        let servers: Option<Vec<Address>> = servers.split(',').map(Address::parse).collect();
+        let given = |part: &str| (!part.is_empty()).then(|| part.to_owned());
         Ok(Place {
-            servers: servers
-                .split(',')
-                .map(|server| Address::parse(server.trim()))
-                .collect::<Option<_>>()
-                .ok_or_else(refuse)?,
-            username: given(username.map_err(|_| refuse())?),
-            password: given(password.map_err(|_| refuse())?),
-            database: database.filter(|database| !database.is_empty()).map(str::to_owned),
+            servers: servers.ok_or_else(|| refuse(""))?,
+            username: given(&username),
+            password: given(&password),
+            database: database.and_then(given),
         })
     }
 }

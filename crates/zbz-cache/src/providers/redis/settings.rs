@@ -9,29 +9,9 @@ use rustls::ClientConfig;
 use super::address::{Address, Place};
 use super::tls;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::{OptionValue, Options};
 use crate::provider::Limits;
 use crate::ttl::Ttl;
-
-pub(crate) const OPTIONS: &[&str] = &[
-    "address",
-    "username",
-    "password",
-    "database",
-    "cluster",
-    "tls",
-    "tls_ca",
-    "tls_cert",
-    "tls_key",
-    "connect_timeout",
-    "call_timeout",
-    "tracking_interval",
-    "tracking_timeout",
-    "key_prefix",
-    "client_name",
-    "default_ttl",
-    "max_key_size",
-];
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -98,8 +78,8 @@ impl Settings {
         }
         let database = read_database(options, place.database, cluster)?;
         let credentials = Credentials {
-            username: once("username", options.text("username")?, place.username)?,
-            password: once("password", options.text("password")?, place.password)?,
+            username: credential("username", once("username", options.text("username")?, place.username)?)?,
+            password: credential("password", once("password", options.text("password")?, place.password)?)?,
         };
         if credentials.username.is_some() && credentials.password.is_none() {
             return Err(Error::config("option \"username\" is given without \"password\"; give both"));
@@ -143,9 +123,15 @@ fn once(name: &str, own: Option<String>, within: Option<String>) -> Result<Optio
 }
 
 fn read_database(options: &Options, within: Option<String>, cluster: bool) -> Result<i64> {
-    let Some(text) = once("database", options.text("database")?, within)? else { return Ok(0) };
-    let number = text.parse().ok().filter(|number| *number >= 0);
-    let number = number.ok_or_else(|| Error::config("option \"database\" takes a number from 0"))?;
+    let refuse = || Error::config("option \"database\" takes a whole number from 0");
+    let own = match options.get("database") {
+        // Not a text, and no hint to make it one.
+        Some(OptionValue::Bool(_) | OptionValue::Float(_) | OptionValue::Duration(_)) => return Err(refuse()),
+        _ => options.text("database")?,
+    };
+    let Some(text) = once("database", own, within)? else { return Ok(0) };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits).ok_or_else(refuse)?;
     if cluster && number > 0 {
         return Err(Error::config("a cluster has database 0 only; take the option \"database\" away"));
     }
@@ -158,6 +144,17 @@ fn timeout(options: &Options, name: &str, otherwise: Duration) -> Result<Duratio
         return Err(Error::config(format!("option {name:?}: got {span:?}, takes 1 ms to 1 hour")));
     }
     Ok(span)
+}
+
+/// A user or a password; a line break in one comes from a file that it was read from, and no server
+/// has it.
+fn credential(name: &str, given: Option<String>) -> Result<Option<String>> {
+    match given {
+        Some(text) if text.contains(char::is_control) => Err(Error::config(format!(
+            "option {name:?} has a line break or another control character in it; take it out"
+        ))),
+        given => Ok(given),
+    }
 }
 
 fn read_client_name(options: &Options) -> Result<Option<String>> {
@@ -229,6 +226,103 @@ mod tests {
             let error = refused(options, scheme);
             assert!(error.contains(word), "{word:?} is not in: {error}");
             assert!(!error.contains(secret), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_password_becomes_a_host() {
+        let secret = "sentinel";
+        let mut taken = 0;
+        for sign in [
+            "?", "#", "/", "@", ":", ",", "\\", "[", "]", "%", "&", "=", ";", "+", " ", "\n", "\u{fc}", "%40",
+        ] {
+            for password in
+                [format!("{secret}{sign}9"), format!("9{sign}{secret}"), format!("{secret}{sign}")]
+            {
+                for user in ["", "ann"] {
+                    for tail in ["host", "host:7000/1", "host?call_timeout=1s", "a,b", ":1@b", "b@"] {
+                        let url = format!("redis+cluster://{user}:{password}@{tail}");
+                        let Ok((_, options)) = Options::from_url(&url) else { continue };
+                        let Ok(settings) = Settings::read(&options, CLUSTER) else { continue };
+                        taken += 1;
+                        for server in &settings.servers {
+                            assert!(!server.host.contains(secret), "{url} leads to {server}");
+                        }
+                        let read = settings.credentials.password.unwrap_or_default();
+                        assert_eq!(read, password.replace("%40", "@"), "{url}");
+                    }
+                }
+            }
+        }
+        assert!(taken > 100, "{taken}");
+    }
+
+    #[test]
+    fn what_is_no_host_a_system_would_take_for_one_is_refused() {
+        for address in [
+            "6379",
+            "host:",
+            "host:+1",
+            "host:6379 ",
+            "host\n",
+            "a, b",
+            "1.2.3",
+            "1.2.3.256",
+            "h\u{fc}t",
+            "a..b",
+            ".a",
+            "a\\b",
+            "a%b",
+            "[::1",
+            "[x]:1",
+            "[::1]x",
+            "::1",
+            "@host",
+            ":@host",
+            "ann:@host",
+            "a;b",
+            "host?x",
+            "host#x",
+            ":a?b@host",
+            "ann:a%b@c",
+            "a:b@c:d@e",
+            "",
+            ",",
+            "a,",
+            "a,,b",
+        ] {
+            let error = refused(options! { "address" => address }, CLUSTER);
+            assert!(error.contains("address") || error.contains("username"), "{address:?}: {error}");
+        }
+        for (address, read) in [
+            ("redis_1", "redis_1:6379"),
+            ("a-b.example.", "a-b.example.:6379"),
+            ("10.0.0.1:7000", "10.0.0.1:7000"),
+            ("[fe80::1%eth0]", "[fe80::1%eth0]:6379"),
+        ] {
+            let settings = Settings::read(&options! { "address" => address }, CLUSTER).unwrap();
+            assert_eq!(settings.servers[0].to_string(), read);
+        }
+    }
+
+    #[test]
+    fn a_password_read_from_a_file_with_its_line_break_is_refused() {
+        for options in [
+            options! { "password" => "sentinel\n" },
+            options! { "address" => ":sentinel%0A@host" },
+            options! { "username" => "sentinel\r", "password" => "x" },
+        ] {
+            let error = refused(options, PLAIN);
+            assert!(error.contains("line break") && !error.contains("sentinel"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_place_of_its_path_is_not_shown() {
+        let key = "-----BEGIN PRIVATE KEY-----\nsentinel\n-----END PRIVATE KEY-----\n";
+        for given in [key, "c2VudGluZWw/sentinel"] {
+            let error = refused(options! { "tls" => true, "tls_ca" => given }, PLAIN);
+            assert!(error.contains("tls_ca") && !error.contains("sentinel"), "{error}");
         }
     }
 

@@ -79,9 +79,15 @@ fn certificates(option: &str, path: &str) -> Result<Vec<CertificateDer<'static>>
         .ok_or_else(|| Error::config(format!("option {option:?} names a file without PEM certificates")))
 }
 
+/// What a file holds. Its path is not shown: it may be the key itself, in place of a path.
 fn file(option: &str, path: &str) -> Result<Vec<u8>> {
+    if path.contains("-----BEGIN") {
+        return Err(Error::config(format!(
+            "option {option:?} takes the path of a PEM file, and got what should be in it; write it to a file"
+        )));
+    }
     fs::read(path).map_err(|source| {
-        let message = format!("option {option:?} names a file that cannot be read: {path:?} ({source})");
+        let message = format!("option {option:?} names a file that cannot be read ({source})");
         Error::config(message).with_source(source)
     })
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use zbz_cache_memory as engine;
 use zbz_cache_memory::MemoryCache;
 
 use super::builder::{Builder, MAX_NEAR_TTL};
@@ -9,8 +10,6 @@ use crate::error::{Error, Result};
 use crate::handle::ProviderHandle;
 use crate::options::{OptionValue, Options};
 use crate::registry::new_provider;
-
-pub(crate) const OPTIONS: &[&str] = &["far", "far.*", "near.max_size", "max_near_ttl", "coherence"];
 
 /// What the words of `coherence` mean: whether time alone ends a copy.
 const COHERENCE: [(&str, bool); 2] = [("push", false), ("ttl", true)];
@@ -28,7 +27,12 @@ pub(super) fn read(options: &Options) -> Result<Builder> {
     let max_near_ttl = options.duration("max_near_ttl")?.unwrap_or(MAX_NEAR_TTL);
     let coherence = options.word("coherence", &COHERENCE.map(|(word, _)| word))?;
     let far = far_of(options)?;
-    let near = near.build().map_err(Error::from)?;
+    let near = near.build().map_err(|error| match error {
+        engine::Error::Config { option, got, takes } => {
+            Error::config(format!("option \"near.{option}\": got {got}, takes {takes}"))
+        }
+        error => Error::from(error),
+    })?;
     let builder = Builder::new(near, far).max_near_ttl(max_near_ttl);
     Ok(match coherence {
         Some(index) if COHERENCE[index].1 => builder.ttl_only(),
@@ -45,15 +49,8 @@ fn far_of(options: &Options) -> Result<ProviderHandle> {
     };
     let (name, mut its) = match far.contains("://") {
         true => Options::from_url(&far)?,
-        false if far.chars().all(|char| char.is_ascii_alphanumeric() || "+-_".contains(char)) => {
-            (far, Options::new())
-        }
-        // Not shown: a URL with a typing error may have a password.
-        false => {
-            return Err(Error::config(
-                "option \"far\" is neither a provider's name (\"redis\") nor a URL (redis://host:6379)",
-            ));
-        }
+        // Perhaps a URL with a typing error, so it is not shown.
+        false => (far, Options::new().concealed()),
     };
     for option in options.names() {
         let (Some(own), Some(value)) = (option.strip_prefix("far."), options.get(option)) else { continue };

@@ -1,13 +1,22 @@
 //! Making providers: every wrong input is an error that says what to do.
 
+#![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
+
+mod environment;
+mod fresh;
+#[cfg(all(feature = "redis", feature = "tiered"))]
+mod urls;
+mod values;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use zbz_cache::{
     Contract, Error, ErrorKind, MemoryCache, Options, Ttl, TtlState, WhenFull, new_provider,
-    new_provider_from_url, options, providers, register_provider, register_provider_with_options,
+    new_provider_from_url, options, providers, register_provider,
 };
 
+/// The error of a provider that cannot be made.
 fn refused(name: &str, options: Options) -> Error {
     new_provider(name, options).expect_err("a wrong option was taken")
 }
@@ -34,7 +43,7 @@ fn the_defaults_are_those_documented() {
 
 #[test]
 fn every_wrong_option_says_what_it_got_and_what_it_takes() {
-    let cases: [(Options, &[&str]); 14] = [
+    let cases: [(Options, &[&str]); 17] = [
         (options! { "max_sise" => 1 }, &["max_sise", "did you mean \"max_size\""]),
         (options! { "max_size" => -1 }, &["max_size", "-1", "takes bytes"]),
         (options! { "max_size" => f64::NAN }, &["max_size", "NaN"]),
@@ -46,6 +55,9 @@ fn every_wrong_option_says_what_it_got_and_what_it_takes() {
         (options! { "cleanup_interval" => -5 }, &["cleanup_interval", "-5"]),
         (options! { "when_full" => "explode" }, &["when_full", "\"explode\"", "evict", "reject"]),
         (options! { "default_ttl" => "later" }, &["default_ttl", "\"later\"", "never"]),
+        (options! { "default_ttl" => 0 }, &["default_ttl", "got 0", "more than zero", "never"]),
+        (options! { "default_ttl" => "30M" }, &["default_ttl", "\"30M\"", "say \"30m\""]),
+        (options! { "max_size" => "" }, &["max_size", "is empty", "leave it out"]),
         (options! { "max_key_size" => 0 }, &["max_key_size", "0", "32768"]),
         (options! { "max_key_size" => "33KiB" }, &["max_key_size", "32768"]),
         (options! { "max_size" => "64KiB", "max_key_size" => 9000 }, &["max_key_size", "9000", "8192"]),
@@ -65,6 +77,40 @@ fn an_unknown_provider_lists_the_known_ones() {
     let error = refused("memry", options! {});
     assert_eq!(error.kind(), ErrorKind::UnknownProvider);
     assert!(error.to_string().contains("did you mean \"memory\""), "{error}");
+}
+
+#[test]
+fn a_provider_that_is_not_in_the_build_is_named_with_its_feature() {
+    for (name, feature, is_here) in [
+        ("redis", "redis", cfg!(feature = "redis")),
+        ("rediss+cluster", "redis", cfg!(feature = "redis")),
+        ("tiered", "tiered", cfg!(feature = "tiered")),
+    ] {
+        let by_url = new_provider_from_url(&format!("{name}://:sentinel@host")).err();
+        let by_name = new_provider(name, options! {}).err();
+        if is_here {
+            continue;
+        }
+        for error in [by_url, by_name] {
+            let error = error.unwrap();
+            assert_eq!(error.kind(), ErrorKind::UnknownProvider);
+            let words = error.to_string();
+            assert!(words.contains(&format!("turn on the feature {feature:?}")), "{words}");
+            assert!(!words.contains("sentinel"), "{words}");
+        }
+    }
+}
+
+#[test]
+fn a_url_in_place_of_a_name_is_told_and_not_shown() {
+    for name in ["redis://:sentinel@host", "memory://?a=sentinel", ":sentinel@host", "Memory sentinel"] {
+        let error = refused(name, options! {});
+        assert_eq!(error.kind(), ErrorKind::UnknownProvider);
+        assert!(error.to_string().contains("new_provider_from_url"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("sentinel"), "{error}");
+    }
+    let error = new_provider_from_url("sentinel://host").unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("sentinel"), "{error}");
 }
 
 #[test]
@@ -92,27 +138,6 @@ fn a_url_for_memory_has_no_address() {
     let error = new_provider_from_url("memory://host/?max_size=1MiB").unwrap_err();
     assert!(error.to_string().contains("address"), "{error}");
     assert_eq!(new_provider_from_url("nothing://").unwrap_err().kind(), ErrorKind::UnknownProvider);
-}
-
-#[test]
-fn the_environment_gives_options_and_refuses_what_nobody_knows() {
-    let variables = |pairs: &[(&str, &str)]| {
-        let owned: Vec<_> = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Options::from_variables("memory", owned)
-    };
-    let read =
-        variables(&[("ZBZ_CACHE_MAX_SIZE", "64MiB"), ("ZBZ_CACHE_WHEN_FULL", "reject"), ("PATH", "x")]);
-    assert_eq!(read.unwrap(), options! { "max_size" => "64MiB", "when_full" => "reject" });
-    let error = variables(&[("ZBZ_CACHE_MAX_SISE", "1")]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
-    let text = error.to_string();
-    assert!(text.contains("ZBZ_CACHE_MAX_SISE") && text.contains("\"max_size\""), "{text}");
-
-    let make = |_: &Options| Err::<providers::memory::MemoryProvider, _>(Error::closed());
-    register_provider_with_options("env-other", &["path"], make).unwrap();
-    assert!(variables(&[("ZBZ_CACHE_PATH", "/x")]).unwrap().is_empty(), "another provider's option");
-    assert_eq!(Options::from_variables("no", []).unwrap_err().kind(), ErrorKind::UnknownProvider);
-    assert!(Options::from_env("memory").unwrap().is_empty());
 }
 
 #[test]

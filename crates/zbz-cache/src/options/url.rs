@@ -1,0 +1,96 @@
+//! Options from a URL. No error shows any part of it: each may be a secret in the wrong place.
+
+use std::borrow::Cow;
+use std::collections::btree_map::Entry;
+
+use percent_encoding::percent_decode_str;
+
+use super::{OptionValue, Options};
+use crate::error::{Error, Result};
+
+const ENCODE: &str = "percent-encode the password (@ is %40, ? is %3F, # is %23, / is %2F, % is %25)";
+
+/// What stands between the scheme and the query, and the query.
+struct Parts<'a> {
+    scheme: String,
+    address: &'a str,
+    query: &'a str,
+}
+
+fn split(url: &str) -> Result<Parts<'_>> {
+    if has_blanks(url) {
+        return Err(Error::config(
+            "the URL has a space, a line break or another control character in it; take it out, or \
+             percent-encode it where it belongs to a password",
+        ));
+    }
+    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| !scheme.is_empty()).ok_or_else(|| {
+        Error::config("a cache's URL begins with its provider: memory://?max_size=64MiB, redis://host:6379")
+    })?;
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    if rest[end..].contains('@') {
+        return Err(Error::config(format!("the URL has an @ behind its first ? or #; {ENCODE}")));
+    }
+    if rest.contains('#') {
+        return Err(Error::config(format!("the URL has a #, which nothing in it may hold; {ENCODE}")));
+    }
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    Ok(Parts { scheme: scheme.to_ascii_lowercase(), address: address.trim_end_matches('/'), query })
+}
+
+/// Whether a text has what no URL and no address holds: blanks or control characters.
+pub(crate) fn has_blanks(text: &str) -> bool {
+    text.contains(|char: char| char.is_whitespace() || char.is_control())
+}
+
+/// A part of a URL without its percent-encoding. A `+` stays one. `None` if a `%` begins no two
+/// hexadecimal digits (one at the end is taken for itself, as in `25%`), or if what comes of it is
+/// not UTF-8.
+pub(crate) fn decode(part: &str) -> Option<Cow<'_, str>> {
+    let is_hex = |digit: Option<u8>| digit.is_some_and(|digit| digit.is_ascii_hexdigit());
+    let is_fine = part.match_indices('%').all(|(at, _)| {
+        let mut after = part.bytes().skip(at + 1);
+        at + 1 == part.len() || is_hex(after.next()) && is_hex(after.next())
+    });
+    is_fine.then(|| percent_decode_str(part).decode_utf8().ok())?
+}
+
+impl Options {
+    /// A provider's name and its options from a URL: `memory://?max_size=64MiB`.
+    ///
+    /// The scheme is the name, the query holds the options, percent-encoded: a `+` is a plus sign,
+    /// not a space. What stands between them, if anything, becomes the option `address`. A
+    /// password that holds an `@`, `?`, `#` or `%` has to be percent-encoded.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: it has no scheme, an option twice, a `#`, an `@` behind the first `?`, blanks or
+    /// line breaks, or a wrong percent-encoding. No error shows any part of a URL, here and where
+    /// a provider is made from what this returns.
+    pub fn from_url(url: &str) -> Result<(String, Options)> {
+        let Parts { scheme, address, query } = split(url)?;
+        let mut options = Options::new().concealed();
+        if !address.is_empty() {
+            options = options.with("address", address);
+        }
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+                return Err(Error::config(
+                    "the URL has a % without two hexadecimal digits behind it, or one that makes no UTF-8; \
+                     a percent sign is %25",
+                ));
+            };
+            match options.values.entry(name.into_owned()) {
+                Entry::Vacant(entry) => entry.insert(OptionValue::Text(value.into_owned())),
+                Entry::Occupied(_) => {
+                    return Err(Error::config("the URL gives an option twice; give it once"));
+                }
+            };
+        }
+        Ok((scheme, options))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Options from the environment.
+
+use zbz_cache::{Error, ErrorKind, Options, options, providers, register_provider_with_options};
+
+#[test]
+fn the_environment_gives_options_and_refuses_what_nobody_knows() {
+    let variables = |pairs: &[(&str, &str)]| {
+        let owned: Vec<_> = pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Options::from_variables("memory", owned)
+    };
+    let read =
+        variables(&[("ZBZ_CACHE_MAX_SIZE", "64MiB"), ("ZBZ_CACHE_WHEN_FULL", "reject"), ("PATH", "x")]);
+    assert_eq!(read.unwrap(), options! { "max_size" => "64MiB", "when_full" => "reject" });
+    let error = variables(&[("ZBZ_CACHE_MAX_SISE", "1")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains("ZBZ_CACHE_MAX_SISE") && text.contains("\"max_size\""), "{text}");
+
+    let make = |_: &Options| Err::<providers::memory::MemoryProvider, _>(Error::closed());
+    register_provider_with_options("env-other", &["path"], make).unwrap();
+    assert!(variables(&[("ZBZ_CACHE_PATH", "/x")]).unwrap().is_empty(), "another provider's option");
+    assert_eq!(Options::from_variables("no", []).unwrap_err().kind(), ErrorKind::UnknownProvider);
+    assert!(Options::from_env("memory").unwrap().is_empty());
+
+    for empty in ["ZBZ_CACHE_MAX_SIZE", "ZBZ_CACHE_WHEN_FULL", "ZBZ_CACHE_DEFAULT_TTL"] {
+        let error = variables(&[(empty, "")]).unwrap_err();
+        assert!(error.to_string().contains(&format!("{empty} is empty; unset it")), "{error}");
+    }
+    assert!(variables(&[("ZBZ_CACHE_PATH", "")]).unwrap().is_empty(), "another provider's to judge");
+    let twice = variables(&[("ZBZ_CACHE_MAX_SIZE", "1MiB"), ("ZBZ_CACHE_max_size", "2MiB")]).unwrap_err();
+    assert!(twice.to_string().contains("two environment variables"), "{twice}");
+}
+
+/// Counts the warnings and keeps their words.
+#[cfg(feature = "tracing")]
+#[derive(Clone, Default)]
+struct Warnings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+#[cfg(feature = "tracing")]
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Words(String);
+        impl tracing::field::Visit for Words {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{field}={value:?} ");
+            }
+        }
+        let mut words = Words(event.metadata().level().to_string());
+        event.record(&mut words);
+        self.0.lock().unwrap().push(words.0);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn a_url_in_the_environment_and_options_of_absent_providers_cost_one_warning_each() {
+    let variables = || {
+        [
+            ("ZBZ_CACHE_URL", "redis://:sentinel@host"),
+            ("ZBZ_CACHE_ADDRESS", "sentinel:6379"),
+            ("ZBZ_CACHE_FAR__PASSWORD", "sentinel"),
+            ("ZBZ_CACHE_MAX_SIZE", "64MiB"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    let warnings = Warnings::default();
+    tracing::subscriber::with_default(warnings.clone(), || {
+        for _ in 0..3 {
+            let read = Options::from_variables("memory", variables()).unwrap();
+            assert_eq!(read, options! { "max_size" => "64MiB" });
+        }
+    });
+    let said = warnings.0.lock().unwrap().clone();
+    let about = |name: &str| said.iter().filter(|words| words.contains(name)).count();
+    assert_eq!(about("ZBZ_CACHE_URL"), 1, "{said:?}");
+    assert_eq!(about("ZBZ_CACHE_ADDRESS"), usize::from(!cfg!(feature = "redis")), "{said:?}");
+    assert_eq!(about("ZBZ_CACHE_FAR__PASSWORD"), usize::from(!cfg!(feature = "tiered")), "{said:?}");
+    assert!(said.iter().all(|words| words.starts_with("WARN") && !words.contains("sentinel")), "{said:?}");
+    assert!(said.iter().any(|words| words.contains("new_provider_from_url")), "{said:?}");
+    let unknown = ("ZBZ_CACHE_MAX_SISE".to_owned(), "1".to_owned());
+    assert!(Options::from_variables("memory", [unknown]).is_err(), "nobody has it");
+}
