@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench test-redis fault-redis coherence near-speed redis-server sanitize fuzz stress
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -160,4 +160,7 @@ figures: ## the headline figures on this machine; QUICK=1 for seconds
 	cargo run --release -- bench $(if $(QUICK),--quick)
 
 bench: figures ## the same, then the engine by keys, value size and threads (criterion, minutes); QUICK=1
-	cargo bench --manifest-path benches/Cargo.toml -- $(if $(QUICK),--quick)
+	cargo bench --manifest-path benches/Cargo.toml --bench engine -- $(if $(QUICK),--quick)
+
+instructions: ## instructions of one call of the engine, by callgrind (a minute); takes valgrind
+	cargo bench --quiet --manifest-path benches/Cargo.toml --bench instructions
