@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server sanitize fuzz stress
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server nightly libcachesim sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,13 +56,17 @@ fault-redis: redis-server ## the same, its faults in their long forms: every byt
 portable: ## the engine's parts over plain heap memory, as on systems other than Linux
 	RUSTFLAGS="--cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=4000 cargo test --package zbz-cache-memory --lib --target-dir target/portable
 
+nightly:
+	@cargo +nightly --version > /dev/null 2>&1 || { echo "a nightly compiler is missing; install it: rustup toolchain install nightly"; exit 1; }
+
 SANITIZED := cargo +nightly test --package zbz-cache-memory --lib --test stress --target "$$(rustc -vV | sed -n 's/^host: //p')"
 
-sanitize: ## address and leak sanitizers on the engine's tests, over mappings and over the heap; takes a nightly compiler
+sanitize: nightly ## address and leak sanitizers on the engine's tests, over mappings and over the heap; takes a nightly compiler
 	RUSTFLAGS="-Zsanitizer=address" ZBZ_CACHE_TEST_SEQUENCES=4000 $(SANITIZED) --target-dir target/sanitize
 	ASAN_OPTIONS=allocator_may_return_null=1 RUSTFLAGS="-Zsanitizer=address --cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=2000 $(SANITIZED) --target-dir target/sanitize-heap
 
-fuzz: ## two minutes of calls made of bytes; takes a nightly compiler and cargo-fuzz
+fuzz: nightly ## two minutes of calls made of bytes; takes a nightly compiler and cargo-fuzz
+	@cargo +nightly fuzz --version > /dev/null 2>&1 || { echo "cargo-fuzz is missing; install it: cargo install cargo-fuzz"; exit 1; }
 	cd fuzz && cargo +nightly fuzz run verbs -- -max_total_time=120
 
 stress: ## the engine's random tests in their long forms (minutes)
@@ -143,7 +147,10 @@ parity: ## the engine's hit ratio against its simulator's with as many keys; TRA
 	cargo build --quiet --release
 	python3 data/parity.py $${CARGO_TARGET_DIR:-target}/release/zbz-cache $(GENERATED)/parity 1% 2% 5% 10% 20% -- $(RECORDED)
 
-yardstick: generated-mixes ## measure data/yardstick.csv again, TRACES=dir; takes a Python with the package libcachesim
+libcachesim:
+	@python3 -c "import libcachesim" 2> /dev/null || { echo "the Python package libcachesim is missing; install it: python3 -m pip install libcachesim"; exit 1; }
+
+yardstick: libcachesim generated-mixes ## measure data/yardstick.csv again, TRACES=dir; takes a Python with the package libcachesim
 	mkdir -p $(GENERATED)/recorded $(GENERATED)/patterns
 	for file in $(RECORDED); do name=$$(basename $$file); $(REPLAY) $$file --write $(GENERATED)/recorded/$${name%%.*}.oracleGeneral || exit 1; done
 	for name in $(PATTERNS); do $(REPLAY) @$$name --write $(GENERATED)/patterns/@$$name.oracleGeneral || exit 1; done

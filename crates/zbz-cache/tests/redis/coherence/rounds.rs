@@ -3,9 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::server::program;
+use crate::server::{alone, program};
 
 /// Numbers that look random, the same for the same seed.
 pub struct Lot(Cell<u64>);
@@ -94,4 +95,43 @@ pub fn rounds(servers: impl Fn() -> String, mut run: impl FnMut(&Round) -> u64) 
     }
     println!("{count} rounds, {judged} copies judged, in {:?}", begun.elapsed());
     assert!(judged > 0, "no copy was near when it was judged");
+}
+
+#[test]
+#[ignore = "run by a_round_that_fails_says_how_to_run_it_again: make test-redis"]
+fn failing_alone() {
+    if !alone() {
+        return;
+    }
+    let run = |round: &Round| {
+        round.note(format_args!("drew {:?} and {}", round.kinds(5), round.lot.draw(1_000_000)));
+        assert!(round.number < 2, "the third fails");
+        1
+    };
+    rounds(|| "what the servers say".to_owned(), run);
+}
+
+/// What the rounds that fail alone say, from one of them on.
+fn said_from(first: &str) -> String {
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    process.args(["coherence::rounds::failing_alone", "--exact", "--ignored", "--nocapture"]);
+    process.env("TEST_ALONE", "1").env("SEED", "22795").env("ROUND", first).env("REDIS_SERVER", "a/server");
+    let ended = process.output().unwrap();
+    assert!(!ended.status.success());
+    String::from_utf8(ended.stdout).unwrap()
+}
+
+#[test]
+fn a_round_that_fails_says_how_to_run_it_again() {
+    let [all, again] = ["0", "2"].map(said_from);
+    for part in [
+        "coherence::rounds::failing_alone failed in round 2 of seed 22795.",
+        "what the servers say",
+        "make coherence ONLY=failing_alone SEED=22795 ROUND=2 MINUTES=1 REDIS_SERVER=a/server\n",
+    ] {
+        assert!(all.contains(part) && again.contains(part), "{part}: {all}");
+    }
+    let drawn =
+        |said: &str| said.lines().find_map(|line| Some(line.split_once("drew ")?.1.to_owned())).unwrap();
+    assert_eq!(drawn(&all), drawn(&again), "round 2 is the same wherever it begins");
 }
