@@ -10,6 +10,7 @@ mod faults;
 mod foreign;
 mod isolation;
 mod leaks;
+mod linking;
 mod proxy;
 mod redirected;
 mod secrets;

@@ -107,6 +107,16 @@ fn no_secret_is_ever_shown() {
         proxy.cut_all();
     }
 
+    // A password in every place of a URL: refused, or taken for a password and for no host.
+    for url in urls(&server.address()) {
+        let made = match new_provider_from_url(&url) {
+            Ok(provider) => shown_by(&provider),
+            Err(error) => format!("{error} {error:?} {error:#?}\n"),
+        };
+        let tier = options! { "far" => url, "near.max_size" => "1MiB", "far.call_timeout" => "300ms" };
+        shown += &(made + &format!("{:?}\n", new_provider("tiered", tier)));
+    }
+
     for options in wrong_options() {
         shown += &format!("{options:?}");
         let error = new_provider("redis", options).expect_err("a wrong option was taken");
@@ -119,12 +129,44 @@ fn no_secret_is_ever_shown() {
     }
 }
 
+fn urls(address: &str) -> Vec<String> {
+    let signs = ["/", "?", "#", "@", ":", ",", "[", "\\", "%", "%zz", "%40", "+", "&", "=", "\n", " "];
+    let passwords =
+        signs.into_iter().flat_map(|sign| [format!("{SENTINEL}{sign}9"), format!("9{sign}{SENTINEL}")]);
+    let mut urls: Vec<String> = passwords
+        .flat_map(|password| {
+            [
+                "redis://:P@A/0",
+                "redis://ann:P@A?connect_timeout=200ms",
+                "redis://A/0?password=P",
+                "redis//:P@A",
+                "P@A",
+            ]
+            .map(|shape| shape.replace('P', &password).replace('A', address))
+        })
+        .collect();
+    urls.extend([
+        format!("redis://{address}?{SENTINEL}=1"),
+        format!("redis://{address}?passwrd={SENTINEL}"),
+        format!("redis://{address}?tls={SENTINEL}"),
+        format!("redis://{address}/{SENTINEL}"),
+        format!("redis://127.0.0.1:{SENTINEL}"),
+        format!("memory://ann:{SENTINEL}@{address}"),
+        format!("{SENTINEL}://{address}"),
+        format!("redis+cluster://:{SENTINEL}@{address},:{SENTINEL}@{address}"),
+    ]);
+    urls
+}
+
 fn wrong_options() -> Vec<Options> {
     vec![
         options! { "address" => format!("redis://u:{SENTINEL}@host") },
         options! { "address" => format!("u:{SENTINEL}@") },
         options! { "address" => format!("host:{SENTINEL}") },
         options! { "address" => format!("u:{SENTINEL}@host"), "password" => SENTINEL },
+        options! { "address" => format!(":{SENTINEL}?9@host") },
+        options! { "tls" => true, "tls_ca" => SENTINEL },
+        options! { "tls" => format!("redis://:{SENTINEL}@host") },
         options! { "username" => SENTINEL },
         options! { "password" => SENTINEL, "tls" => "maybe" },
         options! { "password" => SENTINEL, "call_timeout" => 0 },

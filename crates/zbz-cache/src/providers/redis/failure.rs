@@ -12,6 +12,13 @@ use redis::ServerError;
 use super::address::Address;
 use crate::error::{Error, ErrorKind};
 
+mod linking;
+
+pub(super) use linking::{
+    Stage, hung_up, is_no_redis, is_sentinel, no_tls, no_tls_name, not_found, not_in_time, not_reached,
+    not_welcome, speaks_plain, speaks_tls, tls_error,
+};
+
 /// What became of a command that has no answer of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -173,78 +180,6 @@ pub(super) fn sent_around(last: Option<&Address>) -> Failure {
     )
 }
 
-/// A link could not be made.
-pub(super) fn not_reached(address: &Address, source: io::Error) -> Failure {
-    let advice = match source.kind() {
-        io::ErrorKind::ConnectionRefused => "start the server, or correct the option address",
-        _ => "see whether the option address is right and the network lets it through",
-    };
-    let what = format!("{address} cannot be reached");
-    Failure::new(ErrorKind::Unavailable, Fate::Unsent, what, advice).because(source)
-}
-
-/// A link could not be made in time.
-pub(super) fn not_reached_in_time(address: &Address) -> Failure {
-    Failure::new(
-        ErrorKind::Unavailable,
-        Fate::Unsent,
-        format!("{address} gave no link within connect_timeout"),
-        "see whether the server is up and the network lets it through, or raise connect_timeout",
-    )
-}
-
-/// The TLS handshake failed.
-pub(super) fn no_tls(address: &Address, source: io::Error) -> Failure {
-    Failure::new(
-        ErrorKind::Unavailable,
-        Fate::Unsent,
-        format!("{address} and this program do not agree on TLS"),
-        "name the server's CA by the option tls_ca, and the server as its certificate does; a server \
-         without TLS takes redis://",
-    )
-    .because(source)
-    .lasting()
-}
-
-/// What a server said while a link was being set up.
-pub(super) fn not_welcome(address: &Address, error: &ServerError) -> Failure {
-    let refused = |kind, what: &str, advice| {
-        Failure::new(kind, Fate::Unsent, format!("{address} {what}"), advice).lasting()
-    };
-    let detail = error.details().unwrap_or_default();
-    let credentials = "correct the options username and password, or the user on the server";
-    match error.code() {
-        "WRONGPASS" | "NOAUTH" | "NOPERM" => {
-            refused(ErrorKind::Denied, "refused this user or password", credentials)
-        }
-        "DENIED" => refused(
-            ErrorKind::Denied,
-            "is in protected mode",
-            "give the server a password and the option password, or bind it to an inside address",
-        ),
-        "NOPROTO" => too_old(address),
-        "LOADING" | "MASTERDOWN" => of_server_error(address, error).with_fate(Fate::Unsent),
-        "ERR" if detail.contains("HELLO") || detail.contains("unknown command") => too_old(address),
-        "ERR" if detail.contains("DB index") || detail.contains("invalid DB") => refused(
-            ErrorKind::Config,
-            "has no such database",
-            "correct the option database, or raise databases on the server",
-        ),
-        "ERR" if detail.contains("max number of clients") => {
-            let what = format!("{address} takes no more clients");
-            let advice = "raise maxclients on the server, or close idle clients";
-            Failure::new(ErrorKind::Unavailable, Fate::Unsent, what, advice)
-        }
-        _ => of_server_error(address, error).with_fate(Fate::Unsent),
-    }
-}
-
-fn too_old(address: &Address) -> Failure {
-    let what = format!("{address} does not speak RESP3");
-    let advice = "take Redis from 6.0 or Valkey, and leave HELLO enabled";
-    Failure::new(ErrorKind::Config, Fate::Unsent, what, advice).lasting()
-}
-
 /// What a server answered instead of doing it: it never did.
 pub(super) fn of_server_error(address: &Address, error: &ServerError) -> Failure {
     let details = error.details().unwrap_or_default();
@@ -293,7 +228,7 @@ fn missing_right(details: &str) -> Cow<'static, str> {
 }
 
 /// The commands that are sent. Only their names are taken from a server's words.
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 24] = [
     "client|tracking",
     "cluster|slots",
     "eval",
@@ -309,6 +244,8 @@ const COMMANDS: [&str; 22] = [
     "scan",
     "select",
     "set",
+    "hello",
+    "client|setname",
     "unlink",
     "asking",
     "info",
@@ -409,7 +346,7 @@ mod tests {
         for text in [echoed, "sentinel sentinel", "WRONGPASS sentinel", "NOPERM sentinel", "-", "ERR"] {
             let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
             let Value::ServerError(error) = value else { panic!("{value:?}") };
-            for failure in [not_welcome(&here(), &error), of_server_error(&here(), &error)] {
+            for failure in [not_welcome(&here(), "HELLO", &error), of_server_error(&here(), &error)] {
                 let error = failure.into_error(Effect::Writes);
                 let shown = format!("{error} {error:?}");
                 assert!(!shown.contains("sentinel"), "{shown}");

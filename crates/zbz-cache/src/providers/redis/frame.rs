@@ -69,6 +69,12 @@ impl Frames {
         self.to += count;
     }
 
+    /// How what is there begins: enough to tell another protocol by.
+    pub(super) fn beginning(&self) -> &[u8] {
+        let there = &self.bytes[self.from..self.to];
+        &there[..there.len().min(8)]
+    }
+
     /// The next answer, if it is there as a whole.
     pub(super) fn next(&mut self) -> Result<Option<Value>, Malformed> {
         while self.missing > 0 {

@@ -10,7 +10,7 @@ mod driver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use redis::Value;
+use redis::{ServerError, Value};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -31,6 +31,22 @@ pub(super) enum Broken {
     Lost(Failure),
     /// The driver broke inside, while it told somebody else or this.
     Inside,
+}
+
+/// What a server said before the link was over, for the one who is making a link to it.
+#[derive(Debug, Clone, Default)]
+pub(super) enum LastWords {
+    /// It said nothing at all.
+    #[default]
+    None,
+    /// Answers, as they should be.
+    Answers,
+    /// An error, ahead of everything else; some servers say one before they are asked anything.
+    Refused(ServerError),
+    /// What no Redis says there: how that begins.
+    Said(Vec<u8>),
+    /// That it ends TLS, or that TLS is wrong.
+    Tls(rustls::Error),
 }
 
 /// The answers of what was asked.
@@ -68,6 +84,7 @@ struct State {
     queue: Vec<Request>,
     /// The driver's, while it sleeps.
     waker: Option<Waker>,
+    last_words: LastWords,
 }
 
 /// The callers' end.
@@ -78,7 +95,8 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn new(address: Address) -> Line {
-        Line { address, state: Mutex::new(State { stage: Stage::Open, queue: Vec::new(), waker: None }) }
+        let (stage, last_words) = (Stage::Open, LastWords::None);
+        Line { address, state: Mutex::new(State { stage, queue: Vec::new(), waker: None, last_words }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,6 +105,11 @@ impl Line {
 
     pub(super) fn is_open(&self) -> bool {
         self.state().stage == Stage::Open
+    }
+
+    /// What the server said, once the link is over.
+    pub(super) fn last_words(&self) -> LastWords {
+        self.state().last_words.clone()
     }
 
     /// Takes no more from here on.

@@ -5,29 +5,22 @@
 //! as its write is queued.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
-use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
+use tokio::time::{Instant, timeout};
 
 use super::address::Address;
-use super::command;
-use super::failure::{self, Failure, Fate};
-use super::line::{Broken, Carried, Driver, Duplex, Hear, Line, Values};
+use super::failure::{self, Failure, Fate, Stage};
+use super::line::{Broken, Carried, Driver, Hear, LastWords, Line, Values};
 use super::settings::Settings;
 use super::sizes::Sizes;
+use super::{connect, probe};
 use crate::provider::Token;
-
-/// When an idle link is first asked by the system whether it still stands, and how often then.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15));
 
 /// A connection, while it lasts: dropped, it ends.
 pub(super) struct Link {
@@ -44,13 +37,14 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects and says who we are, in RESP3. With somebody who hears what the server says unasked.
+    /// Connects and says who we are, in RESP3, within connect_timeout. With somebody who hears what the server says unasked.
     pub(super) async fn open(
         settings: &Settings,
         address: &Address,
         hear: Option<Hear>,
     ) -> Result<Link, Failure> {
-        let stream = connect(settings, address).await?;
+        let deadline = Instant::now() + settings.connect_timeout;
+        let stream = connect::connect(settings, address, deadline).await?;
         let line = Arc::new(Line::new(address.clone()));
         let (server, (ending, ended)) = (address.clone(), watch::channel(()));
         let is_for_calls = hear.is_none();
@@ -70,29 +64,61 @@ impl Link {
             driver: driver.abort_handle(),
             ended,
         };
-        link.introduce(settings).await?;
+        link.introduce(settings, deadline).await?;
         tracing::debug!(server = %address, "linked");
         Ok(link)
     }
 
-    async fn introduce(&self, settings: &Settings) -> Result<(), Failure> {
-        let (asked, must) = introduction(settings);
-        let deadline = Instant::now() + settings.connect_timeout;
+    async fn introduce(&self, settings: &Settings, deadline: Instant) -> Result<(), Failure> {
+        let (asked, must) = connect::introduction(settings);
         // What is merely shown to the server's owner may be unknown to it.
-        let count = must + 2;
-        let values = match self.carry(asked, count, deadline, None).await.answer {
+        let count = must.len() + 2;
+        let patience = connect::patience(settings);
+        let mut told = pin!(self.carry(asked, count, deadline, None));
+        let told = match timeout(patience, &mut told).await {
+            Ok(told) => told,
+            Err(_) if settings.tls.is_none() && probe::speaks_tls(&self.address, patience).await => {
+                return Err(failure::speaks_tls(&self.address));
+            }
+            Err(_) => told.await,
+        };
+        let values = match told.answer {
             Ok(Values::Many(values)) => values,
             Ok(Values::One(_)) => Vec::new(),
             Err(Broken::Late | Broken::Revoked | Broken::Inside) => {
-                return Err(failure::not_reached_in_time(&self.address));
+                return Err(failure::not_in_time(&self.address, Stage::Introduction));
             }
-            Err(Broken::Lost(failure)) => return Err(failure.with_fate(Fate::Unsent)),
+            Err(Broken::Lost(failure)) => return Err(self.not_introduced(settings, failure).await),
         };
-        let refused = values.iter().take(must).find_map(|value| match value {
-            Value::ServerError(error) => Some(failure::not_welcome(&self.address, error)),
+        let refused = must.iter().zip(&values).find_map(|(command, value)| match value {
+            Value::ServerError(error) => Some(failure::not_welcome(&self.address, command, error)),
             _ => None,
         });
-        refused.map_or(Ok(()), Err)
+        match refused {
+            Some(refused) => Err(refused),
+            None if values.first().is_some_and(connect::is_sentinel) => {
+                Err(failure::is_sentinel(&self.address))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Why the link broke before there was one.
+    async fn not_introduced(&self, settings: &Settings, failure: Failure) -> Failure {
+        match self.line.last_words() {
+            LastWords::None if settings.tls.is_none() => {
+                match probe::speaks_tls(&self.address, connect::patience(settings)).await {
+                    true => failure::speaks_tls(&self.address),
+                    false => failure.with_fate(Fate::Unsent),
+                }
+            }
+            LastWords::Said(said) => {
+                failure::is_no_redis(&self.address, &said).unwrap_or_else(|| failure.with_fate(Fate::Unsent))
+            }
+            LastWords::Refused(error) => failure::not_welcome(&self.address, "HELLO", &error),
+            LastWords::Tls(error) => failure::no_tls(&self.address, &error, settings.shows_certificate),
+            LastWords::None | LastWords::Answers => failure.with_fate(Fate::Unsent),
+        }
     }
 
     /// How long ago it was made.
@@ -154,52 +180,5 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.driver.abort();
-    }
-}
-
-/// Who we are, and RESP3: the commands, and how many of them the server has to carry out. Two more
-/// follow, which say whose client this is.
-fn introduction(settings: &Settings) -> (Vec<u8>, usize) {
-    let (mut asked, mut must) = (Vec::new(), 1);
-    match (&settings.credentials.username, &settings.credentials.password) {
-        (username, Some(password)) => {
-            let username = username.as_deref().unwrap_or("default").as_bytes();
-            command::append(&mut asked, &[b"HELLO", b"3", b"AUTH", username, password.as_bytes()]);
-        }
-        (_, None) => command::append(&mut asked, &[b"HELLO", b"3"]),
-    }
-    if settings.database != 0 {
-        command::append(&mut asked, &[b"SELECT", settings.database.to_string().as_bytes()]);
-        must += 1;
-    }
-    if let Some(name) = &settings.client_name {
-        command::append(&mut asked, &[b"CLIENT", b"SETNAME", name.as_bytes()]);
-        must += 1;
-    }
-    let version = env!("CARGO_PKG_VERSION").as_bytes();
-    for (what, value) in [(&b"LIB-NAME"[..], &b"zbz-cache"[..]), (b"LIB-VER", version)] {
-        command::append(&mut asked, &[b"CLIENT", b"SETINFO", what, value]);
-    }
-    (asked, must)
-}
-
-/// A stream to a server, through TLS if the options say so.
-async fn connect(settings: &Settings, address: &Address) -> Result<Box<dyn Duplex>, Failure> {
-    let not_reached = |source| failure::not_reached(address, source);
-    let connected = TcpStream::connect((address.host.as_str(), address.port)).await;
-    let stream = connected.map_err(not_reached)?;
-    let (time, interval) = KEEPALIVE;
-    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval);
-    let set = stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
-    set.map_err(not_reached)?;
-    let Some(config) = &settings.tls else { return Ok(Box::new(stream)) };
-    let name = ServerName::try_from(address.host.clone())
-        .map_err(|source| failure::no_tls(address, io::Error::other(source)))?;
-    match TlsConnector::from(Arc::clone(config)).connect(name, stream).await {
-        Ok(stream) => Ok(Box::new(stream)),
-        Err(source) if source.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-            Err(failure::no_tls(address, source))
-        }
-        Err(source) => Err(not_reached(source)),
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct Settings {
     pub(super) servers: Vec<Address>,
     pub(super) cluster: bool,
     pub(super) tls: Option<Arc<ClientConfig>>,
+    /// Whether the server is shown a certificate of ours.
+    pub(super) shows_certificate: bool,
     pub(super) credentials: Credentials,
     pub(super) database: i64,
     pub(super) connect_timeout: Duration,
@@ -88,6 +90,7 @@ impl Settings {
             servers: place.servers,
             cluster,
             tls: tls::read(options, tls)?,
+            shows_certificate: options.get("tls_cert").is_some(),
             credentials,
             database,
             connect_timeout: timeout(options, "connect_timeout", CONNECT_TIMEOUT)?,

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub(super) use audience::Audience;
 use audience::{Keeper, Session};
@@ -37,7 +37,7 @@ use ear::Ear;
 use super::Shared;
 use super::address::Address;
 use super::client::Client;
-use super::failure::{self, Effect, Failure, Fate};
+use super::failure::{Effect, Failure, Fate};
 use super::runtime::first;
 use super::slots::Range;
 use crate::error::ErrorKind;
@@ -184,9 +184,7 @@ impl Ears {
                 let (settings, audience) = (Arc::clone(&client.settings), Arc::clone(audience));
                 let (session, prefixes) = (self.session, prefixes.to_vec());
                 opening.spawn(async move {
-                    let late = failure::not_reached_in_time(&address);
-                    let opened = Ear::open(&settings, address, &audience, session);
-                    let ear = timeout(settings.connect_timeout, opened).await.unwrap_or(Err(late))?;
+                    let ear = Ear::open(&settings, address, &audience, session).await?;
                     ear.track(&prefixes, settings.tracking_timeout).await?;
                     let view = ear.prove(Instant::now() + settings.tracking_timeout).await?;
                     Ok::<_, Failure>((ear, view))

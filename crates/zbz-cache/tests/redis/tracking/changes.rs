@@ -12,7 +12,11 @@ use crate::server::{PATIENCE, Server, provider_with, texts};
 fn every_change_is_told_whoever_makes_it() {
     let server = Server::start();
     for prefix in ["", "app [*]:"] {
-        let provider = provider_with(&server.address(), often().with("key_prefix", prefix));
+        let options = match prefix {
+            "" => often(),
+            prefix => often().with("key_prefix", prefix),
+        };
+        let provider = provider_with(&server.address(), options);
         let ear = Ear::alive(&provider, "t:");
         let (cache, stored) = (texts("t", &provider), |name: &str| format!("{prefix}t:{name}"));
         cache.set("own", &"1".to_owned(), Ttl::Never).unwrap();

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Broken, Carried, Line, Request, Stage, Values};
+use super::{Broken, Carried, LastWords, Line, Request, Stage, Values};
 use crate::providers::redis::failure::{self, Failure, Fate};
 use crate::providers::redis::frame::Frames;
 
@@ -81,6 +81,7 @@ pub(in crate::providers::redis) struct Driver {
     /// Kept for its room.
     taken: Vec<Request>,
     end: End,
+    last_words: LastWords,
 }
 
 impl Driver {
@@ -107,6 +108,7 @@ impl Driver {
             is_finishing: false,
             taken: Vec::new(),
             end: End::Broke,
+            last_words: LastWords::None,
         }
     }
 
@@ -182,7 +184,14 @@ impl Driver {
             let mut room = ReadBuf::new(self.frames.room());
             let came: io::Result<()> = ready!(Pin::new(&mut self.stream).poll_read(context, &mut room));
             let count = room.filled().len();
+            if let Some(error) = came.as_ref().err().and_then(failure::tls_error) {
+                self.last_words = LastWords::Tls(error.clone());
+            }
             if came.is_err() || count == 0 {
+                let said = self.frames.beginning();
+                if !said.is_empty() {
+                    self.last_words = LastWords::Said(said.to_vec());
+                }
                 return Poll::Ready(End::Broke);
             }
             self.frames.came(count);
@@ -194,12 +203,21 @@ impl Driver {
                         }
                     }
                     Ok(Some(value)) => {
+                        if matches!(self.last_words, LastWords::None) {
+                            self.last_words = match &value {
+                                Value::ServerError(error) => LastWords::Refused(error.clone()),
+                                _ => LastWords::Answers,
+                            };
+                        }
                         if !self.answer(value) {
                             return Poll::Ready(End::Nonsense);
                         }
                     }
                     Ok(None) => break,
-                    Err(_) => return Poll::Ready(End::Nonsense),
+                    Err(_) => {
+                        self.last_words = LastWords::Said(self.frames.beginning().to_vec());
+                        return Poll::Ready(End::Nonsense);
+                    }
                 }
             }
         }
@@ -305,6 +323,7 @@ impl Drop for Driver {
         let queue = {
             let mut state = self.line.state();
             state.stage = Stage::Over;
+            state.last_words = std::mem::take(&mut self.last_words);
             std::mem::take(&mut state.queue)
         };
         let lost = |asked, tell: oneshot::Sender<Carried>, failure| {
