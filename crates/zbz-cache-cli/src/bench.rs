@@ -6,11 +6,14 @@
 //! Reading order: `plan` (what is measured, how long), `work` (keys, values, timing), then `grid` (keys by threads),
 //! `layers`, `overhead`, `expiry`, and `report`.
 
+use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
 use crate::failure::Failure;
+use crate::figures;
 use crate::json;
+use crate::numbers;
 use crate::progress::Progress;
 
 mod expiry;
@@ -43,14 +46,14 @@ pub struct Args {
     #[arg(long)]
     quick: bool,
 
-    /// Numbers of keys to measure with, with commas [default: 1000,100000,4000000; quick: up to 1000000]
+    /// Numbers of keys to measure with, with commas as 1k,1M [default: 1k,100k,4M; quick: up to 1M]
     ///
     /// A key takes about 150 bytes of memory.
-    #[arg(long, value_name = "KEYS", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(64..=1_000_000_000))]
+    #[arg(long, value_name = "KEYS", allow_negative_numbers = true, value_delimiter = ',', value_parser = keys)]
     keys: Vec<u64>,
 
     /// Numbers of threads to measure with, with commas [default: 1 and the number of processors]
-    #[arg(long, value_name = "THREADS", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "THREADS", allow_negative_numbers = true, value_delimiter = ',', value_parser = threads)]
     threads: Vec<u16>,
 
     /// Write the figures into a JSON file
@@ -58,11 +61,46 @@ pub struct Args {
     json: Option<PathBuf>,
 }
 
+/// Memory that a key takes in the grid's two caches.
+const BYTES_PER_KEY: u64 = 150;
+
+/// A number of keys of the grid.
+fn keys(text: &str) -> Result<u64, String> {
+    numbers::within(text, 64, 1_000_000_000, "1000, 100k or 4M")
+}
+
+/// A number of threads of the grid.
+fn threads(text: &str) -> Result<u16, String> {
+    numbers::within(text, 1, 1024, "1 or 8").map(|threads| threads as u16)
+}
+
 impl Args {
     fn plan(&self) -> Plan {
         let plan = if self.quick { Plan::quick() } else { Plan::full() };
         plan.with_keys(&self.keys).with_threads(&self.threads)
     }
+}
+
+/// Refuses more keys than there is memory for: the system would end the measuring without a word.
+fn check_memory(plan: &Plan, free: Option<u64>) -> Result<(), Failure> {
+    let most = plan.keys.iter().copied().max().unwrap_or(0);
+    let needed = most * BYTES_PER_KEY;
+    match free {
+        Some(free) if needed > free => Err(Failure::Input(format!(
+            "--keys {most}: they take about {} of memory, and {} are free; measure with fewer keys",
+            figures::bytes(needed),
+            figures::bytes(free)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that this system can still give, where it tells.
+fn free_memory() -> Option<u64> {
+    let told = fs::read_to_string("/proc/meminfo").ok()?;
+    let line = told.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// Measures everything and prints it.
@@ -75,6 +113,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         json::check_place(file)?;
     }
     let plan = args.plan();
+    check_memory(&plan, free_memory())?;
     let progress = Progress::new(plan.steps(), "measuring");
     // First, while the process is as good as empty: memory that others gave back would be taken for the cache's.
     let overhead = overhead::measure(&plan, &progress)?;
@@ -93,4 +132,20 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         json::write(file, &report)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_keys_than_there_is_memory_for_are_refused() {
+        let plan = Plan::quick().with_keys(&[1000, 1_000_000_000]);
+        let Err(Failure::Input(message)) = check_memory(&plan, Some(1 << 30)) else {
+            panic!("150 GB fit into one");
+        };
+        assert!(message.starts_with("--keys 1000000000: they take about 139.70 GiB"), "{message}");
+        assert!(check_memory(&plan, None).is_ok());
+        assert!(check_memory(&Plan::quick(), Some(1 << 30)).is_ok());
+    }
 }

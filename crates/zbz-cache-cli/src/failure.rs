@@ -33,6 +33,13 @@ impl Failure {
     }
 }
 
+/// Tells something that may make the results worthless, on the standard error.
+pub fn warn(message: &str) {
+    let bold_yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+    // There is nowhere left to tell that the standard error is gone.
+    let _ = writeln!(anstream::stderr(), "{bold_yellow}warning:{bold_yellow:#} {message}");
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Failure::Output(error)

@@ -8,6 +8,7 @@ use zbz_cache::{BlockingCache, Contract, Stats, options};
 
 use crate::failure::Failure;
 use crate::figures;
+use crate::invocation;
 use crate::page;
 
 mod load;
@@ -40,7 +41,7 @@ pub fn run(trace: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
     report(out, &visits, &replayed, &products.stats()?)?;
     page::heading(out, "A tour of the rest, computed as you read")?;
     tour(out, &products)?;
-    writeln!(out, "\nNext: zbz-cache --help")?;
+    writeln!(out, "\nNext: {}", invocation::with("--help"))?;
     Ok(())
 }
 

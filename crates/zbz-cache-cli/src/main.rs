@@ -1,7 +1,8 @@
 //! The `zbz-cache` command: a first run on a real trace, replay of traces, and benchmarks.
 //!
 //! Reading order: `args` (what can be asked for), `first_run`, `replay` over `trace` (readers) and `policy`
-//! (simulators), `bench`; `failure`, `figures`, `progress`, `page` and `json` are how all of them speak.
+//! (simulators), `bench`; `numbers` and `names` are how they listen, `failure`, `figures`, `progress`, `page`, `json`
+//! and `invocation` how they speak.
 //!
 //! Invariants: results go to the standard output and everything else to the standard error; nothing is printed that
 //! looks like a result before the input it stands on was read to its end; neither stream carries escape codes unless
@@ -15,7 +16,10 @@ mod dice;
 mod failure;
 mod figures;
 mod first_run;
+mod invocation;
 mod json;
+mod names;
+mod numbers;
 mod page;
 mod policy;
 mod progress;

@@ -3,7 +3,7 @@
 //! Every trace is read once before anything is replayed: to check it, to know its keys, and so what a percentage means.
 //! Then it is read again for every size. The clock is the trace's: deadlines pass as they did when it was recorded.
 //!
-//! Reading order: `args`, `size`, `survey` (the first reading), `drive` (a replay) with its `clock`, its targets `engine`
+//! Reading order: `args` with `reading`, `size`, `survey` (the first reading), `drive` (a replay) with its `clock`, its targets `engine`
 //! and `simulator` with `remembered` and `ahead`, then what is shown: `result`, `table`, `chart`, `summary`, `curve` and
 //! `plot`; `yardstick` (figures from elsewhere) and `write` (a trace into a file).
 
@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 use std::io::Write;
 use std::path::Path;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, warn};
 use crate::figures;
 use crate::json;
 use crate::policy::{self, Belady};
@@ -25,6 +25,7 @@ mod curve;
 mod drive;
 mod engine;
 mod plot;
+mod reading;
 mod remembered;
 mod result;
 mod simulator;
@@ -71,6 +72,12 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
         let survey = survey::read(file, &args.read_as(), &fills)?;
         traces.push((file, survey));
     }
+    for (file, survey) in &traces {
+        survey.warn(file);
+        if args.summary {
+            survey.tell(file);
+        }
+    }
     let mut report = Report::default();
     for (file, survey) in &traces {
         let read_as = &args.read_as();
@@ -112,7 +119,11 @@ fn write_trace(args: &Args, file: &Path, out: &mut dyn Write) -> Result<(), Fail
     let [trace] = &args.traces[..] else {
         return Err(Failure::Input("--write takes one trace".to_owned()));
     };
-    let requests = write::write(trace, &args.read_as(), file)?;
+    let (requests, reading) = write::write(trace, &args.read_as(), file)?;
+    if let Some(words) = &reading.words {
+        writeln!(out, "{} read as: {words}", trace.display())?;
+    }
+    reading.doubts.iter().for_each(|doubt| warn(&format!("{}: {doubt}", trace.display())));
     writeln!(out, "{} requests are in {}", figures::count(requests), file.display())?;
     Ok(())
 }

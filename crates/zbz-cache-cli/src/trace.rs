@@ -6,8 +6,11 @@
 //!   place and what was expected there.
 //! - A key has 1 to [`MAX_KEY_BYTES`] bytes.
 //!
-//! Reading order: `format` (which formats there are, and how one is guessed), `source` (files, plain or compressed),
-//! one file for each format, `fields` (numbers in text), `error`; `generated` (traces without a file).
+//! - A guess is told: a [`Reading`] says what was taken for what, and the user can say all of it instead.
+//!
+//! Reading order: `format` (which formats there are), `source` (files, plain or compressed), `rows` (lines and their
+//! fields), `options` (what the user says) and `guess` (what is left), one file for each format, `fields` (numbers in
+//! text), `error`; `generated` (traces without a file).
 
 use std::path::Path;
 
@@ -16,16 +19,19 @@ mod error;
 mod fields;
 mod format;
 mod generated;
+mod guess;
 mod lines;
+mod options;
 mod oracle_general;
+mod rows;
 mod source;
 mod twitter;
 
-pub use self::csv::Columns;
 pub use self::error::{Place, TraceError};
 pub use self::fields::TimeUnit;
 pub use self::format::Format;
 pub use self::generated::list_generated;
+pub use self::options::{Column, Columns, Delimiter, Mark};
 
 use self::source::Source;
 use crate::dice::mix;
@@ -94,26 +100,55 @@ pub trait Records {
     fn read(&mut self, record: &mut Record) -> Result<Step, TraceError>;
 }
 
-/// How a trace is to be read, as far as the file cannot tell.
+/// What the user says of how a trace is to be read; what is absent is guessed.
 #[derive(Clone, Debug, Default)]
 pub struct ReadAs {
-    /// The format; guessed if absent.
+    /// The format.
     pub format: Option<Format>,
-    /// Which columns of a CSV file hold what.
+    /// What separates the columns of a text.
+    pub delimiter: Option<Delimiter>,
+    /// Whether the first line names them.
+    pub has_header: Option<bool>,
+    /// What begins comments.
+    pub comment: Option<Mark>,
+    /// What stands around fields.
+    pub quote: Option<Mark>,
+    /// Which column holds what.
     pub columns: Columns,
-    /// The unit of times and TTLs in a CSV file.
-    pub time_unit: TimeUnit,
+    /// The unit of times.
+    pub time_unit: Option<TimeUnit>,
+    /// The unit of TTLs; if absent, that of times where it is said.
+    pub ttl_unit: Option<TimeUnit>,
 }
 
 /// A trace that was opened.
 pub struct Trace {
-    /// The format it is read as.
-    pub format: Format,
+    /// What it was taken for.
+    pub reading: Reading,
     /// Its requests.
     pub records: Box<dyn Records>,
 }
 
-/// Opens a trace and finds out its format; a name that begins with `@` is that of a generated trace.
+/// What a trace was taken for.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Its format.
+    pub format: Format,
+    /// All of it in one line; `None` where there was nothing to guess.
+    pub words: Option<String>,
+    /// What may be wrong in it.
+    pub doubts: Vec<String>,
+    /// Whether times are read as seconds because nothing spoke against it.
+    pub guessed_seconds: bool,
+}
+
+impl Reading {
+    fn certain(format: Format, words: Option<String>) -> Reading {
+        Reading { format, words, doubts: Vec::new(), guessed_seconds: false }
+    }
+}
+
+/// Opens a trace and finds out how it is to be read; a name that begins with `@` is that of a generated trace.
 ///
 /// # Errors
 ///
@@ -123,20 +158,26 @@ pub fn open(path: &Path, read_as: &ReadAs) -> Result<Trace, TraceError> {
         return generated::open(name);
     }
     let mut source = Source::open(path)?;
-    let format = match read_as.format {
-        Some(format) => format,
-        None => format::guess(&mut source, &read_as.columns)?,
+    if read_as.format == Some(Format::Generated) {
+        return Err(source.error(Place::File, "is a file; a generated trace is asked for by its @name"));
+    }
+    if !format::is_text(&mut source, read_as.format)? {
+        let reading = Reading::certain(Format::OracleGeneral, Some("oracleGeneral records".to_owned()));
+        return Ok(Trace { reading, records: Box::new(oracle_general::Reader::new(source)) });
+    }
+    let plan = guess::plan(&mut source, read_as)?;
+    let records: Box<dyn Records> = match plan.format {
+        Format::Twitter => Box::new(twitter::Reader::new(source, plan.dialect)),
+        Format::Lines => Box::new(lines::Reader::new(source, plan.dialect.comment)),
+        _ => Box::new(csv::Reader::new(source, &plan)),
     };
-    let records: Box<dyn Records> = match format {
-        Format::OracleGeneral => Box::new(oracle_general::Reader::new(source)),
-        Format::Csv => Box::new(csv::Reader::new(source, &read_as.columns, read_as.time_unit)?),
-        Format::Twitter => Box::new(twitter::Reader::new(source)),
-        Format::Lines => Box::new(lines::Reader::new(source)),
-        Format::Generated => {
-            return Err(source.error(Place::File, "is a file; a generated trace is asked for by its @name"));
-        }
+    let reading = Reading {
+        format: plan.format,
+        words: Some(plan.words),
+        doubts: plan.doubts,
+        guessed_seconds: plan.layout.time.is_some() && plan.units.is_fallback,
     };
-    Ok(Trace { format, records })
+    Ok(Trace { reading, records })
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use support::{Folder, refused, run};
 #[test]
 fn a_quick_run_prints_claims_grid_and_layers_and_writes_them_as_json() {
     let folder = Folder::new("bench");
-    let run = run(&folder, &["bench", "--quick", "--keys", "1000", "--threads", "1", "--json", "bench.json"]);
+    let run = run(
+        &folder,
+        &["bench", "--quick", "--keys", "1k,1_000,1e3", "--threads", "1", "--json", "bench.json"],
+    );
     assert_eq!((run.code, run.err.as_str()), (Some(0), ""));
     assert!(!run.out.contains('\x1b'));
     for expected in [
@@ -36,8 +39,17 @@ fn a_quick_run_prints_claims_grid_and_layers_and_writes_them_as_json() {
 #[test]
 fn wrong_arguments_are_refused() {
     let folder = Folder::new("bench-arguments");
-    assert!(refused(&folder, &["bench", "--keys", "0"]).contains("64..=1000000000"));
-    assert!(refused(&folder, &["bench", "--threads", "0"]).contains("1..=1024"));
+    for wrong in ["0", "63", "-1", "1e99", "1.5", "many", "64MiB", "1kk", "2G", "1000,", ""] {
+        let message = refused(&folder, &["bench", "--keys", wrong]);
+        assert!(
+            message.contains("takes whole numbers from 64 to 1000000000, as 1000, 100k or 4M"),
+            "{message}"
+        );
+    }
+    for wrong in ["0", "1025", "-1", "all", "2k"] {
+        let message = refused(&folder, &["bench", "--threads", wrong]);
+        assert!(message.contains("takes whole numbers from 1 to 1024, as 1 or 8"), "{message}");
+    }
     assert!(
         refused(&folder, &["bench", "--json", "no/such.json"]).contains("no/such.json cannot be written")
     );

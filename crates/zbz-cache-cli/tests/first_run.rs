@@ -18,6 +18,10 @@ fn without_arguments_the_trace_of_the_tree_is_found_and_reported_without_escape_
     let run = support::Run::from(output);
     assert_eq!((run.code, run.err.as_str()), (Some(0), ""));
     assert!(!run.out.contains('\x1b'), "{}", run.out);
+    let next = run.out.lines().last().unwrap().strip_prefix("Next: ").unwrap();
+    let program = next.strip_suffix(" --help").unwrap();
+    let typed = std::process::Command::new(program).arg("--help").output().unwrap();
+    assert!(support::Run::from(typed).out.contains("Usage: "), "{next}");
     for expected in
         ["76,118 for 20,484", "CC BY 4.0", "hit ratio", "evictions", "not found", "native", "reject"]
     {
@@ -28,8 +32,11 @@ fn without_arguments_the_trace_of_the_tree_is_found_and_reported_without_escape_
 #[test]
 fn cargo_tells_where_the_tree_is() {
     let folder = Folder::new("cargo");
-    let output = zbz_cache(&folder).env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR")).output().unwrap();
-    assert_eq!(support::Run::from(output).code, Some(0));
+    let mut command = zbz_cache(&folder);
+    command.env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR")).env("CARGO", "cargo");
+    let run = support::Run::from(command.output().unwrap());
+    assert_eq!(run.code, Some(0), "{}", run.err);
+    assert!(run.out.lines().last().unwrap().starts_with("Next: cargo run "), "{}", run.out);
 }
 
 #[test]
@@ -49,7 +56,7 @@ fn a_trace_cut_short_or_of_another_format_is_refused_before_anything_is_printed(
     let whole = fs::read(shop_trace()).unwrap();
     let cut = folder.file("cut.zst", &whole[..whole.len() / 2]);
     let message = refused(&folder, &["--trace", &cut]);
-    assert!(message.starts_with("error: cut.zst: the zstd data is cut short or damaged"), "{message}");
+    assert!(message.starts_with("error: cut.zst: the zstd data is truncated"), "{message}");
 
     let records = [oracle_record(0, 1, 1, -1), oracle_record(0, 2, 1, -1)].concat();
     let cut = folder.file("cut.bin", &records[..40]);
@@ -62,6 +69,7 @@ fn a_trace_cut_short_or_of_another_format_is_refused_before_anything_is_printed(
     let text = folder.file("readme.md", "# This is no trace at all, but a text\n");
     let message = refused(&folder, &["--trace", &text]);
     assert!(message.contains("record 1 at byte 0: expected an oracleGeneral record"), "{message}");
+    assert!(message.contains(" replay FILE"), "{message}");
 
     let empty = folder.file("empty", "");
     assert_eq!(

@@ -140,7 +140,11 @@ fn a_trace_that_cannot_be_understood_is_refused_with_its_line_or_offset() {
         ("short", &[1; 5], "short, record 1 at byte 0: the file ends after 5 of the 24 bytes"),
         ("empty.csv", b"", "empty.csv: is empty; expected at least one request"),
         ("header.csv", b"time,key\n", "header.csv: holds no request; expected at least one"),
-        ("unknown.csv", b"a,b\n1,2\n", "unknown.csv, line 1: the line has commas, but is neither"),
+        (
+            "unknown.csv",
+            b"a,b\n1,2\n",
+            "unknown.csv, line 1: no column is named like a key; the header names",
+        ),
         ("noise", &[7; 100], "noise: is of no known format"),
         ("gap.txt", b"a\n\nb\n", "gap.txt, line 2: the line is empty; expected a key"),
         ("twitter", b"0,a,1,1,1,get,0\n0,a,1,1,get,0\n", "twitter, line 2: has 6 columns; expected 7"),
@@ -177,12 +181,21 @@ fn of_several_traces_a_wrong_one_is_told_before_any_is_replayed() {
 fn wrong_arguments_are_refused_with_what_they_take() {
     let folder = Folder::new("arguments");
     let trace = folder.file("t.csv", CSV);
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 21] = [
         (&["--sizes", "much"], "takes a percentage (10%, 10%bytes), bytes (64MiB"),
         (&["--value-size", "-5"], "takes a number of bytes: 256, 4KiB, 1MB"),
         (&["--sizes", "10keys"], "is for simulated policies"),
         (&["--policy", "belady", "--sizes", "10%,1MiB"], "the size 1MiB is not for --policy belady"),
         (&["--sizes", "1%"], "every size is too small: the cache takes 64.00 KiB or more"),
+        (&["--policy", "SEIVE"], "did you mean \"sieve\"?"),
+        (&["--policy", "lru,"], "an empty name in --policy"),
+        (&["--sizes", "1MiB,"], "an empty size"),
+        (&["--value-size", "1kk"], "takes a number of bytes: 256, 4KiB, 1MB"),
+        (&["--delimiter", "comas"], "takes comma, tab, semicolon, bar, space"),
+        (&["--comment", "//"], "takes one character, or none"),
+        (&["--header", "--no-header"], "cannot be used with"),
+        (&["--no-header", "--key-column", "key"], "columns go by number, from 1 to 4"),
+        (&["--key-column", "none"], "a trace needs keys"),
         (&["--policy", "best"], "no policy is named \"best\"; known are engine, lru"),
         (&["--policy", "tide:widnow=1"], "\"widnow\" is no setting"),
         (&["--policy", "lru:window=1"], "the policy lru takes no settings"),
@@ -194,6 +207,11 @@ fn wrong_arguments_are_refused_with_what_they_take() {
     for (args, expected) in cases {
         let message = refused(&folder, &[&["replay", &trace], args].concat());
         assert!(message.contains(expected), "{args:?}: {message}");
+    }
+    for policies in ["LRU,S3FIFO", "Lru,s3_fifo", "lru,S3-Fifo"] {
+        let done = run(&folder, &["replay", &trace, "--policy", policies, "--sizes", "1_000keys,1K keys"]);
+        assert_eq!(done.code, Some(0), "{}", done.err);
+        assert!(done.out.contains("| lru ") && done.out.contains("| s3-fifo "), "{}", done.out);
     }
     assert!(refused(&folder, &["replay"]).contains("TRACE"));
     let mixed = ["replay", &trace, "--policy", "lru", "--sizes", "1%,64MiB", "--plot", "c.svg"];

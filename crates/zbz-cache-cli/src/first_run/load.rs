@@ -5,14 +5,12 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
-use crate::trace::{self, Format, ReadAs, Record, Step};
+use crate::invocation::{self, CARGO_FOLDER};
+use crate::trace::{self, Format, ReadAs, Record, Step, TraceError};
 
 /// The trace's file, below a folder of that name.
 const FOLDER: &str = "data";
 const FILE: &str = "cache2k-web07.oracleGeneral.zst";
-
-/// Set by `cargo run` to the folder of this crate.
-const CARGO_FOLDER: &str = "CARGO_MANIFEST_DIR";
 
 /// Where a trace is from.
 pub(super) struct Attribution {
@@ -64,7 +62,13 @@ pub(super) fn visits(asked: Option<&Path>) -> Result<Visits, Failure> {
     let read_as = ReadAs { format: Some(Format::OracleGeneral), ..ReadAs::default() };
     let mut trace = trace::open(&file, &read_as)?;
     let (mut ids, mut record) = (Vec::new(), Record::default());
-    while trace.records.read(&mut record)? == Step::Record {
+    let read_on = |error: TraceError| {
+        let replay = invocation::with("replay FILE");
+        Failure::Input(format!(
+            "{error}\n  The first run takes oracleGeneral records alone; for other formats: {replay}"
+        ))
+    };
+    while trace.records.read(&mut record).map_err(read_on)? == Step::Record {
         ids.extend(record.key.first_chunk().copied().map(u64::from_le_bytes));
     }
     Ok(Visits { file, ids })

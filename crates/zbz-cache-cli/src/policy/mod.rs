@@ -38,6 +38,8 @@ mod yardstick;
 pub use self::belady::Belady;
 pub use self::future::{Foresight, Future};
 
+use crate::names;
+
 use self::exact::ExactGhosts;
 use self::ghosts::GhostWords;
 use self::log::Log;
@@ -155,6 +157,24 @@ pub const NAMES: [&str; 12] = [
     "tide-log",
 ];
 
+/// Other spellings of names, as papers and other programs have them.
+const SPELLINGS: [(&str, &str); 6] = [
+    ("s3fifo", "s3-fifo"),
+    ("s4fifo", "s4-fifo"),
+    ("clock2qplus", "clock2q+"),
+    ("clock2q-plus", "clock2q+"),
+    ("merlin-like", "merlin-like"),
+    ("merlin", "merlin-like"),
+];
+
+/// The name as [`by_name`] knows it: in lower case, and spelled as in [`NAMES`].
+pub fn spelled(name: &str) -> String {
+    let name = name.trim().to_ascii_lowercase().replace('_', "-");
+    let respelled =
+        SPELLINGS.iter().find_map(|(other, own)| Some(format!("{own}{}", name.strip_prefix(other)?)));
+    respelled.unwrap_or(name)
+}
+
 /// Builds the policy of that name: `POLICY`, or `RULES:SETTING=VALUE:...` of a two-queue policy.
 ///
 /// # Errors
@@ -177,7 +197,10 @@ pub fn by_name(name: &str, capacity: Capacity) -> Result<Box<dyn Policy>, String
         (Some(_), Some(_)) => return Err(format!("the policy {base} takes no settings")),
         (None, _) => {}
     }
-    let unknown = || format!("no policy is named \"{name}\"; known are engine, {}, belady", NAMES.join(", "));
+    let unknown = || {
+        let hint = names::hint(base, NAMES.into_iter().chain(["engine", Belady::NAME]));
+        format!("no policy is named \"{name}\"; known are engine, {}, belady{hint}", NAMES.join(", "))
+    };
     let (rules, shape) = match base.split_once("-log") {
         Some((rules, shape)) => (rules, Some(Shape::named(shape).ok_or_else(unknown)?)),
         None => (base, None),

@@ -1,6 +1,7 @@
 //! Settings in a policy's name, for trying other rules: `tide-log:window=1/8:credit=off`.
 
 use super::rules::Rules;
+use crate::names;
 
 /// Every setting of a two-queue policy, with what it takes and means.
 pub(super) const SETTINGS: [(&str, &str); 20] = [
@@ -97,7 +98,8 @@ pub(super) fn share(text: &str) -> Option<f64> {
 
 fn unknown(name: &str) -> String {
     let names = SETTINGS.map(|(name, _)| name).join(", ");
-    format!("\"{name}\" is no setting (as window=1/8) of a two-queue policy; those are {names}")
+    let hint = names::hint(name, SETTINGS.map(|(name, _)| name));
+    format!("\"{name}\" is no setting (as window=1/8) of a two-queue policy; those are {names}{hint}")
 }
 
 #[cfg(test)]

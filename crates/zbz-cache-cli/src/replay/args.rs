@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use super::drive::Fills;
+use super::reading::ReadingArgs;
 use super::size::{Size, parse_bytes};
 use crate::failure::Failure;
+use crate::invocation;
 use crate::json;
 use crate::policy::{self, Belady, Capacity};
-use crate::trace::{Columns, Format, ReadAs, TimeUnit};
+use crate::trace::ReadAs;
 
 /// What it is, for its help.
 pub const LONG_ABOUT: &str = "\
@@ -22,10 +24,12 @@ run out as they did, and expired keys are swept once a minute of it. Traces are 
 const EXAMPLES: &str = "\
 Formats:
   oracleGeneral  u32 time in s, u64 object, u32 size, i64 next request
-  csv            text with a header that names columns: time, key, size, ttl, op
+  csv            columns separated by commas, tabs, semicolons, bars or spaces; a header names them (time, key, size,
+                 ttl, op, op_count and other usual names), or what is in them tells
   twitter        timestamp,key,key size,value size,client,operation,TTL
   lines          one key a line
-Each may be plain, zstd or gzip. The content tells, unless --format does.
+Each may be plain, zstd or gzip. What a file was taken for is shown as \"read as\"; where it is wrong, the options
+under Reading say it. CacheLib's traces are CSV: a line stands for op_count requests.
 
 Generated traces (the same requests in every run; @list tells what each is):
   @loop @loopzipf @scanhot @phase @drift @mixphase @onehit @burst @zipf08 @zipf10 @zipf12
@@ -36,6 +40,7 @@ Generated traces (the same requests in every run; @list tells what each is):
 Examples:
   zbz-cache replay web.oracleGeneral.zst --sizes 1%,10%,64MiB
   zbz-cache replay requests.csv --key-column url --time-unit ms --plot curve.svg
+  zbz-cache replay access.log --delimiter space --no-header --time-column 1 --key-column 7
   zbz-cache replay a.csv.gz b.csv.gz --policy engine,lru --sizes 1%,5%,20%
   zbz-cache replay traces/*.zst --policy lru,s3-fifo,tide-log,belady --sizes 1%,10%
   zbz-cache replay @scanhot @twitter-04 --policy engine,lru --sizes 5%,20%
@@ -112,33 +117,8 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, allow_negative_numbers = true, default_value = "256")]
     pub(super) value_size: u64,
 
-    /// The format of the traces, where guessing fails
-    #[arg(long, value_name = "FORMAT", ignore_case = true, help_heading = "Reading")]
-    pub(super) format: Option<Format>,
-
-    /// The CSV column of the time
-    #[arg(long, value_name = "NAME", help_heading = "Reading")]
-    pub(super) time_column: Option<String>,
-
-    /// The CSV column of the key
-    #[arg(long, value_name = "NAME", help_heading = "Reading")]
-    pub(super) key_column: Option<String>,
-
-    /// The CSV column of the value's size in bytes
-    #[arg(long, value_name = "NAME", help_heading = "Reading")]
-    pub(super) size_column: Option<String>,
-
-    /// The CSV column of the time to live
-    #[arg(long, value_name = "NAME", help_heading = "Reading")]
-    pub(super) ttl_column: Option<String>,
-
-    /// The CSV column of the operation; without one every line is a get
-    #[arg(long, value_name = "NAME", help_heading = "Reading")]
-    pub(super) op_column: Option<String>,
-
-    /// The unit of times and TTLs in CSV
-    #[arg(long, value_name = "UNIT", default_value = "s", help_heading = "Reading")]
-    pub(super) time_unit: TimeUnit,
+    #[command(flatten)]
+    pub(super) reading: ReadingArgs,
 }
 
 /// What a trace is replayed through.
@@ -162,7 +142,11 @@ impl Through {
     ///
     /// Nothing is named so.
     fn named(name: &str) -> Result<Through, Failure> {
-        match name {
+        let name = &policy::spelled(name);
+        match &name[..] {
+            "" => Err(Failure::Input(
+                "an empty name in --policy; write names with commas and no spaces, as lru,sieve".to_owned(),
+            )),
             Through::ENGINE => Ok(Through::Engine),
             Belady::NAME => Ok(Through::Belady),
             // Any capacity tells whether the name is known.
@@ -184,7 +168,7 @@ impl Through {
 
 impl Args {
     pub(super) fn lists_policies(&self) -> bool {
-        self.policy.iter().any(|name| name == "list")
+        self.policy.iter().any(|name| name.trim().eq_ignore_ascii_case("list"))
     }
 
     pub(super) fn lists_generated(&self) -> bool {
@@ -196,7 +180,10 @@ impl Args {
     /// A policy is not known, a size does not fit what it is for, or there is nothing to replay.
     pub(super) fn targets(&self) -> Result<Vec<Through>, Failure> {
         if self.traces.is_empty() {
-            return Err(Failure::Input("name a trace to replay; see zbz-cache replay --help".to_owned()));
+            return Err(Failure::Input(format!(
+                "name a trace to replay; see {}",
+                invocation::with("replay --help")
+            )));
         }
         let mut targets =
             self.policy.iter().map(|name| Through::named(name)).collect::<Result<Vec<_>, _>>()?;
@@ -237,14 +224,7 @@ impl Args {
     }
 
     pub(super) fn read_as(&self) -> ReadAs {
-        let columns = Columns {
-            time: self.time_column.clone(),
-            key: self.key_column.clone(),
-            size: self.size_column.clone(),
-            ttl: self.ttl_column.clone(),
-            op: self.op_column.clone(),
-        };
-        ReadAs { format: self.format, columns, time_unit: self.time_unit }
+        self.reading.read_as()
     }
 
     pub(super) fn fills(&self) -> Fills {

@@ -31,6 +31,9 @@ impl Default for Report {
 pub(super) struct TraceReport {
     pub(super) file: String,
     pub(super) format: String,
+    /// What the file was taken for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) read_as: Option<String>,
     pub(super) requests: u64,
     pub(super) gets: u64,
     pub(super) deletes: u64,
@@ -79,7 +82,8 @@ impl TraceReport {
     pub(super) fn new(file: &Path, survey: &Survey, rows: Vec<Row>) -> TraceReport {
         TraceReport {
             file: file.display().to_string(),
-            format: survey.format.name(),
+            format: survey.reading.format.name(),
+            read_as: survey.reading.words.clone(),
             requests: survey.requests,
             gets: survey.gets,
             deletes: survey.deletes,

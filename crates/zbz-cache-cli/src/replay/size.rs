@@ -3,11 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use bytesize::ByteSize;
-
 use super::args::Through;
 use super::result::Capacity;
 use super::survey::Survey;
+use crate::numbers;
 
 /// A size as it was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,20 +57,24 @@ impl FromStr for Size {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
+        let plain = text.to_ascii_lowercase();
         let wrong = || {
-            "takes a percentage (10%, 10%bytes), bytes (64MiB, 64MB, 65536) or keys (5000keys), more than zero"
-                .to_owned()
+            let empty =
+                if text.is_empty() { "an empty size; with commas and no spaces, --sizes " } else { "" };
+            format!(
+                "{empty}takes a percentage (10%, 10%bytes), bytes (64MiB, 64MB, 65536) or keys (5000keys), more than zero"
+            )
         };
         let percent = |number: &str| {
             let percent = number.trim().parse().ok();
             percent.filter(|percent: &f64| *percent > 0.0 && *percent <= 1000.0).ok_or_else(wrong)
         };
-        let size = if let Some(number) = text.strip_suffix('%') {
+        let size = if let Some(number) = plain.strip_suffix('%') {
             Size::Percent(percent(number)?)
-        } else if let Some(number) = text.strip_suffix("%bytes") {
+        } else if let Some(number) = plain.strip_suffix("%bytes") {
             Size::PercentOfBytes(percent(number)?)
-        } else if let Some(number) = text.strip_suffix("keys") {
-            Size::Keys(number.trim().parse().ok().filter(|&keys| keys > 0).ok_or_else(wrong)?)
+        } else if let Some(number) = plain.strip_suffix("keys").or_else(|| plain.strip_suffix("key")) {
+            Size::Keys(numbers::count(number).filter(|&keys| keys > 0).ok_or_else(wrong)?)
         } else {
             let bytes = parse_bytes(text).ok().filter(|&bytes| bytes > 0).ok_or_else(wrong)?;
             Size::Bytes { bytes, text: text.to_owned() }
@@ -86,8 +89,7 @@ impl FromStr for Size {
 ///
 /// It is none; the message says what is taken.
 pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
-    let bytes: Result<ByteSize, _> = text.parse();
-    bytes.map(|bytes| bytes.as_u64()).map_err(|_| "takes a number of bytes: 256, 4KiB, 1MB".to_owned())
+    numbers::bytes(text).ok_or_else(|| "takes a number of bytes: 256, 4KiB, 1MB".to_owned())
 }
 
 #[cfg(test)]
@@ -100,6 +102,10 @@ mod tests {
         assert_eq!("10%bytes".parse(), Ok(Size::PercentOfBytes(10.0)));
         assert_eq!("5000keys".parse(), Ok(Size::Keys(5000)));
         assert_eq!("64MiB".parse(), Ok(Size::Bytes { bytes: 64 << 20, text: "64MiB".into() }));
+        for (text, keys) in [("5k keys", 5000), ("1Mkeys", 1_000_000), ("5_000KEYS", 5000), ("1key", 1)] {
+            assert_eq!(text.parse(), Ok(Size::Keys(keys)), "{text}");
+        }
+        assert_eq!("10%BYTES".parse(), Ok(Size::PercentOfBytes(10.0)));
         for wrong in ["", "0%", "-1%", "NaN%", "0", "-5", "0keys", "much", "10 %%"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
         }

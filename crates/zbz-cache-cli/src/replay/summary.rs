@@ -251,6 +251,7 @@ mod tests {
         TraceReport {
             file: format!("folder/{name}.csv"),
             format: "csv".into(),
+            read_as: None,
             requests: 1,
             gets: 1,
             deletes: 0,

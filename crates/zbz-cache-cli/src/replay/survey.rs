@@ -4,17 +4,19 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::io::Write;
 use std::path::Path;
 
 use super::drive::Fills;
-use crate::failure::Failure;
+use crate::failure::{Failure, warn};
+use crate::figures;
 use crate::progress::Progress;
-use crate::trace::{self, Format, Op, ReadAs, Record, Step};
+use crate::trace::{self, Format, Op, ReadAs, Reading, Record, Step, TraceError};
 
 /// What there is in a trace.
 #[derive(Clone, Debug)]
 pub(super) struct Survey {
-    pub(super) format: Format,
+    pub(super) reading: Reading,
     pub(super) requests: u64,
     /// Requests that ask for a value; hit ratios are shares of these.
     pub(super) gets: u64,
@@ -40,7 +42,12 @@ pub(super) fn read(file: &Path, read_as: &ReadAs, fills: &Fills) -> Result<Surve
     let mut keys = Keys::default();
     let (mut record, mut requests, mut gets, mut deletes) = (Record::default(), 0, 0, 0);
     let (mut first_ms, mut last_ms) = (u64::MAX, 0);
-    while trace.records.read(&mut record)? == Step::Record {
+    loop {
+        match trace.records.read(&mut record) {
+            Ok(Step::Record) => {}
+            Ok(Step::End) => break,
+            Err(error) => return Err(misread(&error, &trace.reading)),
+        }
         keys.meet(&record, fills);
         requests += 1;
         gets += u64::from(record.op == Op::Get);
@@ -52,7 +59,7 @@ pub(super) fn read(file: &Path, read_as: &ReadAs, fills: &Fills) -> Result<Surve
         return Err(Failure::Input(format!("{}: holds no request; expected at least one", file.display())));
     }
     Ok(Survey {
-        format: trace.format,
+        reading: trace.reading,
         requests,
         gets,
         deletes,
@@ -61,6 +68,45 @@ pub(super) fn read(file: &Path, read_as: &ReadAs, fills: &Fills) -> Result<Surve
         knows_sizes: keys.knows_sizes,
         span_ms: last_ms - first_ms,
     })
+}
+
+/// An error with what the trace was taken for, which may be the reason.
+fn misread(error: &TraceError, reading: &Reading) -> Failure {
+    Failure::Input(match &reading.words {
+        Some(words) => format!("{error}\n  read as: {words}"),
+        None => error.to_string(),
+    })
+}
+
+/// Times that span more than this are rather told in another unit.
+const LONG_MS: u64 = 10 * 366 * 86_400 * 1000;
+
+impl Survey {
+    /// Warns of what may have been misunderstood, once for each file.
+    pub(super) fn warn(&self, file: &Path) {
+        let mut doubts = self.reading.doubts.clone();
+        let is_recorded = self.reading.format != Format::Generated;
+        if is_recorded && self.requests > 1 && self.distinct == self.requests {
+            doubts.push(
+                "no two requests are for the same key, so nothing can hit; is the key what was meant? \
+                 --key-column, --delimiter and --format say it"
+                    .to_owned(),
+            );
+        }
+        if self.reading.guessed_seconds && self.span_ms > LONG_MS {
+            let span = figures::span(self.span_ms);
+            doubts.push(format!("in seconds its times span {span}; --time-unit says another unit"));
+        }
+        doubts.iter().for_each(|doubt| warn(&format!("{}: {doubt}", file.display())));
+    }
+
+    /// Tells what the file was taken for, where no table will.
+    pub(super) fn tell(&self, file: &Path) {
+        if let Some(words) = &self.reading.words {
+            // There is nowhere left to tell that the standard error is gone.
+            let _ = writeln!(anstream::stderr(), "{} read as: {words}", file.display());
+        }
+    }
 }
 
 /// The distinct keys met so far.

@@ -12,6 +12,9 @@ use crate::page;
 /// Prints what the trace is, and a line for every replay.
 pub(super) fn print(out: &mut dyn Write, trace: &TraceReport) -> Result<(), Failure> {
     page::heading(out, &trace.file)?;
+    if let Some(words) = &trace.read_as {
+        writeln!(out, "  read as: {words}")?;
+    }
     page::line(out, "requests", &requests(trace))?;
     page::line(out, "keys", &keys(trace))?;
     writeln!(out)?;
@@ -64,6 +67,7 @@ fn keys(trace: &TraceReport) -> String {
 fn cells(row: &Row) -> [String; 9] {
     let holds = match row.capacity {
         Capacity::Bytes(bytes) => figures::bytes(bytes),
+        Capacity::Keys(1) => "1 key".to_owned(),
         Capacity::Keys(keys) => format!("{} keys", figures::count(keys)),
     };
     let head = [row.through.clone(), row.size.clone(), holds];

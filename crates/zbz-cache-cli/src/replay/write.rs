@@ -9,14 +9,14 @@ use crate::failure::Failure;
 use crate::json;
 use crate::policy::{Foresight, Future};
 use crate::progress::Progress;
-use crate::trace::{self, Op, ReadAs, Record, Records, Step};
+use crate::trace::{self, Op, ReadAs, Reading, Record, Records, Step, Trace};
 
-/// Copies a trace; answers how many requests it has.
+/// Copies a trace; answers how many requests it has, and what it was taken for.
 ///
 /// # Errors
 ///
 /// The trace cannot be read, or the file not be written.
-pub(super) fn write(trace: &Path, read_as: &ReadAs, file: &Path) -> Result<u64, Failure> {
+pub(super) fn write(trace: &Path, read_as: &ReadAs, file: &Path) -> Result<(u64, Reading), Failure> {
     json::check_place(file)?;
     let kind = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let oracle = kind.eq_ignore_ascii_case("oracleGeneral");
@@ -31,7 +31,7 @@ pub(super) fn write(trace: &Path, read_as: &ReadAs, file: &Path) -> Result<u64, 
     if !oracle {
         writeln!(out, "time,key,size,ttl,op").map_err(unwritten)?;
     }
-    let mut records = trace::open(trace, read_as)?.records;
+    let Trace { reading, mut records } = trace::open(trace, read_as)?;
     let (mut record, mut clock, mut count) = (Record::default(), TraceClock::default(), 0);
     while records.read(&mut record)? == Step::Record {
         let now_ms = clock.at(&record);
@@ -42,7 +42,7 @@ pub(super) fn write(trace: &Path, read_as: &ReadAs, file: &Path) -> Result<u64, 
         count += 1;
     }
     out.flush().map_err(unwritten)?;
-    Ok(count as u64)
+    Ok((count as u64, reading))
 }
 
 /// Which request is the next one for the same key, for each.

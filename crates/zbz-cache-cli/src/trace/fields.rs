@@ -5,26 +5,44 @@ use clap::ValueEnum;
 use super::Op;
 
 /// What one unit of a time is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TimeUnit {
     /// Seconds
-    #[default]
+    #[value(aliases = ["sec", "secs", "second", "seconds"])]
     S,
     /// Milliseconds
+    #[value(aliases = ["msec", "millis", "millisecond", "milliseconds"])]
     Ms,
     /// Microseconds
+    #[value(aliases = ["usec", "micros", "microsecond", "microseconds"])]
     Us,
     /// Nanoseconds
+    #[value(aliases = ["nsec", "nanos", "nanosecond", "nanoseconds"])]
     Ns,
+    /// Ticks of 100 nanoseconds, as in Windows file times
+    #[value(name = "100ns")]
+    Ticks,
 }
 
 impl TimeUnit {
-    fn per_second(self) -> u64 {
+    /// As in "times in seconds".
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            TimeUnit::S => "seconds",
+            TimeUnit::Ms => "milliseconds",
+            TimeUnit::Us => "microseconds",
+            TimeUnit::Ns => "nanoseconds",
+            TimeUnit::Ticks => "ticks of 100 nanoseconds",
+        }
+    }
+
+    pub(super) fn per_second(self) -> u64 {
         match self {
             TimeUnit::S => 1,
             TimeUnit::Ms => 1_000,
             TimeUnit::Us => 1_000_000,
             TimeUnit::Ns => 1_000_000_000,
+            TimeUnit::Ticks => 10_000_000,
         }
     }
 }
@@ -41,6 +59,43 @@ pub(super) fn whole(field: &[u8]) -> Option<u64> {
     })
 }
 
+/// A number of bytes, 0 or more; whole, or with decimals or an exponent as spreadsheets and data frames write it.
+pub(super) fn size(field: &[u8]) -> Option<u64> {
+    /// Beyond this a float is not exact.
+    const MOST: f64 = (1u64 << 53) as f64;
+
+    let whole = whole(field);
+    if whole.is_some() {
+        return whole;
+    }
+    let bytes = decimal(field)?;
+    ((0.0..=MOST).contains(&bytes) && bytes.fract() == 0.0).then_some(bytes as u64)
+}
+
+/// Whether a field says that something is not known.
+pub(super) fn is_untold(field: &[u8]) -> bool {
+    const WORDS: [&[u8]; 7] = [b"", b"-", b"nan", b"na", b"n/a", b"null", b"none"];
+    let text = field.trim_ascii();
+    text.is_empty() || text.len() <= 4 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// A number in decimal digits, with or without a sign, decimals or an exponent.
+fn decimal(field: &[u8]) -> Option<f64> {
+    let text = field.trim_ascii();
+    let is_number = text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E'));
+    is_number.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
+}
+
+/// Whether a field is a number of any kind.
+pub(super) fn is_number(field: &[u8]) -> bool {
+    decimal(field).is_some()
+}
+
+/// How large the whole part of a time is.
+pub(super) fn magnitude(field: &[u8]) -> Option<f64> {
+    decimal(field).filter(|units| *units >= 0.0)
+}
+
 /// A length of time, 0 or more, whole or with a decimal point, in milliseconds.
 pub(super) fn milliseconds(field: &[u8], unit: TimeUnit) -> Option<u64> {
     let per_second = unit.per_second();
@@ -48,23 +103,39 @@ pub(super) fn milliseconds(field: &[u8], unit: TimeUnit) -> Option<u64> {
         let milliseconds = u128::from(units) * 1000 / u128::from(per_second);
         return u64::try_from(milliseconds).ok();
     }
-    let units: f64 = std::str::from_utf8(field).ok()?.trim().parse().ok()?;
+    let units = decimal(field)?;
     let milliseconds = units * 1000.0 / per_second as f64;
     (milliseconds >= 0.0 && milliseconds < u64::MAX as f64).then_some(milliseconds as u64)
 }
 
-/// The operation of that name; the names are those of memcached and its like, in any case.
+/// The operation of that name; the names are those of memcached and its like and of block devices, in any case.
+///
+/// What follows a dot in a name is a detail, as in `getChunkData.Permanent`.
 pub(super) fn op(field: &[u8]) -> Option<Op> {
     const OPS: [(&[&str], Op); 4] = [
-        (&["get", "gets", "read", "get_lease"], Op::Get),
+        (&["get", "gets", "read", "get_lease", "r", "rs", "getchunkdata"], Op::Get),
         (
-            &["set", "replace", "cas", "append", "prepend", "incr", "decr", "write", "put", "set_lease"],
+            &[
+                "set",
+                "replace",
+                "cas",
+                "append",
+                "prepend",
+                "incr",
+                "decr",
+                "write",
+                "put",
+                "set_lease",
+                "w",
+                "ws",
+                "putchunk",
+            ],
             Op::Set,
         ),
         (&["add"], Op::Add),
         (&["delete", "del", "remove"], Op::Delete),
     ];
-    let name = field.trim_ascii();
+    let name = field.trim_ascii().split(|&byte| byte == b'.').next().unwrap_or_default();
     let named = |names: &&[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
     OPS.iter().find(|(names, _)| named(names)).map(|(_, op)| *op)
 }
@@ -106,7 +177,20 @@ mod tests {
     fn operations_are_known_in_any_case() {
         assert_eq!(op(b"GET_LEASE"), Some(Op::Get));
         assert_eq!(op(b"cas"), Some(Op::Set));
+        assert_eq!((op(b"getChunkData.Permanent"), op(b" W ")), (Some(Op::Get), Some(Op::Set)));
         assert_eq!(op(b"touch"), None);
+    }
+
+    #[test]
+    fn sizes_may_be_written_as_data_frames_write_them() {
+        for (text, bytes) in [("512", 512), (" 512.0 ", 512), ("1e3", 1000), ("1.5E3", 1500), ("-0", 0)] {
+            assert_eq!(size(text.as_bytes()), Some(bytes), "{text}");
+        }
+        for wrong in ["-5", "0.5", "1e99", "nan", "inf", "1,5", "0x10", "1 2"] {
+            assert_eq!(size(wrong.as_bytes()), None, "{wrong}");
+        }
+        assert!(["", " ", "-", "NaN", "NULL"].iter().all(|text| is_untold(text.as_bytes())));
+        assert!(!is_untold(b"0"));
     }
 
     #[test]

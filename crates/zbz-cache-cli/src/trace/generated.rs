@@ -15,7 +15,8 @@ use self::cachelib::CACHES;
 use self::clusters::CLUSTERS;
 use self::mix::Mix;
 use self::patterns::{PATTERNS, Patterned};
-use super::{Format, Place, Records, Trace, TraceError};
+use super::{Format, Place, Reading, Records, Trace, TraceError};
+use crate::names;
 
 mod cachelib;
 mod clusters;
@@ -45,7 +46,7 @@ pub(super) fn name_of(path: &Path) -> Option<&str> {
 ///
 /// There is none; the message lists those that there are.
 pub(super) fn open(name: &str) -> Result<Trace, TraceError> {
-    let plain = name.trim_start_matches(MARK);
+    let plain = &name.trim_start_matches(MARK).to_ascii_lowercase();
     let records: Box<dyn Records> = if let Some(pattern) = PATTERNS.iter().find(|it| it.name == plain) {
         Box::new(Patterned::new(pattern))
     } else if let Some(cluster) = CLUSTERS.iter().find(|it| it.name == plain) {
@@ -58,7 +59,7 @@ pub(super) fn open(name: &str) -> Result<Trace, TraceError> {
     } else {
         return Err(TraceError::new(name, Place::File, unknown(name)));
     };
-    Ok(Trace { format: Format::Generated, records })
+    Ok(Trace { reading: Reading::certain(Format::Generated, None), records })
 }
 
 /// What stands behind the name of the trace that the user makes up.
@@ -85,8 +86,12 @@ pub fn list_generated() -> String {
 }
 
 fn unknown(name: &str) -> String {
+    let names = PATTERNS.iter().map(|it| it.name).chain(CLUSTERS.iter().map(|it| it.name));
+    let names = names.chain(CACHES.iter().map(|it| it.name)).chain([LOAD]);
+    let nearest = names::nearest(name.trim_start_matches(MARK), names);
+    let hint = nearest.map_or_else(String::new, |name| format!("did you mean {MARK}{name}? "));
     format!(
-        "no generated trace has this name (a file of this name is ./{name}); known are\n{}",
+        "no generated trace has this name (a file of this name is ./{name}); {hint}known are\n{}",
         list_generated().trim_end()
     )
 }

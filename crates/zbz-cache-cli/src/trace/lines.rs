@@ -1,70 +1,54 @@
-//! One key a line: every line is a get. Times, sizes and TTLs are not known; a line ends with LF or CR LF.
+//! One key a line: every line is a get. Times, sizes and TTLs are not known.
+//!
+//! Empty lines at the end are passed over, as editors leave them; one before that may be a key that was lost.
 
+use super::rows::{Lines, is_blank};
 use super::source::Source;
 use super::{MAX_KEY_BYTES, Op, Place, Record, Records, Step, TraceError};
 
 pub(super) struct Reader {
-    source: Source,
-    /// Lines read so far.
-    count: u64,
+    lines: Lines,
+    comment: Option<u8>,
 }
 
 impl Reader {
-    pub(super) fn new(source: Source) -> Self {
-        Reader { source, count: 0 }
+    pub(super) fn new(source: Source, comment: Option<u8>) -> Self {
+        Reader { lines: Lines::new(source), comment }
     }
 
-    /// Appends the rest of the line to `key` and answers whether there was a line at all.
-    fn read_line(&mut self, key: &mut Vec<u8>) -> Result<bool, TraceError> {
-        let place = Place::Line(self.count + 1);
-        let mut begun = false;
+    /// Makes the next line that is no comment the key; false at the end. Answers the place of an empty line before it.
+    fn read_key(&mut self, key: &mut Vec<u8>) -> Result<(bool, Option<Place>), TraceError> {
+        let mut empty = None;
         loop {
-            let head = self.source.head(place)?;
-            if head.is_empty() {
-                return Ok(begun);
+            key.clear();
+            if !self.lines.read(key, MAX_KEY_BYTES)? {
+                return Ok((false, empty));
             }
-            begun = true;
-            let end = head.iter().position(|&byte| byte == b'\n');
-            let part = &head[..end.unwrap_or(head.len())];
-            // One byte more for the carriage return.
-            if key.len() + part.len() > MAX_KEY_BYTES + 1 {
-                return Err(too_long(&self.source, place));
+            let first = key.first().copied();
+            if first.is_some() && first == self.comment {
+                continue;
             }
-            key.extend_from_slice(part);
-            let taken = part.len() + usize::from(end.is_some());
-            self.source.advance(taken);
-            if end.is_some() {
-                return Ok(true);
+            if first.is_some_and(|first| !first.is_ascii_whitespace()) || !is_blank(key) {
+                return Ok((true, empty));
             }
+            empty = empty.or(Some(self.lines.place()));
         }
     }
 }
 
 impl Records for Reader {
     fn read(&mut self, record: &mut Record) -> Result<Step, TraceError> {
-        record.key.clear();
-        if !self.read_line(&mut record.key)? {
-            return Ok(Step::End);
-        }
-        self.count += 1;
-        if record.key.last() == Some(&b'\r') {
-            record.key.pop();
-        }
-        let place = Place::Line(self.count);
-        if record.key.is_empty() {
-            return Err(self.source.error(place, "the line is empty; expected a key"));
-        }
-        if record.key.len() > MAX_KEY_BYTES {
-            return Err(too_long(&self.source, place));
+        match self.read_key(&mut record.key)? {
+            (false, _) => return Ok(Step::End),
+            (true, None) => {}
+            (true, Some(place)) => {
+                let problem = "the line is empty; expected a key, since more of them follow";
+                return Err(self.lines.error(place, problem));
+            }
         }
         (record.time_ms, record.value_bytes, record.ttl_ms, record.op) = (0, None, None, Op::Get);
         Ok(Step::Record)
     }
-}
-
-fn too_long(source: &Source, place: Place) -> TraceError {
-    source
-        .error(place, format!("the line is longer than a key may be; expected at most {MAX_KEY_BYTES} bytes"))
 }
 
 #[cfg(test)]
@@ -72,7 +56,7 @@ mod tests {
     use super::*;
 
     fn read_all(bytes: &[u8]) -> Result<Vec<String>, String> {
-        let mut reader = Reader::new(Source::of(bytes));
+        let mut reader = Reader::new(Source::of(bytes), Some(b'#'));
         let (mut keys, mut record) = (Vec::new(), Record::default());
         while reader.read(&mut record).map_err(|error| error.to_string())? == Step::Record {
             keys.push(String::from_utf8(record.key.clone()).unwrap());
@@ -86,8 +70,17 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_line_and_one_too_long_are_told_by_number() {
-        assert_eq!(read_all(b"a\n\nb\n").unwrap_err(), "trace, line 2: the line is empty; expected a key");
+    fn comments_and_empty_lines_at_the_end_are_no_keys() {
+        for text in ["a\nb\n\n", "a\r\nb\r\n\r\n \r\n", "# keys\na\n# more\nb\n\n\n", "\u{FEFF}a\nb\n\n# end"]
+        {
+            assert_eq!(read_all(text.as_bytes()), Ok(vec!["a".into(), "b".into()]), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_line_between_keys_and_one_too_long_are_told_by_number() {
+        let message = read_all(b"a\n\n\nb\n").unwrap_err();
+        assert!(message.starts_with("trace, line 2: the line is empty; expected a key"), "{message}");
         let mut long = b"a\n".to_vec();
         long.resize(2 + MAX_KEY_BYTES, b'x');
         assert!(read_all(&long).is_ok());

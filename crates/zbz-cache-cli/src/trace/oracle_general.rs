@@ -92,6 +92,11 @@ pub(super) fn may_begin(head: &[u8]) -> bool {
     }
 }
 
+/// Whether these bytes begin with at least one whole record, and with nothing else as far as can be seen.
+pub(super) fn has_records(head: &[u8]) -> bool {
+    head.len() >= RECORD_BYTES && may_begin(head)
+}
+
 fn is_next(next: i64, index: u64) -> bool {
     next == NO_NEXT
         || (-2..0).contains(&next)

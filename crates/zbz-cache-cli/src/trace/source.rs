@@ -1,21 +1,25 @@
 //! A trace file's bytes, compression undone. Plain, zstd and gzip are told apart by their first bytes.
 
-use std::error::Error;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use super::{Place, TraceError};
+mod other;
+mod zstd;
 
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
-const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
+use self::zstd::Zstd;
+use super::{Place, TraceError, oracle_general};
+
+/// With the only method of compression there is.
+const GZIP_MAGIC: [u8; 3] = [0x1F, 0x8B, 0x08];
 
 /// Bytes held between the file, the decompression and the reader.
 const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Bytes at the front by which a file's format is guessed.
+const SAMPLE_BYTES: usize = 64 * 1024;
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,21 +32,53 @@ enum Compression {
 /// The bytes of one trace file.
 pub(super) struct Source {
     file: String,
-    bytes: BufReader<Box<dyn Read>>,
+    bytes: BufReader<Sampled>,
     compression: Compression,
+    /// Whether the sample is all there is.
+    sample_is_whole: bool,
+}
+
+/// A file whose first bytes were read ahead.
+struct Sampled {
+    sample: Cursor<Vec<u8>>,
+    /// What ended the sample early.
+    failed: Option<io::Error>,
+    rest: Box<dyn Read>,
+}
+
+impl Sampled {
+    /// Reads ahead; answers whether the sample is all there is, too.
+    fn of(mut rest: Box<dyn Read>) -> (Sampled, bool) {
+        let mut sample = Vec::new();
+        let read = (&mut rest).take(SAMPLE_BYTES as u64).read_to_end(&mut sample);
+        let whole = read.is_ok() && sample.len() < SAMPLE_BYTES;
+        (Sampled { sample: Cursor::new(sample), failed: read.err(), rest }, whole)
+    }
+}
+
+impl Read for Sampled {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.sample.read(buffer)? {
+            0 => self.failed.take().map_or_else(|| self.rest.read(buffer), Err),
+            count => Ok(count),
+        }
+    }
 }
 
 impl Source {
     /// # Errors
     ///
-    /// The file cannot be opened, is none, is empty, or holds no data that can be decompressed.
+    /// The file cannot be opened, is none, is empty, holds no data that can be decompressed, or is known to be something
+    /// else.
     pub(super) fn open(path: &Path) -> Result<Source, TraceError> {
         let file = path.display().to_string();
         let fail = |problem: String| TraceError::new(&file, Place::File, problem);
-        let opened =
-            File::open(path).map_err(|error| fail(format!("cannot be opened: {}", words(&error))))?;
+        let opened = File::open(path).map_err(|error| fail(unopened(path, &error)))?;
         let metadata =
             opened.metadata().map_err(|error| fail(format!("cannot be read: {}", words(&error))))?;
+        if metadata.is_dir() {
+            return Err(fail("is a folder; name the files in it, as in folder/*".into()));
+        }
         if !metadata.is_file() {
             return Err(fail(
                 "is no regular file; a trace is read more than once, so save it to a file first".into(),
@@ -53,13 +89,17 @@ impl Source {
         if source.head(Place::File)?.is_empty() {
             return Err(source.error(Place::File, "is empty; expected at least one request"));
         }
+        // Binary records may begin with any bytes.
+        let sample = source.sample();
+        let problem = if oracle_general::has_records(sample) { None } else { other::problem(sample) };
+        problem.map_or(Ok(()), |problem| Err(source.error(Place::File, problem)))?;
         Ok(source)
     }
 
     fn from_bytes(file: String, bytes: impl Read + 'static) -> io::Result<Source> {
         let mut bytes = BufReader::with_capacity(BUFFER_BYTES, bytes);
         let head = bytes.fill_buf()?;
-        let compression = if head.starts_with(&ZSTD_MAGIC) || begins_with_skippable_frame(head) {
+        let compression = if zstd::begins(head) {
             Compression::Zstd
         } else if head.starts_with(&GZIP_MAGIC) {
             Compression::Gzip
@@ -71,7 +111,22 @@ impl Source {
             Compression::Zstd => Box::new(Zstd::new(bytes)),
             Compression::Gzip => Box::new(MultiGzDecoder::new(bytes)),
         };
-        Ok(Source { file, bytes: BufReader::with_capacity(BUFFER_BYTES, plain), compression })
+        let (plain, sample_is_whole) = Sampled::of(plain);
+        let bytes = BufReader::with_capacity(BUFFER_BYTES, plain);
+        Ok(Source { file, bytes, compression, sample_is_whole })
+    }
+
+    /// The first bytes of the file, as many as a guess needs; less what [`advance`](Source::advance) took of them while
+    /// they were the head.
+    pub(super) fn sample(&mut self) -> &[u8] {
+        // An error that is met here is met again by who reads.
+        let _ = self.bytes.fill_buf();
+        self.bytes.buffer()
+    }
+
+    /// Whether the sample is the whole file.
+    pub(super) fn sample_is_whole(&self) -> bool {
+        self.sample_is_whole
     }
 
     /// Bytes that are there already, at least one unless the trace is at its end. They stay there.
@@ -122,28 +177,32 @@ impl Source {
             Compression::Zstd => "zstd",
             Compression::Gzip => "gzip",
         };
-        let problem = format!(
-            "the {what} data is cut short or damaged here ({error}); expected it whole: copy or download the file anew"
-        );
+        let problem = match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                format!(
+                    "the {what} data is truncated: the file ends before it does; copy or download it anew"
+                )
+            }
+            io::ErrorKind::Unsupported => format!("the {what} data cannot be read: {error}"),
+            _ => format!("the {what} data is damaged here ({error}); copy or download the file anew"),
+        };
         self.error(place, problem)
     }
 
     /// A source of these bytes, under the name "trace".
     #[cfg(test)]
     pub(super) fn of(bytes: &[u8]) -> Source {
-        Source::from_bytes("trace".to_owned(), io::Cursor::new(bytes.to_vec())).unwrap()
+        Source::from_bytes("trace".to_owned(), Cursor::new(bytes.to_vec())).unwrap()
     }
 }
 
-impl Read for Source {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.bytes.read(buffer)
+/// Why a file cannot be opened.
+fn unopened(path: &Path, error: &io::Error) -> String {
+    if path.as_os_str() == "-" {
+        return "stands for the standard input, but a trace is read more than once; save it to a file first"
+            .to_owned();
     }
-}
-
-/// Whether zstd data begins with a frame that holds no data, as that of parallel compressors does.
-fn begins_with_skippable_frame(head: &[u8]) -> bool {
-    matches!(head, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..])
+    format!("cannot be opened: {}", words(error))
 }
 
 /// The words of a system error, without its number.
@@ -152,83 +211,6 @@ fn words(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         _ => error.to_string(),
-    }
-}
-
-/// The frames of a zstd file, one after another.
-struct Zstd<R> {
-    source: R,
-    frame: FrameDecoder,
-    /// Whether `frame` has a frame under way.
-    begun: bool,
-}
-
-impl<R: BufRead> Zstd<R> {
-    fn new(source: R) -> Self {
-        Zstd { source, frame: FrameDecoder::new(), begun: false }
-    }
-
-    /// Begins the next frame, past any that hold no data; false at the end of the file.
-    fn begin_frame(&mut self) -> io::Result<bool> {
-        while !self.source.fill_buf()?.is_empty() {
-            match self.frame.reset(&mut self.source) {
-                Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length,
-                    ..
-                })) => {
-                    let length = u64::from(length);
-                    if io::copy(&mut (&mut self.source).take(length), &mut io::sink())? < length {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                Err(error) => return Err(undecodable(error)),
-            }
-        }
-        Ok(false)
-    }
-
-    fn check_frame(&self) -> io::Result<()> {
-        match (self.frame.get_checksum_from_data(), self.frame.get_calculated_checksum()) {
-            (Some(stated), Some(found)) if stated != found => {
-                Err(io::Error::other("the checksum does not match"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// In few words where they say it all: the decoder names its inner steps.
-fn undecodable(error: FrameDecoderError) -> io::Error {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(step) = cause {
-        if step.downcast_ref().is_some_and(|inner: &io::Error| inner.kind() == io::ErrorKind::UnexpectedEof) {
-            return io::Error::new(io::ErrorKind::UnexpectedEof, "it ends in the middle");
-        }
-        cause = step.source();
-    }
-    io::Error::other(error)
-}
-
-impl<R: BufRead> Read for Zstd<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if self.begun {
-                if self.frame.can_collect() > 0 {
-                    return self.frame.read(buffer);
-                }
-                if !self.frame.is_finished() {
-                    let one_block = BlockDecodingStrategy::UptoBlocks(1);
-                    self.frame.decode_blocks(&mut self.source, one_block).map_err(undecodable)?;
-                    continue;
-                }
-                self.check_frame()?;
-            }
-            self.begun = self.begin_frame()?;
-            if !self.begun {
-                return Ok(0);
-            }
-        }
     }
 }
 

@@ -7,59 +7,43 @@
 
 use super::csv::{bytes, check_key, columns_in_words, op};
 use super::fields::{self, TimeUnit, shown};
+use super::rows::{Dialect, Row, Rows};
 use super::source::Source;
-use super::{Op, Place, Record, Records, Step, TraceError};
+use super::{Op, Record, Records, Step, TraceError};
 
 const COLUMNS: usize = 7;
 
 const PADDING: u8 = b'.';
 
 pub(super) struct Reader {
-    csv: ::csv::Reader<Source>,
-    line: ::csv::ByteRecord,
+    rows: Rows,
 }
 
 impl Reader {
-    pub(super) fn new(source: Source) -> Self {
-        let csv =
-            ::csv::ReaderBuilder::new().has_headers(false).flexible(true).quoting(false).from_reader(source);
-        Reader { csv, line: ::csv::ByteRecord::new() }
+    pub(super) fn new(source: Source, dialect: Dialect) -> Self {
+        Reader { rows: Rows::new(source, dialect) }
     }
 }
 
 impl Records for Reader {
     fn read(&mut self, record: &mut Record) -> Result<Step, TraceError> {
-        match self.csv.read_byte_record(&mut self.line) {
-            Ok(true) => {}
-            Ok(false) => return Ok(Step::End),
-            Err(error) => {
-                let place = Place::Line(self.csv.position().line());
-                return Err(match error.kind() {
-                    ::csv::ErrorKind::Io(error) => self.csv.get_ref().unreadable(place, error),
-                    _ => self.csv.get_ref().error(place, error.to_string()),
-                });
-            }
+        if !self.rows.read()? {
+            return Ok(Step::End);
         }
-        parse(&self.line, record).map_err(|problem| {
-            let line = self.line.position().map_or(0, ::csv::Position::line);
-            self.csv.get_ref().error(Place::Line(line), problem)
-        })?;
+        parse(self.rows.row(), record).map_err(|problem| self.rows.error(problem))?;
         Ok(Step::Record)
     }
 }
 
-fn parse(line: &::csv::ByteRecord, record: &mut Record) -> Result<(), String> {
-    let mut columns = [&b""[..]; COLUMNS];
+fn parse(line: &Row, record: &mut Record) -> Result<(), String> {
     if line.len() != COLUMNS {
         return Err(format!(
             "has {}; expected {COLUMNS}: timestamp, key, key size, value size, client, operation, TTL",
             columns_in_words(line.len())
         ));
     }
-    for (column, field) in columns.iter_mut().zip(line) {
-        *column = field;
-    }
-    let [time, key, key_size, value_size, _client, operation, ttl] = columns;
+    let [time, key, key_size, value_size, _client, operation, ttl] =
+        std::array::from_fn(|column| line.field(column));
     let seconds = |what: &str, field: &[u8]| {
         fields::milliseconds(field, TimeUnit::S)
             .ok_or_else(|| format!("the {what} is {}; expected a number of seconds, 0 or more", shown(field)))
@@ -78,24 +62,20 @@ fn parse(line: &::csv::ByteRecord, record: &mut Record) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a first line may be one of this format.
-pub(super) fn may_begin(line: &[u8]) -> bool {
-    let columns: Vec<&[u8]> = line.split(|&byte| byte == b',').collect();
-    match columns[..] {
-        [time, _key, key_size, value_size, _client, operation, ttl] => {
-            let numbers = [time, key_size, value_size, ttl];
-            numbers.iter().all(|number| fields::whole(number).is_some()) && fields::op(operation).is_some()
-        }
-        _ => false,
-    }
+/// Whether a line may be one of this format.
+pub(super) fn is_one(line: &Row) -> bool {
+    let is_number = |column| fields::whole(line.field(column)).is_some();
+    line.len() == COLUMNS && [0, 2, 3, 6].into_iter().all(is_number) && fields::op(line.field(5)).is_some()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Delimiter;
     use super::*;
 
     fn read_all(text: &str) -> Result<Vec<Record>, String> {
-        let mut reader = Reader::new(Source::of(text.as_bytes()));
+        let dialect = Dialect { delimiter: Delimiter::Byte(b','), quote: None, comment: Some(b'#') };
+        let mut reader = Reader::new(Source::of(text.as_bytes()), dialect);
         let (mut records, mut record) = (Vec::new(), Record::default());
         while reader.read(&mut record).map_err(|error| error.to_string())? == Step::Record {
             records.push(record.clone());

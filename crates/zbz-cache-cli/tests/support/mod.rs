@@ -15,7 +15,11 @@ pub fn shop_trace() -> PathBuf {
 /// The command, as if the user had typed it in an empty folder with nothing in the environment to help.
 pub fn zbz_cache(folder: &Folder) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zbz-cache"));
-    command.current_dir(&folder.0).env_remove("CARGO_MANIFEST_DIR").env_remove("NO_COLOR");
+    command
+        .current_dir(&folder.0)
+        .env_remove("CARGO_MANIFEST_DIR")
+        .env_remove("CARGO")
+        .env_remove("NO_COLOR");
     command
 }
 

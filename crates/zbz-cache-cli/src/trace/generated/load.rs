@@ -2,6 +2,8 @@
 
 use super::mix::{Figures, Popularity, Ttls, Values};
 use super::zipf::Zipf;
+use crate::names;
+use crate::numbers;
 
 /// Its settings, with what they stand at and mean.
 pub(super) const SETTINGS: [(&str, &str, &str); 10] = [
@@ -28,7 +30,8 @@ pub(super) fn figures(settings: &str) -> Result<Figures, String> {
         let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
         if !SETTINGS.iter().any(|(known, ..)| *known == name) {
             let names = SETTINGS.map(|(name, ..)| name).join(", ");
-            return Err(format!("@load has no setting \"{name}\"; it has {names}"));
+            let hint = names::hint(name, SETTINGS.map(|(name, ..)| name));
+            return Err(format!("@load has no setting \"{name}\"; it has {names}{hint}"));
         }
         given.push((name, value));
     }
@@ -67,13 +70,10 @@ pub(super) fn figures(settings: &str) -> Result<Figures, String> {
 
 /// `1.5`, `10%`, `100k` or `13M`.
 fn number(text: &str) -> Option<f64> {
-    let units = [("k", 1e3), ("M", 1e6), ("%", 0.01)];
-    let (digits, unit) = units
-        .into_iter()
-        .find_map(|(unit, times)| Some((text.strip_suffix(unit)?, times)))
-        .unwrap_or((text, 1.0));
-    let number: f64 = digits.parse().ok()?;
-    (number.is_finite() && number >= 0.0).then_some(number * unit)
+    match text.strip_suffix('%') {
+        Some(percent) => numbers::scaled(percent).map(|percent| percent / 100.0),
+        None => numbers::scaled(text),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,371 @@
+//! Guesses how a text is to be read, from its first lines and from what the user said of it.
+//!
+//! Invariants:
+//! - What the user said is never guessed, and every guess can be said instead.
+//! - A [`Plan`] tells in words what was taken for what, and where that is doubtful.
+//! - A text that nothing speaks for is refused, with what can be said of it.
+//!
+//! Reading order: `table` (the sample, split), `layout` (columns by a header's names), `content` (columns by what is in
+//! them), `units` (of times), `words` (how it is told).
+
+use super::csv::columns_in_words;
+use super::options::{Columns, Delimiter, Mark, Role};
+use super::rows::{self, Dialect};
+use super::source::Source;
+use super::{Format, Place, ReadAs, TraceError, fields, twitter};
+
+mod content;
+mod layout;
+mod table;
+mod units;
+mod words;
+
+pub(super) use self::layout::Layout;
+pub(super) use self::units::Units;
+
+use self::layout::{Found, Header};
+use self::table::Table;
+
+/// The character that begins comments, unless the user says otherwise.
+const COMMENT: u8 = b'#';
+
+/// The character that stands around fields, unless the user says otherwise.
+const QUOTE: u8 = b'"';
+
+/// How a text is to be read.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) format: Format,
+    pub(super) dialect: Dialect,
+    /// Of a CSV trace.
+    pub(super) layout: Layout,
+    /// Whether the first row names the columns.
+    pub(super) has_header: bool,
+    pub(super) units: Units,
+    /// What was taken for what, in one line.
+    pub(super) words: String,
+    /// What may be wrong in it, a sentence each.
+    pub(super) doubts: Vec<String>,
+}
+
+/// What keeps a text from being read: the number of the line, and what is wrong with it.
+pub(super) type Problem = (u64, String);
+
+/// The plan for a text.
+///
+/// # Errors
+///
+/// Nothing tells how it is to be read, or what the user said of it does not fit.
+pub(super) fn plan(source: &mut Source, read_as: &ReadAs) -> Result<Plan, TraceError> {
+    let whole = source.sample_is_whole();
+    let lines: Vec<Vec<u8>> =
+        rows::lines_of(source.sample(), whole).into_iter().map(<[u8]>::to_vec).collect();
+    let guess = Guess::of(&lines, read_as);
+    guess.plan().map_err(|(line, problem)| source.error(Place::Line(line), problem))
+}
+
+/// A text about to be understood.
+struct Guess<'a> {
+    read_as: &'a ReadAs,
+    /// The lines that are neither empty nor comments, with their numbers.
+    lines: Vec<(u64, &'a [u8])>,
+    /// The last comment before them, without its mark.
+    comment_before: Option<&'a [u8]>,
+    comment: Option<u8>,
+    doubts: Vec<String>,
+}
+
+impl<'a> Guess<'a> {
+    fn of(lines: &'a [Vec<u8>], read_as: &'a ReadAs) -> Guess<'a> {
+        let mut doubts = Vec::new();
+        let held = || lines.iter().zip(1..).filter(|(line, _)| !rows::is_blank(line));
+        let comment = match read_as.comment {
+            Some(mark) => mark.byte(),
+            None => {
+                let is_comment = |line: &[u8]| line.first() == Some(&COMMENT);
+                let after = held().skip_while(|(line, _)| is_comment(line));
+                let (all, marked) = after.fold((0, 0), |(all, marked), (line, _)| {
+                    (all + 1, marked + usize::from(is_comment(line)))
+                });
+                let is_data = all < 2 * marked || all == 0;
+                if is_data && held().next().is_some() {
+                    doubts.push(
+                        "most lines begin with #, so they are no comments; --comment # says they are".into(),
+                    );
+                } else if marked > 0 && held().any(|(line, _)| is_hash_word(line)) {
+                    doubts.push(
+                        "lines that begin with # are passed over; --comment none reads them, too".into(),
+                    );
+                }
+                Some(COMMENT).filter(|_| !is_data)
+            }
+        };
+        let is_comment = |line: &[u8]| comment.is_some() && line.first().copied() == comment;
+        let before = held().take_while(|(line, _)| is_comment(line)).last();
+        Guess {
+            read_as,
+            lines: held()
+                .filter(|(line, _)| !is_comment(line))
+                .map(|(line, number)| (number, &line[..]))
+                .collect(),
+            comment_before: before.map(|(line, _)| &line[1..]),
+            comment,
+            doubts,
+        }
+    }
+
+    fn plan(self) -> Result<Plan, Problem> {
+        let Some(&(first_number, first)) = self.lines.first() else {
+            return Ok(self.lines_plan());
+        };
+        match self.read_as.format {
+            Some(Format::Lines) => return Ok(self.lines_plan()),
+            Some(Format::Twitter) => return Ok(self.twitter_plan()),
+            _ => {}
+        }
+        let says_csv = self.says_csv();
+        if !says_csv && first.trim_ascii_start().first() == Some(&b'{') {
+            let problem = "the line is JSON; expected CSV or another format of one request a line: \
+                           jq -r '[.time, .key, .size] | @csv' makes CSV of it";
+            return Err((first_number, problem.to_owned()));
+        }
+        let mut best: Option<(Table, Claim)> = None;
+        let delimiters: Vec<Delimiter> =
+            self.read_as.delimiter.map_or_else(|| Delimiter::usual().collect(), |delimiter| vec![delimiter]);
+        for delimiter in delimiters {
+            let table = self.table(delimiter);
+            let claim = self.claim(&table);
+            let is_better = |(than, its): &(Table, Claim)| {
+                (claim.strength(), table.width()) > (its.strength(), than.width())
+            };
+            if best.as_ref().is_none_or(is_better) {
+                best = Some((table, claim));
+            }
+        }
+        let Some((table, claim)) = best else { return Ok(self.lines_plan()) };
+        match claim {
+            Claim::Twitter if !says_csv => Ok(self.twitter_plan()),
+            Claim::Columns(found) => Ok(self.csv_plan(table, *found)),
+            _ if says_csv => {
+                let found =
+                    layout::demanded(&table, self.read_as).map_err(|problem| (first_number, problem))?;
+                Ok(self.csv_plan(table, found))
+            }
+            Claim::Unnamed(problem) => Err((first_number, problem)),
+            Claim::Twitter | Claim::Even(_) | Claim::Nothing => self.without_columns(&table, claim),
+        }
+    }
+
+    /// Whether what the user said is about columns.
+    fn says_csv(&self) -> bool {
+        let ReadAs { format, delimiter, has_header, columns, .. } = self.read_as;
+        *format == Some(Format::Csv)
+            || delimiter.is_some()
+            || has_header.is_some()
+            || columns.names().next().is_some()
+    }
+
+    fn dialect(&self, delimiter: Delimiter) -> Dialect {
+        let quote = self.read_as.quote.unwrap_or(Mark::Byte(QUOTE)).byte();
+        Dialect { delimiter, quote, comment: self.comment }
+    }
+
+    fn table(&self, delimiter: Delimiter) -> Table {
+        let dialect = self.dialect(delimiter);
+        let before = self.comment_before;
+        let unquoted = |quote| Table::unquoted(&self.lines, before, Dialect { quote, ..dialect });
+        let quoted = Table::of(&self.lines, before, dialect);
+        match (quoted, self.read_as.quote) {
+            // Lines that have all their columns without quotes do not go on because of one.
+            (Some(table), None) if table.has_joined => {
+                let plain = unquoted(None);
+                if plain.is_even() && plain.width() > 1 { plain } else { table }
+            }
+            (Some(table), _) => table,
+            // A quote that is never closed is none, unless the user said so: then reading on will tell where.
+            (None, said) => unquoted(said.and_then(Mark::byte)),
+        }
+    }
+
+    /// What speaks for a table.
+    fn claim(&self, table: &Table) -> Claim {
+        if let Some(found) = layout::by_header(table, self.read_as) {
+            return Claim::Columns(Box::new(found));
+        }
+        let header = self.read_as.has_header;
+        if table.width() < 2 {
+            let names_key = header != Some(false) && table.width() == 1 && layout::names_key(table.first());
+            let found =
+                || layout::demanded(table, &ReadAs { has_header: Some(true), ..self.read_as.clone() });
+            return match names_key.then(found) {
+                Some(Ok(found)) => Claim::Columns(Box::new(found)),
+                _ => Claim::Nothing,
+            };
+        }
+        if header != Some(true) && self.read_as.columns.names().next().is_none() {
+            let format = self.read_as.format;
+            if format.is_none() && is_twitter(table) {
+                return Claim::Twitter;
+            }
+            if let Some(found) = content::of_columns(table, self.read_as) {
+                return Claim::Columns(Box::new(found));
+            }
+        }
+        if !table.is_mostly_even() {
+            return Claim::Nothing;
+        }
+        if header.is_none() && layout::looks_like_header(table) {
+            return match layout::demanded(table, &ReadAs { has_header: Some(true), ..self.read_as.clone() }) {
+                Ok(found) => Claim::Columns(Box::new(found)),
+                Err(problem) => Claim::Unnamed(problem),
+            };
+        }
+        Claim::Even(table.dialect.delimiter)
+    }
+
+    /// One key a line, unless the lines all have as many fields as if they had columns.
+    fn without_columns(mut self, table: &Table, claim: Claim) -> Result<Plan, Problem> {
+        let (number, _) = self.lines.first().copied().unwrap_or((1, b""));
+        if let Claim::Even(delimiter @ Delimiter::Byte(b',' | b'\t')) = claim {
+            let problem = format!(
+                "the lines are separated by {} into {}, but neither a header nor what is in them tells which one is \
+                 the key; say it, as in --key-column 1, or --format lines if each line is a key",
+                delimiter.words(),
+                columns_in_words(table.width())
+            );
+            return Err((number, problem));
+        }
+        if !self.lines.iter().all(|(_, line)| line.iter().all(|&byte| !is_delimiter(byte))) {
+            self.doubts.push(
+                "some lines hold spaces or other delimiters, and each whole line is taken for a key; \
+                 --delimiter and --key-column say otherwise"
+                    .to_owned(),
+            );
+        }
+        Ok(self.lines_plan())
+    }
+
+    fn lines_plan(self) -> Plan {
+        let dialect = self.dialect(Delimiter::Byte(b','));
+        let comments = self.comment_words();
+        Plan {
+            format: Format::Lines,
+            dialect,
+            layout: Layout::default(),
+            has_header: false,
+            units: Units::default(),
+            words: format!("one key a line{comments}"),
+            doubts: self.doubts,
+        }
+    }
+
+    fn twitter_plan(self) -> Plan {
+        let of = |delimiter| {
+            let table =
+                Table::unquoted(&self.lines, None, Dialect { quote: None, ..self.dialect(delimiter) });
+            is_twitter(&table).then_some(delimiter)
+        };
+        let found = self.read_as.delimiter.or_else(|| Delimiter::usual().find_map(of));
+        let delimiter = found.unwrap_or(Delimiter::Byte(b','));
+        Plan {
+            format: Format::Twitter,
+            words: format!(
+                "Twitter's cache-trace, separated by {}{}",
+                delimiter.words(),
+                self.comment_words()
+            ),
+            dialect: Dialect { quote: None, ..self.dialect(delimiter) },
+            ..self.lines_plan()
+        }
+    }
+
+    fn csv_plan(mut self, table: Table, found: Found) -> Plan {
+        let Found { mut layout, header, doubts } = found;
+        let rows = table.data(&header);
+        if table.dialect.quote.is_none() && self.read_as.quote.is_none() {
+            self.doubts.push(
+                "quotes begin fields and are not closed on their lines, so they are read as a part of the fields; --quote says otherwise".into(),
+            );
+        }
+        if table.width() == 1 && self.read_as.delimiter.is_some() {
+            self.doubts.push(format!(
+                "the first line is not separated by {}, so each whole line is taken for a key",
+                table.dialect.delimiter.words()
+            ));
+        }
+        self.doubts.extend(doubts);
+        self.doubts.extend(layout.settle_op(rows, &self.read_as.columns));
+        let (units, doubts) = Units::of(rows, &layout, self.read_as);
+        self.doubts.extend(doubts);
+        self.doubts.extend(unused_count(&layout, &header, &self.read_as.columns));
+        let words = words::of_csv(&table, &layout, &header, units) + &self.comment_words();
+        let has_header = matches!(header, Header::Line(_));
+        let dialect = table.dialect;
+        Plan { format: Format::Csv, dialect, layout, has_header, units, words, doubts: self.doubts }
+    }
+
+    fn comment_words(&self) -> String {
+        let comments = self.comment.map(char::from);
+        match comments.filter(|_| self.comment_before.is_some() || self.read_as.comment.is_some()) {
+            Some(comment) => format!(", lines that begin with {comment} passed over"),
+            None => String::new(),
+        }
+    }
+}
+
+/// What speaks for splitting lines at a delimiter.
+enum Claim {
+    /// Columns are known, by their names or by what is in them.
+    Columns(Box<Found>),
+    /// The lines are those of Twitter's cache-trace.
+    Twitter,
+    /// The first line looks like a header, and does not name the key; the problem with it.
+    Unnamed(String),
+    /// All lines have as many fields.
+    Even(Delimiter),
+    Nothing,
+}
+
+impl Claim {
+    fn strength(&self) -> u8 {
+        match self {
+            Claim::Columns(found) if !matches!(found.header, Header::None) => 5,
+            Claim::Twitter => 4,
+            Claim::Columns(_) => 3,
+            Claim::Unnamed(_) => 2,
+            Claim::Even(_) => 1,
+            Claim::Nothing => 0,
+        }
+    }
+}
+
+/// Whether the lines are of Twitter's cache-trace; a wrong one among them is told when it is read.
+fn is_twitter(table: &Table) -> bool {
+    let rows = table.rows();
+    let right = rows.iter().filter(|row| twitter::is_one(row)).count();
+    twitter::is_one(table.first()) && right * 2 >= rows.len()
+}
+
+/// Whether a line is `#word`, as tags are, and not `# a comment`.
+fn is_hash_word(line: &[u8]) -> bool {
+    matches!(line, [COMMENT, letter, ..] if letter.is_ascii_alphanumeric())
+}
+
+fn is_delimiter(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b',' | b';' | b'|')
+}
+
+/// A column that looks as if it told how many requests a line stands for, and is not used.
+fn unused_count(layout: &Layout, header: &Header, columns: &Columns) -> Option<String> {
+    const NAMES: [&str; 6] = ["count", "requests", "frequency", "freq", "numrequests", "reqcount"];
+
+    let names = header.row().filter(|_| layout.count.is_none() && columns.of(Role::Count).is_none())?;
+    let name = names.iter().find(|name| NAMES.contains(&layout::plain(name).as_str()))?;
+    let name = fields::shown(name);
+    Some(format!(
+        "each line is one request; if {name} tells how many it stands for, say --count-column {name}"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! Where in a line each field is, by the names in a header or the numbers that the user gives.
+
+use super::super::ReadAs;
+use super::super::csv::columns_in_words;
+use super::super::fields::{self, shown};
+use super::super::options::{Column, Columns, Role};
+use super::super::rows::Row;
+use super::table::Table;
+
+/// Where in a line each field is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Layout {
+    pub(in super::super) columns: usize,
+    pub(in super::super) time: Option<usize>,
+    pub(in super::super) key: usize,
+    pub(in super::super) size: Option<usize>,
+    pub(in super::super) ttl: Option<usize>,
+    pub(in super::super) op: Option<usize>,
+    pub(in super::super) count: Option<usize>,
+}
+
+impl Layout {
+    /// The columns as `find` tells them; one is the key's.
+    pub(super) fn by(
+        columns: usize,
+        mut find: impl FnMut(Role) -> Result<Option<usize>, String>,
+    ) -> Result<Option<Layout>, String> {
+        let Some(key) = find(Role::Key)? else { return Ok(None) };
+        Ok(Some(Layout {
+            columns,
+            key,
+            time: find(Role::Time)?,
+            size: find(Role::Size)?,
+            ttl: find(Role::Ttl)?,
+            op: find(Role::Op)?,
+            count: find(Role::Count)?,
+        }))
+    }
+
+    pub(super) fn at(&self, role: Role) -> Option<usize> {
+        match role {
+            Role::Time => self.time,
+            Role::Key => Some(self.key),
+            Role::Size => self.size,
+            Role::Ttl => self.ttl,
+            Role::Op => self.op,
+            Role::Count => self.count,
+        }
+    }
+
+    /// Drops a column of operations that was not asked for and holds none; answers that.
+    pub(super) fn settle_op(&mut self, rows: &[Row], columns: &Columns) -> Option<String> {
+        let op = self.op.filter(|_| columns.of(Role::Op).is_none())?;
+        let first = rows.first()?;
+        if rows.iter().any(|row| fields::op(row.field(op)).is_some()) {
+            return None;
+        }
+        self.op = None;
+        Some(format!(
+            "column {} holds no operation that is known, as {}, so every line is taken for a get",
+            op + 1,
+            shown(first.field(op))
+        ))
+    }
+}
+
+/// Where the names of the columns are.
+#[derive(Debug)]
+pub(super) enum Header {
+    /// Nowhere.
+    None,
+    /// In the first row.
+    Line(Row),
+    /// In the comment before it.
+    Comment(Row),
+}
+
+impl Header {
+    pub(super) fn row(&self) -> Option<&Row> {
+        match self {
+            Header::None => None,
+            Header::Line(row) | Header::Comment(row) => Some(row),
+        }
+    }
+}
+
+/// Columns that were found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) layout: Layout,
+    pub(super) header: Header,
+    pub(super) doubts: Vec<String>,
+}
+
+/// The columns by a header that names the key, or all that the user named.
+pub(super) fn by_header(table: &Table, read_as: &ReadAs) -> Option<Found> {
+    if read_as.has_header == Some(false) || table.width() < 2 && read_as.columns.names().next().is_none() {
+        return None;
+    }
+    let in_line = Header::Line(table.first().clone());
+    let fits = table.before.as_ref().filter(|before| before.len() == table.width());
+    let in_comment = fits.map(|before| Header::Comment(before.clone()));
+    [Some(in_line), in_comment].into_iter().flatten().find_map(|header| {
+        let names = header.row()?;
+        let asked: Vec<&str> = read_as.columns.names().filter(|name| number(name).is_none()).collect();
+        let all_named = asked.iter().all(|name| position(names, name).is_some());
+        let names_it = names_key(names) || !asked.is_empty();
+        if !names_it || !all_named || names.iter().any(fields::is_number) {
+            return None;
+        }
+        let layout = named(names, &read_as.columns).ok()??;
+        Some(Found { layout, header, doubts: Vec::new() })
+    })
+}
+
+/// The columns of a text that the user says is CSV.
+///
+/// # Errors
+///
+/// A column that was named is not there, or nothing tells which column is the key.
+pub(super) fn demanded(table: &Table, read_as: &ReadAs) -> Result<Found, String> {
+    let columns = &read_as.columns;
+    let by_name = columns.names().any(|name| number(name).is_none());
+    let has_header = read_as.has_header.unwrap_or(by_name || looks_like_header(table));
+    if has_header {
+        let names = table.first();
+        let layout = named(names, columns)?.ok_or_else(|| {
+            format!("no column is named like a key; {}: name it with --key-column", listed(names))
+        })?;
+        return Ok(Found { layout, header: Header::Line(names.clone()), doubts: Vec::new() });
+    }
+    let width = table.width();
+    if width == 1 && columns.of(Role::Key).is_none() {
+        let layout = Layout { columns: 1, ..Layout::default() };
+        return Ok(Found { layout, header: Header::None, doubts: Vec::new() });
+    }
+    let find = |role: Role| match columns.of(role) {
+        None | Some(Column::None) => Ok(None),
+        Some(Column::Named(name)) => numbered(name, width).map(Some),
+    };
+    let layout = Layout::by(width, find)?.ok_or_else(|| {
+        format!(
+            "has {} and no header; say which one is the key, as in --key-column 1",
+            columns_in_words(width)
+        )
+    })?;
+    Ok(Found { layout, header: Header::None, doubts: Vec::new() })
+}
+
+/// The columns by these names; `None` if the key's is not among them.
+fn named(names: &Row, columns: &Columns) -> Result<Option<Layout>, String> {
+    Layout::by(names.len(), |role| match columns.of(role) {
+        None => Ok(usual_position(names, role)),
+        Some(Column::None) if role == Role::Key => Err("a trace needs keys; name their column".to_owned()),
+        Some(Column::None) => Ok(None),
+        Some(Column::Named(name)) => match (position(names, name), number(name)) {
+            (Some(column), _) => Ok(Some(column)),
+            (None, Some(_)) => numbered(name, names.len()).map(Some),
+            (None, None) => Err(format!("there is no column {}; {}", shown(name.as_bytes()), listed(names))),
+        },
+    })
+}
+
+/// The column of that number.
+fn numbered(name: &str, width: usize) -> Result<usize, String> {
+    let column = number(name).filter(|number| (1..=width).contains(number));
+    column.map(|number| number - 1).ok_or_else(|| {
+        let name = shown(name.as_bytes());
+        format!(
+            "there is no column {name}; without a name in a header, columns go by number, from 1 to {width}"
+        )
+    })
+}
+
+fn number(name: &str) -> Option<usize> {
+    name.trim().parse().ok()
+}
+
+/// Whether one of these names is usual for keys.
+pub(super) fn names_key(names: &Row) -> bool {
+    usual_position(names, Role::Key).is_some()
+}
+
+/// Whether the first row is of words, and all others have a number in the same place.
+pub(super) fn looks_like_header(table: &Table) -> bool {
+    let [names, rows @ ..] = table.rows() else { return false };
+    let is_word =
+        |name: &[u8]| !plain(name).is_empty() && !fields::is_number(name) && fields::op(name).is_none();
+    let is_numeric =
+        |column: usize| !rows.is_empty() && rows.iter().all(|row| fields::is_number(row.field(column)));
+    names.iter().all(is_word) && (0..names.len()).any(is_numeric)
+}
+
+/// The column of that name, in any case and with spaces around it.
+fn position(names: &Row, name: &str) -> Option<usize> {
+    names.iter().position(|column| column.trim_ascii().eq_ignore_ascii_case(name.trim().as_bytes()))
+}
+
+/// The first column with a usual name, in the order of those names.
+fn usual_position(names: &Row, role: Role) -> Option<usize> {
+    let plain: Vec<String> = names.iter().map(plain).collect();
+    role.usual_names().iter().find_map(|usual| plain.iter().position(|name| name == usual))
+}
+
+/// A name's letters and digits alone, in lower case.
+pub(super) fn plain(name: &[u8]) -> String {
+    let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+    letters.map(|&byte| char::from(byte.to_ascii_lowercase())).collect()
+}
+
+fn listed(names: &Row) -> String {
+    let names: Vec<String> = names.iter().map(shown).collect();
+    format!("the header names {}", names.join(", "))
+}
