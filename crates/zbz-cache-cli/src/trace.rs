@@ -146,6 +146,20 @@ impl Reading {
     fn certain(format: Format, words: Option<String>) -> Reading {
         Reading { format, words, doubts: Vec::new(), guessed_seconds: false }
     }
+
+    /// With a doubt where the user said something that this format has no use for.
+    fn after(mut self, read_as: &ReadAs) -> Reading {
+        let ReadAs { has_header, columns, time_unit, ttl_unit, .. } = read_as;
+        let is_said = columns.is_any() || has_header.is_some() || time_unit.is_some() || ttl_unit.is_some();
+        if self.format != Format::Csv && is_said {
+            self.doubts.push(
+                "what was said of columns, headers and units is not used, since it is not read as CSV; \
+                 --format csv has it read so"
+                    .to_owned(),
+            );
+        }
+        self
+    }
 }
 
 /// Opens a trace and finds out how it is to be read; a name that begins with `@` is that of a generated trace.
@@ -163,21 +177,18 @@ pub fn open(path: &Path, read_as: &ReadAs) -> Result<Trace, TraceError> {
     }
     if !format::is_text(&mut source, read_as.format)? {
         let reading = Reading::certain(Format::OracleGeneral, Some("oracleGeneral records".to_owned()));
+        let reading = reading.after(read_as);
         return Ok(Trace { reading, records: Box::new(oracle_general::Reader::new(source)) });
     }
     let plan = guess::plan(&mut source, read_as)?;
-    let records: Box<dyn Records> = match plan.format {
-        Format::Twitter => Box::new(twitter::Reader::new(source, plan.dialect)),
-        Format::Lines => Box::new(lines::Reader::new(source, plan.dialect.comment)),
-        _ => Box::new(csv::Reader::new(source, &plan)),
-    };
+    let records = plan.reader(source);
     let reading = Reading {
         format: plan.format,
         words: Some(plan.words),
         doubts: plan.doubts,
         guessed_seconds: plan.layout.time.is_some() && plan.units.is_fallback,
     };
-    Ok(Trace { reading, records })
+    Ok(Trace { reading: reading.after(read_as), records })
 }
 
 #[cfg(test)]

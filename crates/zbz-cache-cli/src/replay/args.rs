@@ -24,12 +24,14 @@ run out as they did, and expired keys are swept once a minute of it. Traces are 
 const EXAMPLES: &str = "\
 Formats:
   oracleGeneral  u32 time in s, u64 object, u32 size, i64 next request
-  csv            columns separated by commas, tabs, semicolons, bars or spaces; a header names them (time, key, size,
-                 ttl, op, op_count and other usual names), or what is in them tells
+  csv            columns separated by commas, tabs, semicolons, bars or spaces, whose
+                 header names them: time, key, size, ttl, op, op_count or alike;
+                 without a header what is in them tells
   twitter        timestamp,key,key size,value size,client,operation,TTL
   lines          one key a line
-Each may be plain, zstd or gzip. What a file was taken for is shown as \"read as\"; where it is wrong, the options
-under Reading say it. CacheLib's traces are CSV: a line stands for op_count requests.
+Each may be plain, zstd or gzip. The content tells, and \"read as\" shows what a file
+was taken for; where that is wrong, the options under Reading say what is right.
+CacheLib's traces are CSV, of which a line stands for op_count requests.
 
 Generated traces (the same requests in every run; @list tells what each is):
   @loop @loopzipf @scanhot @phase @drift @mixphase @onehit @burst @zipf08 @zipf10 @zipf12

@@ -26,7 +26,7 @@ pub(super) struct ReadingArgs {
     #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true)]
     comment: Option<Mark>,
 
-    /// What stands around a field that holds a delimiter; none: quotes are a part of fields [default: \"]
+    /// What stands around a field that holds a delimiter; none: quotes are a part of fields [default: "]
     #[arg(long, value_name = "CHARACTER")]
     quote: Option<Mark>,
 
@@ -54,11 +54,11 @@ pub(super) struct ReadingArgs {
     #[arg(long, value_name = "COLUMN")]
     count_column: Option<Column>,
 
-    /// The unit of times in CSV; without it, their size tells
+    /// The unit of times in CSV; without it, how large they are tells
     #[arg(long, value_name = "UNIT", ignore_case = true)]
     time_unit: Option<TimeUnit>,
 
-    /// The unit of TTLs in CSV; without it, that of --time-unit, or a guess that is told
+    /// The unit of TTLs in CSV; without it, that of --time-unit, or else a guess, which a warning tells
     #[arg(long, value_name = "UNIT", ignore_case = true)]
     ttl_unit: Option<TimeUnit>,
 }

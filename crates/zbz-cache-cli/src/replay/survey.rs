@@ -78,6 +78,9 @@ fn misread(error: &TraceError, reading: &Reading) -> Failure {
     })
 }
 
+/// So many requests for one key are no trace of a cache.
+const MANY: u64 = 100;
+
 /// Times that span more than this are rather told in another unit.
 const LONG_MS: u64 = 10 * 366 * 86_400 * 1000;
 
@@ -90,6 +93,12 @@ impl Survey {
             doubts.push(
                 "no two requests are for the same key, so nothing can hit; is the key what was meant? \
                  --key-column, --delimiter and --format say it"
+                    .to_owned(),
+            );
+        }
+        if is_recorded && self.requests >= MANY && self.distinct == 1 {
+            doubts.push(
+                "all requests are for the same key; is the key what was meant? --key-column says it"
                     .to_owned(),
             );
         }

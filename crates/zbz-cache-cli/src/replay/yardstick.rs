@@ -48,10 +48,13 @@ impl Yardstick {
 
     /// On failure the line's number and what is wrong there.
     pub(super) fn parse(text: &str) -> Result<Yardstick, (usize, String)> {
-        let mut lines = text.lines().zip(1..);
-        let header: Vec<&str> = lines.next().map_or(Vec::new(), |(line, _)| line.split(',').collect());
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+        let is_held = |(line, _): &(&str, usize)| !line.trim().is_empty() && !line.starts_with('#');
+        let mut lines = text.lines().zip(1..).filter(is_held);
+        let (header, number) = lines.next().unwrap_or(("", 1));
+        let header: Vec<&str> = header.split(',').map(str::trim).collect();
         let ["trace", "size", policies @ ..] = &header[..] else {
-            return Err((1, "expected a header that begins with trace,size".to_owned()));
+            return Err((number, "expected a header that begins with trace,size".to_owned()));
         };
         let mut yardstick = Yardstick {
             policies: policies.iter().map(|name| (*name).to_owned()).collect(),
@@ -79,7 +82,7 @@ impl Yardstick {
 
 impl Cell {
     fn parse(line: &str, policies: usize) -> Result<Cell, String> {
-        let mut fields = line.split(',');
+        let mut fields = line.split(',').map(str::trim);
         let (trace, size) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
         let size: Size = size.parse().map_err(|problem| format!("the size \"{size}\": {problem}"))?;
         let percents: Vec<f64> = fields
@@ -99,6 +102,8 @@ mod tests {
     #[test]
     fn a_cell_is_found_by_trace_and_size() {
         let text = "trace,size,LRU,ARC,Belady\nshop,1%,39.1,41.9,53.4\nshop,10.0%bytes,1,2,3\n";
+        let untidy = format!("\u{FEFF}# known\n{}\n\n", text.replace(',', ", ").replace('\n', "\r\n"));
+        assert_eq!(Yardstick::parse(&untidy).unwrap().known("shop", "1%").belady, Some(53.4));
         let yardstick = Yardstick::parse(text).unwrap();
         let known = yardstick.known("shop", "1%");
         assert_eq!((known.belady, &known.others[..]), (Some(53.4), &[("LRU", 39.1), ("ARC", 41.9)][..]));

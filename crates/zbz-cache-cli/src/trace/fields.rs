@@ -20,7 +20,7 @@ pub enum TimeUnit {
     #[value(aliases = ["nsec", "nanos", "nanosecond", "nanoseconds"])]
     Ns,
     /// Ticks of 100 nanoseconds, as in Windows file times
-    #[value(name = "100ns")]
+    #[value(name = "100ns", alias = "filetime")]
     Ticks,
 }
 
@@ -96,16 +96,37 @@ pub(super) fn magnitude(field: &[u8]) -> Option<f64> {
     decimal(field).filter(|units| *units >= 0.0)
 }
 
-/// A length of time, 0 or more, whole or with a decimal point, in milliseconds.
+/// A length of time, 0 or more, whole or with decimals or an exponent, in milliseconds.
 pub(super) fn milliseconds(field: &[u8], unit: TimeUnit) -> Option<u64> {
-    let per_second = unit.per_second();
-    if let Some(units) = whole(field) {
-        let milliseconds = u128::from(units) * 1000 / u128::from(per_second);
-        return u64::try_from(milliseconds).ok();
+    if let Some((units, nanos)) = fixed(field) {
+        // The usual unit needs no division of large numbers, which would be felt.
+        if unit == TimeUnit::S {
+            return units.checked_mul(1000)?.checked_add(nanos / 1_000_000);
+        }
+        let nanounits = u128::from(units) * 1_000_000_000 + u128::from(nanos);
+        return u64::try_from(nanounits / (u128::from(unit.per_second()) * 1_000_000)).ok();
     }
     let units = decimal(field)?;
-    let milliseconds = units * 1000.0 / per_second as f64;
+    let milliseconds = units * 1000.0 / unit.per_second() as f64;
     (milliseconds >= 0.0 && milliseconds < u64::MAX as f64).then_some(milliseconds as u64)
+}
+
+/// A number of plain digits, with or without a point: its whole part, and the billionths behind the point.
+fn fixed(field: &[u8]) -> Option<(u64, u64)> {
+    const BILLIONTHS: usize = 9;
+
+    if let Some(units) = whole(field) {
+        return Some((units, 0));
+    }
+    let text = field.trim_ascii();
+    let point = text.iter().position(|&byte| byte == b'.')?;
+    let (units, digits) = (whole(&text[..point])?, &text[point + 1..]);
+    let digits = &digits[..digits.len().min(BILLIONTHS)];
+    if text[point + 1..].iter().any(|digit| !digit.is_ascii_digit()) {
+        return None;
+    }
+    let part = digits.iter().fold(0, |part, digit| part * 10 + u64::from(digit - b'0'));
+    Some((units, part * 10u64.pow((BILLIONTHS - digits.len()) as u32)))
 }
 
 /// The operation of that name; the names are those of memcached and its like and of block devices, in any case.
@@ -168,7 +189,16 @@ mod tests {
         assert_eq!(milliseconds(b"1.25", TimeUnit::S), Some(1250));
         assert_eq!(milliseconds(b"1999", TimeUnit::Us), Some(1));
         assert_eq!(milliseconds(b"1584000000000000000", TimeUnit::Ns), Some(1_584_000_000_000));
-        for wrong in ["-1", "NaN", "inf", "soon", ""] {
+        // Exact, where a float would come out a little less.
+        assert_eq!(milliseconds(b"1.001", TimeUnit::S), Some(1001));
+        assert_eq!(milliseconds(b"1234.5678901234", TimeUnit::Ms), Some(1234));
+        assert_eq!(milliseconds(b"1.5e3", TimeUnit::S), Some(1_500_000));
+        assert_eq!(milliseconds(b"128166372003061629", TimeUnit::Ticks), Some(12_816_637_200_306));
+        assert_eq!(
+            (milliseconds(b"3.", TimeUnit::S), milliseconds(b".5", TimeUnit::S)),
+            (Some(3000), Some(500))
+        );
+        for wrong in ["-1", "NaN", "inf", "soon", "", ".", "1.2.3", "1.x"] {
             assert_eq!(milliseconds(wrong.as_bytes(), TimeUnit::S), None, "{wrong}");
         }
     }

@@ -12,7 +12,7 @@ use super::csv::columns_in_words;
 use super::options::{Columns, Delimiter, Mark, Role};
 use super::rows::{self, Dialect};
 use super::source::Source;
-use super::{Format, Place, ReadAs, TraceError, fields, twitter};
+use super::{Format, Place, ReadAs, Records, TraceError, csv, fields, lines, twitter};
 
 mod content;
 mod layout;
@@ -48,6 +48,17 @@ pub(super) struct Plan {
     pub(super) doubts: Vec<String>,
 }
 
+impl Plan {
+    /// The requests of a text, read so.
+    pub(super) fn reader(&self, source: Source) -> Box<dyn Records> {
+        match self.format {
+            Format::Twitter => Box::new(twitter::Reader::new(source, self.dialect)),
+            Format::Lines => Box::new(lines::Reader::new(source, self.dialect.comment)),
+            _ => Box::new(csv::Reader::new(source, self)),
+        }
+    }
+}
+
 /// What keeps a text from being read: the number of the line, and what is wrong with it.
 pub(super) type Problem = (u64, String);
 
@@ -61,6 +72,11 @@ pub(super) fn plan(source: &mut Source, read_as: &ReadAs) -> Result<Plan, TraceE
     let lines: Vec<Vec<u8>> =
         rows::lines_of(source.sample(), whole).into_iter().map(<[u8]>::to_vec).collect();
     let guess = Guess::of(&lines, read_as);
+    if guess.lines.is_empty() && !whole && read_as.format.is_none() {
+        let problem =
+            "begins with so many comments or empty lines that nothing tells the format; say --format";
+        return Err(source.error(Place::File, problem));
+    }
     guess.plan().map_err(|(line, problem)| source.error(Place::Line(line), problem))
 }
 
@@ -87,12 +103,14 @@ impl<'a> Guess<'a> {
                 let (all, marked) = after.fold((0, 0), |(all, marked), (line, _)| {
                     (all + 1, marked + usize::from(is_comment(line)))
                 });
-                let is_data = all < 2 * marked || all == 0;
-                if is_data && held().next().is_some() {
+                // A file of `# words` alone has no line that is data yet.
+                let has_tags = held().any(|(line, _)| is_hash_word(line));
+                let is_data = has_tags && (all < 2 * marked || all == 0);
+                if is_data {
                     doubts.push(
                         "most lines begin with #, so they are no comments; --comment # says they are".into(),
                     );
-                } else if marked > 0 && held().any(|(line, _)| is_hash_word(line)) {
+                } else if marked > 0 && has_tags {
                     doubts.push(
                         "lines that begin with # are passed over; --comment none reads them, too".into(),
                     );
@@ -223,10 +241,14 @@ impl<'a> Guess<'a> {
         Claim::Even(table.dialect.delimiter)
     }
 
-    /// One key a line, unless the lines all have as many fields as if they had columns.
+    /// One key a line, unless the lines have columns beyond doubt.
     fn without_columns(mut self, table: &Table, claim: Claim) -> Result<Plan, Problem> {
         let (number, _) = self.lines.first().copied().unwrap_or((1, b""));
-        if let Claim::Even(delimiter @ Delimiter::Byte(b',' | b'\t')) = claim {
+        // Words with spaces or bars between them may be keys; as many commas on each line, or numbers side by side, are
+        // not of keys.
+        if let Claim::Even(delimiter) = claim
+            && (matches!(delimiter, Delimiter::Byte(b',' | b'\t')) || table.numeric_columns() > 1)
+        {
             let problem = format!(
                 "the lines are separated by {} into {}, but neither a header nor what is in them tells which one is \
                  the key; say it, as in --key-column 1, or --format lines if each line is a key",

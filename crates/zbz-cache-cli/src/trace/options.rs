@@ -140,6 +140,11 @@ impl Columns {
         column.as_ref()
     }
 
+    /// Whether anything was chosen.
+    pub(super) fn is_any(&self) -> bool {
+        Role::ALL.into_iter().any(|role| self.of(role).is_some())
+    }
+
     /// The names and numbers that were chosen.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         Role::ALL.into_iter().filter_map(|role| match self.of(role) {

@@ -1,20 +1,21 @@
 //! Columns without names, told by what is in them.
 
-use super::super::ReadAs;
 use super::super::fields;
 use super::super::options::{Column, Role};
 use super::super::rows::Row;
+use super::super::{MAX_KEY_BYTES, ReadAs};
 use super::layout::{Found, Header, Layout};
 use super::table::Table;
 
-/// Files without a header that are known by their columns: whose they are, and what the columns hold. `number` and `text`
-/// are of no use here.
-const KNOWN: [(&str, &str); 5] = [
+/// Files without a header that are known by their columns: whose they are, and what the columns hold. `number`, `text`
+/// and `keysize` are of no use here.
+const KNOWN: [(&str, &str); 6] = [
     ("MSR Cambridge's block traces", "time text number op key size number"),
-    ("CacheLib's traces", "key op size count number"),
-    ("CacheLib's traces", "key op size count number ttl"),
-    ("CacheLib's traces", "time key number op count size number ttl"),
-    ("CacheLib's traces", "time key number op count size number ttl number number"),
+    ("CacheLib's traces", "key op size count keysize"),
+    ("CacheLib's traces", "key op size count keysize ttl"),
+    ("Alibaba's block traces", "number op key size time"),
+    ("CacheLib's traces", "time key keysize op count size number ttl"),
+    ("CacheLib's traces", "time key keysize op count size number ttl number number"),
 ];
 
 /// What the columns of a table without a header hold, if that can be told.
@@ -48,6 +49,7 @@ pub(super) fn of_columns(table: &Table, read_as: &ReadAs) -> Option<Found> {
 fn fits((kind, field): (&&str, &[u8])) -> bool {
     match *kind {
         "text" | "key" => !field.is_empty(),
+        "keysize" => fields::whole(field).is_some_and(|bytes| bytes <= MAX_KEY_BYTES as u64),
         "op" => fields::op(field).is_some(),
         "size" | "ttl" => fields::is_number(field) || fields::is_untold(field),
         _ => fields::is_number(field),

@@ -1,5 +1,6 @@
 //! The first lines of a text, split at a delimiter.
 
+use super::super::fields;
 use super::super::rows::{Dialect, Row};
 use super::layout::Header;
 
@@ -67,6 +68,12 @@ impl Table {
     /// Columns of the first row.
     pub(super) fn width(&self) -> usize {
         self.first().len()
+    }
+
+    /// How many columns hold nothing but numbers.
+    pub(super) fn numeric_columns(&self) -> usize {
+        let is_numeric = |column: &usize| self.rows.iter().all(|row| fields::is_number(row.field(*column)));
+        (0..self.width()).filter(is_numeric).count()
     }
 
     /// Whether all rows have as many columns.

@@ -1,5 +1,5 @@
 use super::super::options::Column;
-use super::super::{Columns, TimeUnit};
+use super::super::{Columns, MAX_KEY_BYTES, Record, Step, TimeUnit};
 use super::*;
 
 fn plan_of(text: &[u8], read_as: &ReadAs) -> Result<Plan, String> {
@@ -82,6 +82,8 @@ fn published_traces_are_known_by_their_columns() {
     let (words, doubts) = taken(msr);
     assert!(words.contains("columns time op key size (number 1 4 5 6 of 7), no header"), "{words}");
     assert!(words.ends_with("times in ticks of 100 nanoseconds") && doubts == 2, "{words}");
+    let (words, _) = taken("3,W,40960,4096,1577808000000007\n3,R,0,512,1577808000000009\n");
+    assert!(words.contains("columns op key size time (number 2 3 4 5 of 5)"), "{words}");
     let (words, doubts) = taken("k1,GET,0,3,40\nk2,SET,17,1,40\n");
     assert_eq!(
         (&*words, doubts),
@@ -101,11 +103,10 @@ fn columns_without_names_are_told_by_what_is_in_them_and_never_without_a_doubt()
         let (words, doubts) = taken(text);
         assert!(words.contains(&format!("columns {columns}, no header")) && doubts == 1, "{text:?}: {words}");
     }
-    for text in ["a,b\nc,d\n", "a\tb\nc\td\n", "5,9,1,0\n4,9,1,0\n", "1\n,"] {
-        match plan_of(text.as_bytes(), &ReadAs::default()) {
-            Err(message) => assert!(message.contains("--key-column 1"), "{message}"),
-            Ok(plan) => assert_eq!((plan.format, plan.doubts.len()), (Format::Lines, 1), "{text:?}"),
-        }
+    for text in
+        ["a,b\nc,d\n", "a\tb\nc\td\n", "5,9,1,0\n4,9,1,0\n", "5 9 1 0\n4 9 1 1\n", "5|9|1|0\n4|9|1|1\n"]
+    {
+        assert!(refused(text).contains("--key-column 1"), "{text:?}");
     }
     assert!(
         refused("url,x\n/a,1\n/b,2\n").contains("the header names \"url\", \"x\": name it with --key-column")
@@ -237,4 +238,36 @@ fn an_op_column_without_operations_and_a_column_of_counts_are_told() {
     assert_eq!((&*words, doubts), ("CSV, separated by commas, column key", 1));
     let plan = plan_of(b"key,count\na,7\n", &ReadAs::default()).unwrap();
     assert!(plan.doubts[0].contains("--count-column"), "{:?}", plan.doubts);
+}
+
+#[test]
+fn whatever_a_text_holds_it_is_read_or_refused() {
+    const LETTERS: &[u8] = b"aab1127.-,,;| \t\"\"#\r\n\n\nkeytimgs_";
+    let options = [
+        ReadAs::default(),
+        ReadAs { format: Some(Format::Csv), ..ReadAs::default() },
+        ReadAs { format: Some(Format::Twitter), ..ReadAs::default() },
+        ReadAs { delimiter: Some(Delimiter::Blanks), has_header: Some(true), ..ReadAs::default() },
+        ReadAs { columns: Columns { key: named("2"), ..Columns::default() }, ..ReadAs::default() },
+        ReadAs { quote: Some(Mark::Byte(b'\'')), has_header: Some(false), ..ReadAs::default() },
+    ];
+    let mut dice = crate::dice::Dice::of(12);
+    let mut read = 0;
+    for round in 0..4000 {
+        let length = 1 + dice.below(120);
+        let head = ["", "key,size\n", "time key\n", "1 a 5\n2 b 6\n"][round % 4].bytes();
+        let text: Vec<u8> =
+            head.chain((0..length).map(|_| LETTERS[dice.below(LETTERS.len() as u64) as usize])).collect();
+        for read_as in &options {
+            let mut source = Source::of(&text);
+            let Ok(plan) = plan(&mut source, read_as) else { continue };
+            let mut records = plan.reader(source);
+            let mut record = Record::default();
+            while let Ok(Step::Record) = records.read(&mut record) {
+                assert!((1..=MAX_KEY_BYTES).contains(&record.key.len()), "{text:?}");
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 10_000, "{read}");
 }
