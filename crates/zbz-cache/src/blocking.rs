@@ -18,8 +18,8 @@ use crate::ttl::{Ttl, TtlState};
 /// The same typed cache for code without async: each verb means, promises and fails as the one of
 /// [`Cache`] does, on the calling thread, which sleeps where it has to wait.
 ///
-/// On the memory provider nothing ever waits, so it may be used anywhere. With a provider across
-/// a network do not call it on an async executor's own threads.
+/// On the memory provider nothing waits but loads, so all other verbs may be used anywhere. With a
+/// provider across a network do not call it on an async executor's own threads.
 ///
 /// ```
 /// use zbz_cache::{Contract, Ttl, options};
@@ -125,7 +125,9 @@ impl<T: 'static> BlockingCache<T> {
     ///
     /// # Errors
     ///
-    /// As [`Cache::get_or_load`].
+    /// As [`Cache::get_or_load`]; and `LoadDeadlock`: it would have to wait for a load, and this thread
+    /// polls one that is still under way. In async code await the async verb, or call this one in
+    /// `spawn_blocking` or on a thread of its own.
     #[inline]
     pub fn get_or_load<R: LoadAnswer<T>>(&self, name: &str, loader: impl FnOnce() -> R) -> Result<Option<T>> {
         self.cache.get_or_load_blocking(name, loader)
@@ -136,7 +138,7 @@ impl<T: 'static> BlockingCache<T> {
     ///
     /// # Errors
     ///
-    /// As [`Cache::get_or_load_with`].
+    /// As [`Cache::get_or_load_with`]; and `LoadDeadlock`, as [`get_or_load`](BlockingCache::get_or_load).
     pub fn get_or_load_with<R: LoadAnswer<T>>(
         &self,
         name: &str,
@@ -150,7 +152,8 @@ impl<T: 'static> BlockingCache<T> {
     ///
     /// # Errors
     ///
-    /// As [`Cache::get_or_load_multi`].
+    /// As [`Cache::get_or_load_multi`]; and `LoadDeadlock` for each name that it would have to wait for, as
+    /// [`get_or_load`](BlockingCache::get_or_load).
     pub fn get_or_load_multi<R: LoadAnswers<T>>(
         &self,
         names: impl IntoIterator<Item: AsRef<str>>,
@@ -164,7 +167,8 @@ impl<T: 'static> BlockingCache<T> {
     ///
     /// # Errors
     ///
-    /// As [`Cache::get_or_load_multi_with`].
+    /// As [`Cache::get_or_load_multi_with`]; and `LoadDeadlock`, as
+    /// [`get_or_load_multi`](BlockingCache::get_or_load_multi).
     pub fn get_or_load_multi_with<R: LoadAnswers<T>>(
         &self,
         names: impl IntoIterator<Item: AsRef<str>>,

@@ -57,6 +57,9 @@ pub enum ErrorKind {
     LoadPanicked,
     /// A loader asked for the key that it is loading.
     LoadCycle,
+    /// A blocking load would have slept on a thread that polls a load which is still under way, and
+    /// nobody might have polled that one. Nothing was loaded.
+    LoadDeadlock,
     /// The provider was closed.
     Closed,
 }
@@ -80,6 +83,7 @@ impl ErrorKind {
             ErrorKind::LoadTimeout => "load timed out",
             ErrorKind::LoadPanicked => "loader panicked",
             ErrorKind::LoadCycle => "load within itself",
+            ErrorKind::LoadDeadlock => "load would deadlock",
             ErrorKind::Closed => "closed",
         }
     }

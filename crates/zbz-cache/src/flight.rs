@@ -17,6 +17,7 @@
 //! - **One step.** The provider judges the token in one step with the store; for one that cannot,
 //!   the store runs under the lock that revoking takes.
 //! - **Past.** A revoked flight takes no more callers: later ones wait for its end and load anew.
+//! - **Sleeping.** A thread that has polled a load which is still under way sleeps on no load.
 //! - **No lock** is held while a loader, a codec or a waker runs. Locks nest in one order: a work's
 //!   state, then shards by their number.
 
@@ -28,8 +29,11 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 
 mod counters;
+mod end;
 mod guard;
+mod handed;
 mod inside;
+mod polled;
 #[cfg(all(test, shuttle))]
 mod schedules;
 mod sleep;
@@ -39,6 +43,7 @@ mod work;
 
 pub(crate) use counters::LoadCounters;
 pub(crate) use guard::Writing;
+pub(crate) use handed::Losses;
 use inside::Loading;
 use sync::{AtomicBool, AtomicU64, KeyHasher, Mutex, MutexGuard, Ordering};
 pub(crate) use waiter::Waiter;
@@ -136,6 +141,17 @@ pub(crate) enum Place {
     Cooling,
     /// Inside its own loader.
     Cycle,
+}
+
+impl Place {
+    /// Ends a flight whose time is over, or that was left lying, so that who is served a stale
+    /// value does not rely on it. True if it ended so.
+    pub(crate) fn end_if_forgotten(&self) -> bool {
+        match self {
+            Place::Join(work, _) | Place::Follow(work) => work.end_if_forgotten(),
+            Place::Lead(_) | Place::Cooling | Place::Cycle => false,
+        }
+    }
 }
 
 impl Flights {

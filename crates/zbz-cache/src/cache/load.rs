@@ -241,6 +241,9 @@ impl<T: 'static> Shared<T> {
             if let Some(work) = lead {
                 return self.lead(work, terms, loader, missed).await;
             }
+            if missed.stale.is_some() && place.as_ref().is_some_and(Place::end_if_forgotten) {
+                continue;
+            }
             // Somebody else sees to a stale entry.
             if place.is_some()
                 && let Some((bytes, left)) = missed.stale.take()
@@ -296,16 +299,18 @@ impl<T: 'static> Shared<T> {
         if is_refresh {
             LoadCounters::add(&self.flights().counters.refreshes);
         }
-        if let (Refresh::Spawned(spawner), Some((bytes, left))) = (&terms.refresh, missed.stale)
+        if let (Some(spawner), Some((bytes, left))) = (terms.refresh.spawner(), missed.stale)
             && let Some(served) = self.serve_stale(bytes, left)
         {
-            spawner.spawn(async move { drop(waiter.await) });
+            spawner.spawn(waiter);
             return Ok(served);
         }
         let landed = waiter.await;
         let brought = landed.as_ref().map_or_else(|| Err(Error::closed()), |landed| landed[0].clone());
+        // Where callers only stand in for a background, a failure is not theirs.
+        let is_excused = terms.cool_down.is_some() || matches!(terms.refresh, Refresh::Spawned(_));
         if is_refresh
-            && terms.cool_down.is_some()
+            && is_excused
             && brought.is_err()
             && let Some(served) = self.look_for_stale(key).await?
         {

@@ -20,6 +20,7 @@ pub(super) const ROWS: &[Row] = &[
     row("a loader that asks for its own key is refused", cycles),
     row("a load past its timeout is given up, and what it brings is not stored", timeouts),
     row("a blocking caller left alone with an async load runs its own loader", left_alone),
+    row("a blocking caller on a thread that polls a load is refused, and does not sleep", no_deadlock),
     row("counted are loads, failures, shared answers, and each lookup once", counted),
 ];
 
@@ -282,6 +283,23 @@ fn left_alone(ground: &Ground<'_>) -> Verdict {
         assert_eq!((value.as_deref(), loaded.load(Ordering::SeqCst)), (Some("own"), 1));
     });
     assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
+    Ok(())
+}
+
+fn no_deadlock(ground: &Ground<'_>) -> Verdict {
+    let cache = texts(ground, &ground.provider());
+    let (source, options) = (Source::default(), plain());
+    let polled_here = begin(&source, &cache, "k", &options);
+    let blocking = cache.blocking();
+    let own = || Ok::<_, NoSource>("own".to_owned());
+    assert_eq!(kind_of(blocking.get_or_load("k", own)), ErrorKind::LoadDeadlock);
+    assert_eq!(blocking.get_or_load("free", own).expect("it loads").as_deref(), Some("own"));
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| blocking.get_or_load("k", own));
+        source.say(value("a"));
+        assert_eq!(finish(polled_here).value.as_deref(), Some("a"));
+        assert_eq!(waits.join().expect("no panic").expect("it waits").as_deref(), Some("a"));
+    });
     Ok(())
 }
 

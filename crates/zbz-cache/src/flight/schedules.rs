@@ -21,7 +21,8 @@ use crate::provider::{
     Capabilities, Condition, Cursor, Found, Lookups, Page, Provider, Read, SetOptions, SetOutcome,
 };
 use crate::{
-    Cache, Contract, Error, LoadOptions, Origin, ProviderHandle, Reply, Result, Stats, Ttl, TtlState,
+    Cache, Contract, Error, ErrorKind, LoadOptions, Origin, ProviderHandle, Reply, Result, Spawner, Stats,
+    Ttl, TtlState,
 };
 
 /// How many schedules each test tries.
@@ -354,6 +355,84 @@ fn batches_that_cross_wait_for_each_other_and_end() {
         for thread in asked {
             thread.join().expect("no panic");
         }
+        assert!(is_quiet(&cache), "a flight was left behind");
+    });
+}
+
+/// A loader that takes a turn.
+async fn seven() -> Result<u64> {
+    shuttle::future::yield_now().await;
+    Ok(7)
+}
+
+#[test]
+fn threads_that_poll_loads_and_would_sleep_on_loads_are_refused_and_end() {
+    try_all(GUARDED, |stage| {
+        let cache = stage.cache();
+        let play = |own: &'static str, other: &'static str| {
+            let cache = cache.clone();
+            thread::spawn(move || {
+                let mut caller = pin!(cache.get_or_load(own, seven));
+                let polled = caller.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                let slept = cache.blocking().get_or_load(other, || Ok::<_, Error>(7));
+                match slept {
+                    Ok(value) => assert_eq!(value, Some(7)),
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::LoadDeadlock),
+                }
+                if polled.is_pending() {
+                    assert_eq!(block_on(caller).expect("it loads"), Some(7));
+                }
+                // Its load is over, so it sleeps as any other.
+                assert_eq!(
+                    cache.blocking().get_or_load("c", || Ok::<_, Error>(7)).expect("it loads"),
+                    Some(7)
+                );
+            })
+        };
+        let played = [play("a", "b"), play("b", "a"), play("a", "a")];
+        for thread in played {
+            thread.join().expect("no panic");
+        }
+        assert!(is_quiet(&cache), "a flight was left behind");
+    });
+}
+
+#[test]
+fn a_refresh_that_an_executor_loses_holds_up_nobody() {
+    try_all(GUARDED, |stage| {
+        let tasks = Arc::new(Mutex::new(Vec::new()));
+        let holds = Arc::clone(&tasks);
+        let spawner = Spawner::new(move |task| lock(&holds).push(task));
+        let options = LoadOptions::builder().ttl(Duration::from_secs(21)).fresh_for(Duration::from_secs(1));
+        let options = options.spawner(spawner).build().expect("right options");
+        let contract = Contract::<u64>::new("n", stage.cache().handle().clone()).expect("a contract opens");
+        let cache = contract.load_options(options).expect("right options").cache();
+        cache.blocking().set("k", &1, Duration::from_secs(21)).expect("set");
+        let ask = |removes: bool| {
+            let cache = cache.clone();
+            thread::spawn(move || {
+                if removes {
+                    cache.blocking().delete("k").expect("delete");
+                    let loaded = cache.blocking().get_or_load("k", || Ok::<_, Error>(7)).expect("it loads");
+                    assert_eq!(loaded, Some(7));
+                } else {
+                    let loaded = block_on(cache.get_or_load("k", seven)).expect("it loads");
+                    assert!(matches!(loaded, Some(1 | 7)));
+                }
+            })
+        };
+        let asked = [ask(false), ask(true), ask(false)];
+        // An executor that begins one of its tasks, and drops all.
+        thread::yield_now();
+        if let Some(task) = lock(&tasks).first_mut() {
+            let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
+        let dropped = std::mem::take(&mut *lock(&tasks));
+        drop(dropped);
+        for thread in asked {
+            thread.join().expect("no panic");
+        }
+        drop(std::mem::take(&mut *lock(&tasks)));
         assert!(is_quiet(&cache), "a flight was left behind");
     });
 }

@@ -3,15 +3,31 @@
 use std::sync::PoisonError;
 use std::time::Instant;
 
+use super::polled;
 use super::work::{Landed, Stage, Work};
+use crate::error::{Error, ErrorKind, Result};
 
 impl Work {
-    /// Sleeps until the flight has ended, or ends it when its time is over.
-    pub(crate) fn wait(&self) -> Option<Landed> {
+    /// Sleeps until the flight has ended, or ends it when its time is over. `None`: it ended
+    /// without an outcome.
+    ///
+    /// # Errors
+    ///
+    /// `LoadDeadlock`: this thread may be the one that has to poll it.
+    pub(crate) fn wait(&self) -> Result<Option<Landed>> {
         let mut state = self.lock();
         loop {
             if let Stage::Ended(landed) = &state.stage {
-                return landed.clone();
+                return Ok(landed.clone());
+            }
+            if state.is_unbegun() {
+                drop(state);
+                self.take_over();
+                state = self.lock();
+                continue;
+            }
+            if polled::is_needed_here() {
+                return Err(deadlock());
             }
             state = match self.ends_at {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
@@ -29,4 +45,11 @@ impl Work {
             };
         }
     }
+}
+
+#[cold]
+fn deadlock() -> Error {
+    let message = "this thread polls a load that is still under way, and asleep it would poll nothing; await \
+                   the async verb here, or call this one in spawn_blocking or on a thread of its own";
+    Error::new(ErrorKind::LoadDeadlock, message)
 }

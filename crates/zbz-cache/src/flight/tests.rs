@@ -1,3 +1,5 @@
+use std::future::Future;
+
 use super::*;
 use crate::provider::Invalidation;
 
@@ -147,4 +149,41 @@ fn a_batch_shares_the_seats_that_others_hold() {
     batch.run(|| vec![brought().remove(0), brought().remove(0)]);
     single.run(brought);
     assert_eq!((flights.under_way(), loads(&flights)), (0, 0));
+}
+
+#[test]
+fn a_refresh_that_its_executor_does_not_begin_is_lost_in_the_end() {
+    let (flights, losses) = (Flights::new(), Arc::new(Losses::default()));
+    let stale = Some(Duration::from_secs(60));
+    let plan = Plan { blocking: false, ..PLAN };
+    let work = board(&flights, b"k", stale, plan).1.unwrap();
+    let waiter = Waiter::lead(Arc::clone(&work));
+    work.launch(std::future::pending);
+    let waiter = waiter.hand_over(&losses);
+    let (place, _) = board(&flights, b"k", stale, plan);
+    assert!(!place.end_if_forgotten(), "it has its time");
+    std::thread::sleep(Duration::from_millis(110));
+    assert!(losses.are_over());
+    assert!(place.end_if_forgotten());
+    assert!(!losses.are_over() && !place.end_if_forgotten(), "once");
+    assert_eq!((flights.counters.read(0).failed, flights.under_way(), loads(&flights)), (1, 0, 0));
+    drop(waiter);
+}
+
+#[test]
+fn a_refresh_that_is_begun_is_not_forgotten() {
+    let (flights, losses) = (Flights::new(), Arc::new(Losses::default()));
+    let plan = Plan { blocking: false, ..PLAN };
+    let work = board(&flights, b"k", Some(Duration::from_secs(60)), plan).1.unwrap();
+    let waiter = Waiter::lead(Arc::clone(&work));
+    work.launch(std::future::pending);
+    let mut waiter = Box::pin(waiter.hand_over(&losses));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(waiter.as_mut().poll(&mut context).is_pending());
+    std::thread::sleep(Duration::from_millis(110));
+    let (place, _) = board(&flights, b"k", Some(Duration::from_secs(60)), plan);
+    assert!(!place.end_if_forgotten());
+    assert_eq!(work.wait().unwrap_err().kind(), crate::ErrorKind::LoadDeadlock, "this thread polled it");
+    drop(waiter);
+    assert_eq!((flights.counters.read(0).failed, losses.are_over()), (1, false), "dropped before its end");
 }

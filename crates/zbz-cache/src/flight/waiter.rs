@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::handed::{Handed, Losses};
+use super::polled::Part;
 use super::work::{Landed, Stage, Work};
 
 /// The end of a flight, as a future: `None` if it ended without an outcome. May be dropped at any
@@ -15,12 +17,22 @@ pub(crate) struct Waiter {
     wants: bool,
     slot: Option<usize>,
     ended: bool,
+    /// Whether an executor has it and has not polled it.
+    is_handed: bool,
+    part: Arc<Part>,
 }
 
 impl Waiter {
+    fn new(work: Arc<Work>, wants: bool) -> Self {
+        let part = Part::new(&work.is_over);
+        // It is this thread that is going to poll it.
+        part.note();
+        Waiter { work, wants, slot: None, ended: false, is_handed: false, part }
+    }
+
     /// The waiter of the caller that leads; the work counts it already.
     pub(crate) fn lead(work: Arc<Work>) -> Self {
-        Waiter { work, wants: true, slot: None, ended: false }
+        Waiter::new(work, true)
     }
 
     pub(crate) fn join(work: Arc<Work>) -> Self {
@@ -29,7 +41,17 @@ impl Waiter {
     }
 
     pub(crate) fn follow(work: Arc<Work>) -> Self {
-        Waiter { work, wants: false, slot: None, ended: false }
+        Waiter::new(work, false)
+    }
+
+    /// The same for an executor, which is told of what it loses.
+    pub(crate) fn hand_over(mut self, losses: &Arc<Losses>) -> Self {
+        self.part = Part::new(&self.work.is_over);
+        self.is_handed = true;
+        self.work.lock().handed = Some(Handed::to(losses));
+        // Who slept on it when this thread polled it looks again.
+        self.work.changed.notify_all();
+        self
     }
 }
 
@@ -45,7 +67,13 @@ impl Future for Waiter {
                 return Poll::Ready(landed.clone());
             }
             state.register(&mut this.slot, context.waker());
+            if std::mem::take(&mut this.is_handed)
+                && let Some(handed) = &mut state.handed
+            {
+                handed.is_begun = true;
+            }
             drop(state);
+            this.part.note();
             this.work.watch_time();
             let job = this.work.lock().take_job();
             let has_ended = job.is_some_and(|job| this.work.drive(job));
@@ -62,10 +90,9 @@ impl Drop for Waiter {
         let mut state = self.work.lock();
         let waker = self.slot.and_then(|slot| state.forget(slot));
         if self.wants && !self.ended {
-            self.work.leave(state);
-        } else {
-            drop(state);
+            state.wanting -= 1;
         }
+        self.work.leave(state);
         drop(waker);
     }
 }

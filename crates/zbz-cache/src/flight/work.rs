@@ -23,10 +23,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_timer::Delay;
 
+use super::handed::Handed;
 use super::inside::{Loading, panicked};
-use super::sync::{Condvar, Mutex, MutexGuard};
-use super::{Flights, LoadCounters, Plan, lock};
-use crate::error::{Error, ErrorKind, Result};
+use super::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
+use super::{Flights, Plan, lock};
+use crate::error::Result;
 use crate::provider::Token;
 use crate::ttl::Ttl;
 
@@ -63,19 +64,21 @@ impl Seat {
 
 pub(crate) struct Work {
     pub(crate) seats: Box<[Seat]>,
-    flights: Arc<Flights>,
-    begun: Instant,
+    pub(super) flights: Arc<Flights>,
+    pub(super) begun: Instant,
     cool_down: Option<Duration>,
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
+    /// Becomes true as it ends, for those who keep nothing else of it.
+    pub(super) is_over: Arc<AtomicBool>,
     pub(super) ends_at: Option<Instant>,
     pub(super) state: Mutex<State>,
     /// For callers that wait on their thread.
     pub(super) changed: Condvar,
     /// Wakes the async waiters of a flight that has a timeout. Never locked inside the state.
-    timer: Mutex<Timer>,
+    pub(super) timer: Mutex<Timer>,
 }
 
-enum Timer {
+pub(super) enum Timer {
     Unarmed,
     /// By the first waiter that is polled. Holds the work, so it goes when the flight ends.
     Armed(#[expect(dead_code, reason = "held so that it fires")] Delay),
@@ -90,6 +93,8 @@ pub(super) struct State {
     woken: bool,
     wakers: Vec<Option<Waker>>,
     free: Vec<usize>,
+    /// The executor that has its first waiter, if it is a refresh in the background.
+    pub(super) handed: Option<Handed>,
 }
 
 pub(super) enum Stage {
@@ -135,12 +140,18 @@ impl State {
         }
     }
 
-    fn take_wakers(&mut self) -> Vec<Waker> {
+    /// Whether nobody waits for it but an executor that has not begun it.
+    pub(super) fn is_unbegun(&self) -> bool {
+        let is_handed = self.handed.as_ref().is_some_and(|handed| !handed.is_begun);
+        is_handed && self.wanting == 1 && matches!(self.stage, Stage::Idle(_))
+    }
+
+    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
         self.wakers.iter_mut().filter_map(Option::take).collect()
     }
 }
 
-fn wake_all(wakers: Vec<Waker>) {
+pub(super) fn wake_all(wakers: Vec<Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
@@ -148,14 +159,16 @@ impl Work {
     pub(super) fn new(flights: Arc<Flights>, seats: Vec<Seat>, plan: Plan) -> Self {
         let begun = Instant::now();
         let (stage, wanting) = if plan.blocking { (Stage::Blocking, 0) } else { (Stage::Starting, 1) };
+        let (wakers, free) = (Vec::new(), Vec::new());
         Work {
             seats: seats.into(),
             flights,
             begun,
             cool_down: plan.cool_down,
             timeout: plan.timeout,
+            is_over: Arc::default(),
             ends_at: plan.timeout.and_then(|span| begun.checked_add(span)),
-            state: Mutex::new(State { stage, wanting, woken: false, wakers: Vec::new(), free: Vec::new() }),
+            state: Mutex::new(State { stage, wanting, woken: false, wakers, free, handed: None }),
             changed: Condvar::new(),
             timer: Mutex::new(Timer::Unarmed),
         }
@@ -245,18 +258,17 @@ impl Work {
         false
     }
 
-    /// One async caller that wanted the outcome is gone.
-    pub(super) fn leave(&self, mut state: MutexGuard<'_, State>) {
-        state.wanting -= 1;
-        let unwanted = state.wanting == 0 && matches!(state.stage, Stage::Idle(_) | Stage::Starting);
+    /// One async caller is gone.
+    pub(super) fn leave(&self, state: MutexGuard<'_, State>) {
+        let (is_unbegun, wanting) = (state.is_unbegun(), state.wanting);
+        let is_idle = matches!(state.stage, Stage::Idle(_) | Stage::Starting);
         drop(state);
-        if unwanted {
+        if wanting == 0 && is_idle {
             self.end_unwanted();
+        } else if is_unbegun {
+            // Who sleeps on it relied on the one that is gone.
+            self.changed.notify_all();
         }
-    }
-
-    fn end_unwanted(&self) {
-        self.end_if(None, |state| state.wanting == 0);
     }
 
     /// Ends the flight if its time is over; else sees to it that its waiters are woken then.
@@ -275,70 +287,6 @@ impl Work {
                 waker.wake();
             }
             *timer = Timer::Armed(delay);
-        }
-    }
-
-    #[cold]
-    pub(super) fn time_out(&self) {
-        let (timeout, span) = (self.timeout.unwrap_or_default(), self.begun.elapsed());
-        self.fail(&Error::new(
-            ErrorKind::LoadTimeout,
-            format!(
-                "the load did not end within its timeout of {timeout:?} and was given up after {span:.1?}; \
-                 nothing was stored"
-            ),
-        ));
-    }
-
-    /// Ends the flight with this error for all keys.
-    pub(crate) fn fail(&self, error: &Error) {
-        self.end(Some(self.failure(error)));
-    }
-
-    fn failure(&self, error: &Error) -> Landed {
-        self.seats.iter().map(|_| Err(error.clone())).collect()
-    }
-
-    fn end(&self, landed: Option<Landed>) {
-        self.end_if(landed, |_| true);
-    }
-
-    /// Ends the flight, once, if `due` still says so.
-    fn end_if(&self, landed: Option<Landed>, due: impl FnOnce(&State) -> bool) {
-        let mut state = self.lock();
-        if matches!(state.stage, Stage::Ending | Stage::Ended(_)) || !due(&state) {
-            return;
-        }
-        let stage = std::mem::replace(&mut state.stage, Stage::Ending);
-        drop(state);
-        // Before the keys leave the table: no other loader of them begins until this one is gone.
-        if let Stage::Idle(job) = stage {
-            self.drop_job(job);
-        }
-        let mut state = self.lock();
-        self.count(landed.as_deref());
-        let failed = |seat: usize| landed.as_ref().is_some_and(|landed| landed[seat].is_err());
-        self.flights.leave_table(self, failed);
-        state.stage = Stage::Ended(landed);
-        let wakers = state.take_wakers();
-        drop(state);
-        let timer = std::mem::replace(&mut *lock(&self.timer), Timer::Over);
-        drop(timer);
-        self.changed.notify_all();
-        wake_all(wakers);
-    }
-
-    /// Drops a loader's future. Its drop may panic, which is nobody's concern any more, and may ask
-    /// for the key, which is a cycle.
-    fn drop_job(&self, job: Job) {
-        let _inside = Loading::enter(self);
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
-    }
-
-    fn count(&self, landed: Option<&[Result<Brought>]>) {
-        let counters = &self.flights.counters;
-        for brought in landed.into_iter().flatten() {
-            LoadCounters::add(if brought.is_ok() { &counters.loaded } else { &counters.failed });
         }
     }
 

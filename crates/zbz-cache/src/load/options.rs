@@ -65,7 +65,8 @@ impl LoadOptionsBuilder {
     /// How long an entry is fresh, at most its ttl. Between the two it is stale: it is served at
     /// once, and refreshed in the background, once at a time. Needs a [spawner](Self::spawner)
     /// (with the feature `tokio`, the runtime in which the contract is made is one), or
-    /// [`refresh_by_callers`](Self::refresh_by_callers).
+    /// [`refresh_by_callers`](Self::refresh_by_callers). A refresh that its executor drops, as one
+    /// does that was shut down, counts as failed, and callers refresh by themselves for a second.
     pub fn fresh_for(mut self, span: Duration) -> Self {
         self.options.fresh_for = Some(span);
         self

@@ -30,6 +30,16 @@ pub(crate) struct Terms {
     pub(crate) tells_ttl: bool,
 }
 
+impl Refresh {
+    /// Who refreshes in the background, if anyone can be trusted to.
+    pub(crate) fn spawner(&self) -> Option<&Spawner> {
+        match self {
+            Refresh::Spawned(spawner) => Some(spawner).filter(|spawner| spawner.is_trusted()),
+            Refresh::ByCallers => None,
+        }
+    }
+}
+
 impl Terms {
     /// Of a contract without load options.
     pub(crate) fn plain() -> Self {

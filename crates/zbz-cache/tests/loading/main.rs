@@ -19,7 +19,10 @@ mod background;
 mod callers;
 mod each;
 mod errors;
+#[cfg(feature = "tracing")]
+mod executors;
 mod failures;
+mod sleeping;
 
 const TASKS: usize = 1000;
 

@@ -48,6 +48,20 @@ fn a_caller_that_is_held_and_not_polled_keeps_nobody_waiting() {
 }
 
 #[test]
+fn a_thread_that_polled_a_far_read_may_sleep_on_it_since_asleep_it_drives_it() {
+    let tier = Tier::live();
+    tier.write_elsewhere("1");
+    let before = tier.wire.reads();
+    let polled_here = begin_read(&tier);
+    std::thread::scope(|scope| {
+        scope.spawn(|| tier.wire.let_go());
+        assert_eq!(tier.read().as_deref(), Some("1"));
+    });
+    assert_eq!(tier.wire.reads(), before + 1, "one read, shared");
+    drop(polled_here);
+}
+
+#[test]
 fn a_batch_reads_each_missing_key_once_and_tells_which_failed() {
     let tier = Tier::live();
     tier.write_elsewhere("1");

@@ -83,6 +83,9 @@ impl<T: 'static> Shared<T> {
             if let Some(work) = lead {
                 return self.lead_blocking(&work, terms, loader, &missed);
             }
+            if missed.stale.is_some() && place.as_ref().is_some_and(Place::end_if_forgotten) {
+                continue;
+            }
             if place.is_some()
                 && let Some((bytes, left)) = missed.stale.take()
             {
@@ -97,7 +100,7 @@ impl<T: 'static> Shared<T> {
                 Some(Place::Join(work, seat)) => {
                     // Without an outcome it was left alone with a flight that others had driven:
                     // the next round begins one of its own.
-                    if let Some(landed) = work.wait()
+                    if let Some(landed) = work.wait()?
                         && let Some(outcome) =
                             block_on(self.land(&key, &landed[seat], Origin::Coalesced, terms))
                     {
@@ -106,7 +109,7 @@ impl<T: 'static> Shared<T> {
                         return outcome;
                     }
                 }
-                Some(Place::Follow(work)) => drop(work.wait()),
+                Some(Place::Follow(work)) => drop(work.wait()?),
                 Some(Place::Lead(_) | Place::Cooling) | None => {}
             }
             if !looks_again {

@@ -42,8 +42,8 @@ pub(super) struct Party {
     pub(super) is_background: bool,
     /// Names that others load, and where.
     pub(super) joins: Vec<(usize, Arc<Work>, usize)>,
-    /// Flights to be waited out.
-    pub(super) follows: Vec<Arc<Work>>,
+    /// Names whose flights are to be waited out.
+    pub(super) follows: Vec<(usize, Arc<Work>)>,
 }
 
 pub(super) enum Step {
@@ -155,12 +155,15 @@ impl<'a, T: 'static> Group<'a, T> {
                 party.leads.push(name);
                 continue;
             }
+            if self.is_stale(name) && place.end_if_forgotten() {
+                continue;
+            }
             if self.serve_stale(name) {
                 continue;
             }
             match place {
                 Place::Join(work, seat) => party.joins.push((name, work, seat)),
-                Place::Follow(work) => party.follows.push(work),
+                Place::Follow(work) => party.follows.push((name, work)),
                 Place::Cycle => self.settle(name, Err(cycle()), Origin::Loaded),
                 Place::Lead(_) | Place::Cooling => {}
             }
@@ -172,13 +175,16 @@ impl<'a, T: 'static> Group<'a, T> {
     /// Of the names this call is to load, those that are stale need not be waited for, if there
     /// are no others.
     fn begin_refreshes(&mut self, party: &mut Party) {
-        let is_stale = |name: &usize| matches!(self.slots[*name], Slot::Open { stale: Some(_), .. });
-        let stale = party.leads.iter().filter(|name| is_stale(name)).count();
+        let stale = party.leads.iter().filter(|name| self.is_stale(**name)).count();
         for _ in 0..stale {
             LoadCounters::add(&self.shared.flights().counters.refreshes);
         }
-        let spawns = matches!(self.terms.refresh, Refresh::Spawned(_));
+        let spawns = self.terms.refresh.spawner().is_some();
         party.is_background = spawns && stale > 0 && stale == party.leads.len();
+    }
+
+    fn is_stale(&self, name: usize) -> bool {
+        matches!(self.slots[name], Slot::Open { stale: Some(_), .. })
     }
 
     /// Serves a stale entry as it is; false if it is none.
@@ -204,7 +210,7 @@ impl<'a, T: 'static> Group<'a, T> {
         let spawns = matches!(self.terms.refresh, Refresh::Spawned(_));
         for (seat, &name) in leads.iter().enumerate() {
             let brought = landed.map_or_else(|| Err(Error::closed()), |landed| landed[seat].clone());
-            let was_stale = matches!(self.slots[name], Slot::Open { stale: Some(_), .. });
+            let was_stale = self.is_stale(name);
             if brought.is_err() && was_stale && (spawns || self.terms.cool_down.is_some()) {
                 excused.push(name);
             }

@@ -163,7 +163,7 @@ impl<T: 'static> Group<'_, T> {
             });
             let mut waits: Vec<Waiter> =
                 party.joins.iter().map(|(_, work, _)| Waiter::join(Arc::clone(work))).collect();
-            waits.extend(party.follows.drain(..).map(Waiter::follow));
+            waits.extend(party.follows.drain(..).map(|(_, work)| Waiter::follow(work)));
             let own = if party.is_background { self.spawn(&party, own) } else { own };
             let (landed, all) = join(own, waits).await;
             self.arrive(&party, landed.as_ref().and_then(Option::as_ref), &all).await;
@@ -197,15 +197,26 @@ impl<T: 'static> Group<'_, T> {
                     block_on(self.shared.store_loaded(&work, encoded))
                 })
             });
-            let all: Vec<_> = party.joins.iter().map(|(_, work, _)| work.wait()).collect();
-            for work in party.follows.drain(..) {
-                work.wait();
+            let mut all = Vec::with_capacity(party.joins.len());
+            for (name, work, _) in &party.joins {
+                all.push(self.wait(*name, work));
+            }
+            for (name, work) in party.follows.drain(..) {
+                self.wait(name, &work);
             }
             block_on(self.arrive(&party, landed.as_ref(), &all));
             seen = Seen::All(self.shared.flights().ended());
         }
         block_on(self.learn_ttls());
         Ok(())
+    }
+
+    /// Sleeps until a name's flight has ended; the name that may not be slept for has that answer.
+    fn wait(&mut self, name: usize, work: &Work) -> Option<Landed> {
+        work.wait().unwrap_or_else(|error| {
+            self.settle(name, Err(error), Origin::Coalesced);
+            None
+        })
     }
 
     /// Looks at the names that are open.
@@ -223,7 +234,7 @@ impl<T: 'static> Group<'_, T> {
     /// Leaves the stale names to the spawner, and serves them.
     fn spawn(&mut self, party: &Party, own: Option<Waiter>) -> Option<Waiter> {
         if let (Refresh::Spawned(spawner), Some(waiter)) = (&self.terms.refresh, own) {
-            spawner.spawn(async move { drop(waiter.await) });
+            spawner.spawn(waiter);
         }
         for &name in &party.leads {
             self.serve_stale(name);

@@ -1,0 +1,111 @@
+//! How a flight ends: once, whichever way.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use super::handed::{Handed, Losses};
+use super::inside::Loading;
+use super::sync::Ordering;
+use super::work::{Brought, Job, Landed, Stage, State, Timer, Work, wake_all};
+use super::{LoadCounters, lock};
+use crate::error::{Error, ErrorKind, Result};
+
+impl Work {
+    /// Ends a flight whose outcome nobody wants.
+    pub(super) fn end_unwanted(&self) {
+        self.end_if(None, |state| state.wanting == 0);
+    }
+
+    /// Ends a refresh that its executor has not begun, without an outcome: another caller is there
+    /// to load.
+    pub(super) fn take_over(&self) {
+        self.end_if(None, |state| state.is_unbegun() && state.handed.take().is_some());
+    }
+
+    /// Ends a refresh in the background whose time is over, or that its executor should have begun
+    /// long ago. True if it ended so.
+    pub(super) fn end_if_forgotten(&self) -> bool {
+        if self.ends_at.is_some_and(|at| Instant::now() >= at) && self.lock().handed.is_some() {
+            self.time_out();
+            return true;
+        }
+        let is_late = |state: &State| state.handed.as_ref().is_some_and(Handed::is_late);
+        self.end_if(None, |state| state.is_unbegun() && is_late(state))
+    }
+
+    #[cold]
+    pub(super) fn time_out(&self) {
+        let (timeout, span) = (self.timeout.unwrap_or_default(), self.begun.elapsed());
+        self.fail(&Error::new(
+            ErrorKind::LoadTimeout,
+            format!(
+                "the load did not end within its timeout of {timeout:?} and was given up after {span:.1?}; \
+                 nothing was stored"
+            ),
+        ));
+    }
+
+    /// Ends the flight with this error for all keys.
+    pub(crate) fn fail(&self, error: &Error) {
+        self.end(Some(self.failure(error)));
+    }
+
+    pub(super) fn failure(&self, error: &Error) -> Landed {
+        self.seats.iter().map(|_| Err(error.clone())).collect()
+    }
+
+    pub(super) fn end(&self, landed: Option<Landed>) {
+        self.end_if(landed, |_| true);
+    }
+
+    /// Ends the flight, once, if `due` still says so. True if it did.
+    fn end_if(&self, landed: Option<Landed>, due: impl FnOnce(&mut State) -> bool) -> bool {
+        let mut state = self.lock();
+        if matches!(state.stage, Stage::Ending | Stage::Ended(_)) || !due(&mut state) {
+            return false;
+        }
+        let stage = std::mem::replace(&mut state.stage, Stage::Ending);
+        let lost = state.handed.take().filter(|_| landed.is_none());
+        drop(state);
+        // Before the keys leave the table: no other loader of them begins until this one is gone.
+        if let Stage::Idle(job) = stage {
+            self.drop_job(job);
+        }
+        let warns = lost.as_ref().is_some_and(|handed| handed.losses.add());
+        let mut state = self.lock();
+        self.count(landed.as_deref(), lost.is_some());
+        let failed = |seat: usize| landed.as_ref().is_some_and(|landed| landed[seat].is_err());
+        self.flights.leave_table(self, failed);
+        state.stage = Stage::Ended(landed);
+        // Release: pairs with the load of who asks whether it is under way.
+        self.is_over.store(true, Ordering::Release);
+        let wakers = state.take_wakers();
+        drop(state);
+        let timer = std::mem::replace(&mut *lock(&self.timer), Timer::Over);
+        drop(timer);
+        self.changed.notify_all();
+        wake_all(wakers);
+        if warns {
+            Losses::warn();
+        }
+        true
+    }
+
+    /// Drops a loader's future. Its drop may panic, which is nobody's concern any more, and may ask
+    /// for the key, which is a cycle.
+    pub(super) fn drop_job(&self, job: Job) {
+        let _inside = Loading::enter(self);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+    }
+
+    /// Counts what it brought; a refresh that was lost is one that failed.
+    fn count(&self, landed: Option<&[Result<Brought>]>, is_lost: bool) {
+        let counters = &self.flights.counters;
+        for _ in self.seats.iter().filter(|_| is_lost) {
+            LoadCounters::add(&counters.failed);
+        }
+        for brought in landed.into_iter().flatten() {
+            LoadCounters::add(if brought.is_ok() { &counters.loaded } else { &counters.failed });
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Executors that lose refreshes: gone, full, panicking, or forgetful.
+
+use std::mem::forget;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::with_default;
+use tracing::{Event, Metadata, Subscriber};
+use zbz_cache::{
+    Cache, Contract, Error, LoadOptions, LoadOptionsBuilder, LoadOutcome, LoadStats, Origin, Result, Spawner,
+};
+
+use crate::{Refused, handle, is_quiet, poll_once};
+
+/// Counts warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("zbz_cache")
+    }
+
+    fn event(&self, _event: &Event<'_>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+
+    fn new_span(&self, _span: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &Id, _values: &Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
+
+    fn enter(&self, _span: &Id) {}
+
+    fn exit(&self, _span: &Id) {}
+}
+
+/// How many warnings there are while this runs.
+fn warned(body: impl FnOnce()) -> usize {
+    let warnings = Warnings::default();
+    with_default(warnings.clone(), body);
+    warnings.0.load(SeqCst)
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn stale_soon() -> LoadOptionsBuilder {
+    LoadOptions::builder().ttl(Duration::from_secs(60)).fresh_for(Duration::from_millis(1))
+}
+
+/// A cache whose "k" and "l" are stale: they hold "old".
+fn stale(options: LoadOptionsBuilder) -> Cache<String> {
+    let contract = Contract::<String>::new("texts", handle()).unwrap();
+    let texts = contract.load_options(options.build().unwrap()).unwrap().cache();
+    set_stale(&texts);
+    texts
+}
+
+fn set_stale(texts: &Cache<String>) {
+    let old = "old".to_owned();
+    texts.blocking().set_multi([("k", &old), ("l", &old)], Duration::from_secs(60)).unwrap();
+    sleep(Duration::from_millis(5));
+}
+
+async fn ask(texts: &Cache<String>, text: &'static str) -> LoadOutcome<String> {
+    let load = || async move { Ok::<_, Error>(text.to_owned()) };
+    texts.get_or_load_with("k", &LoadOptions::default(), load).await.unwrap()
+}
+
+fn is(outcome: LoadOutcome<String>, text: &str, origin: Origin) {
+    assert_eq!((outcome.value.as_deref(), outcome.origin), (Some(text), origin));
+}
+
+fn loads(texts: &Cache<String>) -> LoadStats {
+    texts.handle().blocking_stats().unwrap().loads
+}
+
+/// One refresh is lost, and told of; the next caller refreshes by itself.
+fn is_lost_once(texts: &Cache<String>) {
+    let warnings =
+        warned(|| pollster::block_on(async { is(ask(texts, "lost").await, "old", Origin::Stale) }));
+    assert_eq!((loads(texts).failed, loads(texts).refreshes, warnings), (1, 1, 1));
+    assert!(is_quiet(texts.handle()), "it holds no key");
+    pollster::block_on(async { is(ask(texts, "new").await, "new", Origin::Loaded) });
+    assert_eq!((loads(texts).failed, loads(texts).refreshes, loads(texts).loaded), (1, 2, 1));
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_cache_that_outlives_the_runtime_it_was_made_in_is_refreshed_by_its_callers() {
+    let first = runtime();
+    let texts = first.block_on(async { stale(stale_soon()) });
+    drop(first);
+    runtime().block_on(async {
+        let warnings = Warnings::default();
+        let lost = {
+            let _guard = tracing::subscriber::set_default(warnings.clone());
+            ask(&texts, "lost").await
+        };
+        is(lost, "old", Origin::Stale);
+        assert_eq!((loads(&texts).failed, loads(&texts).refreshes, warnings.0.load(SeqCst)), (1, 1, 1));
+        is(ask(&texts, "new").await, "new", Origin::Loaded);
+        assert!(is_quiet(texts.handle()));
+    });
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_refresh_that_its_runtime_takes_along_has_failed() {
+    let first = runtime();
+    let texts = first.block_on(async { stale(stale_soon()) });
+    first.block_on(async {
+        let hang = std::future::pending::<Result<String>>;
+        let served = texts.get_or_load_with("k", &LoadOptions::default(), hang).await.unwrap();
+        is(served, "old", Origin::Stale);
+        tokio::task::yield_now().await;
+    });
+    assert_eq!((loads(&texts).failed, loads(&texts).under_way), (0, 1), "it has begun");
+    assert_eq!(warned(|| drop(first)), 1);
+    assert_eq!((loads(&texts).failed, loads(&texts).under_way), (1, 0));
+    runtime().block_on(async { is(ask(&texts, "new").await, "new", Origin::Loaded) });
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_refresh_that_ended_or_was_closed_is_not_lost_with_its_runtime() {
+    let first = runtime();
+    let texts = first.block_on(async { stale(stale_soon()) });
+    first.block_on(async {
+        is(ask(&texts, "new").await, "old", Origin::Stale);
+        while !is_quiet(texts.handle()) {
+            tokio::task::yield_now().await;
+        }
+        sleep(Duration::from_millis(5));
+        is(ask(&texts, "never").await, "new", Origin::Stale);
+        texts.handle().close().await.unwrap();
+    });
+    assert_eq!(warned(|| drop(first)), 0);
+}
+
+#[test]
+fn an_executor_that_drops_its_tasks_loses_them() {
+    is_lost_once(&stale(stale_soon().spawner(Spawner::new(drop))));
+}
+
+#[test]
+fn an_executor_that_panics_harms_no_caller() {
+    let panics = |_| std::panic::resume_unwind(Box::new("no runtime here"));
+    is_lost_once(&stale(stale_soon().spawner(Spawner::new(panics))));
+}
+
+#[test]
+fn a_batch_that_is_lost_is_a_failure_of_each_name() {
+    let texts = stale(stale_soon().spawner(Spawner::new(drop)));
+    let load = |text: &'static str| {
+        let load = move |names: Vec<String>| async move {
+            Ok::<_, Error>(names.into_iter().map(move |name| (name, text.to_owned())))
+        };
+        pollster::block_on(texts.get_or_load_multi(["k", "l"], load)).unwrap()
+    };
+    assert_eq!(warned(|| assert_eq!(load("lost")["l"], "old")), 1);
+    assert_eq!((loads(&texts).failed, loads(&texts).refreshes), (2, 2));
+    let found = load("new");
+    assert_eq!((found["k"].as_str(), found["l"].as_str()), ("new", "new"));
+}
+
+#[test]
+fn who_stands_in_for_an_executor_is_served_the_stale_value_if_its_loader_fails() {
+    let texts = stale(stale_soon().spawner(Spawner::new(drop)));
+    pollster::block_on(async {
+        is(ask(&texts, "lost").await, "old", Origin::Stale);
+        let fail = || async { Err::<String, _>(Refused(1)) };
+        let served = texts.get_or_load_with("k", &LoadOptions::default(), fail).await.unwrap();
+        is(served, "old", Origin::Stale);
+    });
+    assert_eq!(loads(&texts).failed, 2);
+}
+
+#[test]
+fn an_executor_that_lost_a_refresh_is_tried_again_after_a_second() {
+    let tasks = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&tasks);
+    let texts = stale(stale_soon().spawner(Spawner::new(move |task| {
+        // The first is lost, the others are run.
+        if counts.fetch_add(1, SeqCst) > 0 {
+            pollster::block_on(task);
+        }
+    })));
+    is_lost_once(&texts);
+    set_stale(&texts);
+    pollster::block_on(async { is(ask(&texts, "newer").await, "newer", Origin::Loaded) });
+    assert_eq!(tasks.load(SeqCst), 1, "not yet");
+    sleep(Duration::from_millis(1100));
+    set_stale(&texts);
+    pollster::block_on(async { is(ask(&texts, "newest").await, "old", Origin::Stale) });
+    assert_eq!(tasks.load(SeqCst), 2);
+    assert_eq!(texts.blocking().get("k").unwrap().as_deref(), Some("newest"));
+}
+
+#[test]
+fn a_refresh_that_is_never_begun_keeps_nobody_from_loading_what_was_removed() {
+    let texts = stale(stale_soon().spawner(Spawner::new(forget)));
+    pollster::block_on(async { is(ask(&texts, "forgotten").await, "old", Origin::Stale) });
+    texts.blocking().delete("k").unwrap();
+    // It would wait for ever: nobody else polls that load.
+    let own = texts.blocking().get_or_load("k", || Ok::<_, Error>("own".to_owned()));
+    assert_eq!(own.unwrap().as_deref(), Some("own"));
+    set_stale(&texts);
+    pollster::block_on(async { is(ask(&texts, "forgotten").await, "old", Origin::Stale) });
+    texts.blocking().delete("k").unwrap();
+    pollster::block_on(async {
+        is(ask(&texts, "own").await, "own", Origin::Loaded);
+    });
+    assert_eq!(loads(&texts).under_way, 0);
+}
+
+#[test]
+fn a_refresh_that_is_never_begun_is_over_at_its_timeout() {
+    let options = stale_soon().timeout(Duration::from_millis(20)).spawner(Spawner::new(forget));
+    let texts = stale(options);
+    pollster::block_on(async {
+        is(ask(&texts, "forgotten").await, "old", Origin::Stale);
+        is(ask(&texts, "too early").await, "old", Origin::Stale);
+        assert_eq!((loads(&texts).refreshes, loads(&texts).failed), (1, 0));
+        sleep(Duration::from_millis(30));
+        is(ask(&texts, "again").await, "old", Origin::Stale);
+    });
+    assert_eq!((loads(&texts).refreshes, loads(&texts).failed), (2, 1));
+}
+
+#[test]
+fn who_sleeps_on_a_refresh_that_others_drive_takes_it_over_when_they_leave() {
+    let held = Arc::new(Mutex::new(None));
+    let holds = Arc::clone(&held);
+    let texts = stale(stale_soon().spawner(Spawner::new(move |task| *holds.lock().unwrap() = Some(task))));
+    let hang = std::future::pending::<Result<String>>;
+    pollster::block_on(async {
+        let served = texts.get_or_load_with("k", &LoadOptions::default(), hang).await.unwrap();
+        is(served, "old", Origin::Stale);
+        // As its ttl would: nothing is revoked.
+        assert!(texts.handle().provider().delete(b"texts:k").await.unwrap());
+        let mut joins = Box::pin(texts.get_or_load("k", hang));
+        assert!(poll_once(joins.as_mut()).await.is_none());
+        let inner = texts.clone();
+        let own = || Ok::<_, Error>("own".to_owned());
+        let sleeper = std::thread::spawn(move || inner.blocking().get_or_load("k", own));
+        sleep(Duration::from_millis(20));
+        assert_eq!(loads(&texts).loaded, 0, "one load at a time");
+        drop(joins);
+        assert_eq!(sleeper.join().unwrap().unwrap().as_deref(), Some("own"));
+    });
+    let warnings = warned(|| drop(held.lock().unwrap().take()));
+    assert_eq!((loads(&texts).under_way, loads(&texts).failed, warnings), (0, 0, 0), "taken over, not lost");
+}
