@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server nightly libcachesim sanitize fuzz stress
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server checks nightly libcachesim sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ near-speed: ## what a near hit costs beside a hit in memory
 fault-redis: redis-server ## the same, its faults in their long forms: every byte, every verb, little slack (minutes); REDIS_SERVER=path
 	LONG_FORM=1 $(REDIS) --skip speed:: --skip coherence:: --test-threads 2
 
+checks: ## what it costs to look whether sets come back, in instructions; takes valgrind
+	cargo build --release --package zbz-cache --example checks
+	@for what in trusted set get; do valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/checks $$what 2>&1 | sed -n "s/.*refs: */$$what: /p"; done
+
 portable: ## the engine's parts over plain heap memory, as on systems other than Linux
 	RUSTFLAGS="--cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=4000 cargo test --package zbz-cache-memory --lib --target-dir target/portable
 
@@ -69,7 +73,8 @@ fuzz: nightly ## two minutes of calls made of bytes; takes a nightly compiler an
 	@cargo +nightly fuzz --version > /dev/null 2>&1 || { echo "cargo-fuzz is missing; install it: cargo install cargo-fuzz"; exit 1; }
 	cd fuzz && cargo +nightly fuzz run verbs -- -max_total_time=120
 
-stress: ## the engine's random tests in their long forms (minutes)
+stress: ## the random tests of the engine and of the codecs in their long forms (minutes)
+	ZBZ_CACHE_TEST_CASES=5000 cargo test --release --package zbz-cache --features json --test shapes
 	ZBZ_CACHE_TEST_SECONDS=60 ZBZ_CACHE_TEST_SEQUENCES=200000 cargo test --release --package zbz-cache-memory --lib -- tests::
 
 outside: ## the contract's program, in a crate that depends on zbz-cache alone

@@ -70,7 +70,8 @@ impl<T: 'static> Cache<T> {
     }
 
     /// The value of `name`; `None` if it is not there, its time has passed, or its bytes do not
-    /// decode (then it is counted as such). A hit is exactly the value that was set.
+    /// decode (then it is counted as such). A hit is the value that was set; what would not come
+    /// back equal, [`set`](Cache::set) refuses (see [`codec`](crate::codec)).
     ///
     /// In memory it allocates nothing but what `T` needs, for values to 64 KiB and keys to 256
     /// bytes.
@@ -92,8 +93,8 @@ impl<T: 'static> Cache<T> {
     /// # Errors
     ///
     /// `TooLarge`: more than the provider can ever hold; the old value is gone, or the message says
-    /// that it could not be removed. `InvalidKey`,
-    /// `Codec`, `Full` (told to reject, not evict): nothing was changed. `Timeout` and
+    /// that it could not be removed. `InvalidKey`, `Codec` (the value would not come back equal),
+    /// `Full` (told to reject, not evict): nothing was changed. `Timeout` and
     /// `Unavailable`: the outcome is unknown.
     pub fn set(&self, name: &str, value: &T, ttl: impl Into<Ttl>) -> impl Future<Output = Result<()>> + Send {
         let (shared, ttl) = (&*self.shared, ttl.into());

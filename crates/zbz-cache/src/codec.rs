@@ -1,5 +1,31 @@
 //! [`Codec`]: a value of `T` to bytes and back.
 //!
+//! What was stored comes back equal, or the set said no with [`ErrorKind::Codec`] and changed nothing.
+//! Three things see to it for the codecs of this module:
+//!
+//! - What no reader would take is refused as it is written: nesting deeper than 127, more than 2^32
+//!   bytes or elements in one place.
+//! - What only some types read back is noticed as it is written, and then this value is decoded and
+//!   compared: a `Some` of a value that is encoded as nil, a number of 128 bits, a map with one key twice;
+//!   with [`Json`] a number that is not finite, or a map key that is no string.
+//! - Of all else each contract looks at a sample: its first 64 sets, and one in 256 after that, are
+//!   decoded, encoded again and compared.
+//!
+//! The elements of maps and lists are compared in any order, since hash tables give theirs so. So some
+//! changes cannot be seen: a list that comes back in another order; a field that is left out of the
+//! encoding (`#[serde(skip)]`, or `skip_serializing_if` of a value other than the one that is then read);
+//! what a type's own `Serialize` leaves out, as a `SocketAddrV6` does with its flow information; two
+//! variants of an untagged enum that are encoded alike. And a type that is wrong only for some values, in a
+//! way that is not listed above, may have such a value stored where no sample looks.
+//!
+//! A codec of one's own is trusted: it is checked by what its [`check`](Codec::check) does, which is
+//! nothing unless it says otherwise. Raw contracts and counters have nothing to check.
+//!
+//! Bytes that do not decode are a miss, counted as `undecodable`, and each contract warns of them once,
+//! with its type.
+//!
+//! # The header
+//!
 //! Encoded values carry four bytes ahead of the codec's own:
 //!
 //! ```text
@@ -12,33 +38,29 @@
 //! A known absence is four bytes, a third magic and zeros, the same under every schema. Verbs that
 //! know nothing of freshness read over it, and find no value in an absence.
 //!
-//! A value with another magic, codec or schema is a miss, as is one that the codec refuses. Raw
-//! contracts and counters have no header: their bytes are the value.
+//! A value with another magic, codec or schema is a miss, as is one that the codec refuses; one that
+//! another codec or schema number wrote is a miss by design, which no contract warns of. Raw contracts
+//! and counters have no header: their bytes are the value.
 
 use std::any::type_name;
-use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The deepest nesting that is decoded.
-const MAX_DEPTH: usize = 128;
+mod digest;
+mod framed;
+mod raw;
+mod sample;
+mod watch;
 
-/// Marks a value encoded by a contract; not valid UTF-8, so no text begins with it.
-const MAGIC: u8 = 0xB2;
+pub(crate) use framed::{ABSENT, Framed};
+pub use raw::Raw;
+pub(crate) use raw::{Bare, Decimal};
 
-/// Marks a value that is stale for some time before its deadline. Three bits from [`MAGIC`], so
-/// that no single flip makes one of the other.
-const MAGIC_WITH_SPAN: u8 = 0xB5;
-
-/// A known absence, whole.
-pub(crate) const ABSENT: [u8; HEADER_BYTES] = [0xBC, 0, 0, 0];
-
-pub(crate) const HEADER_BYTES: usize = 4;
-
-const SPAN_BYTES: usize = 8;
+use digest::digest;
+use watch::{Format, MAX_DEPTH, Suspicion, Watch};
 
 /// Turns a value into bytes and back.
 ///
@@ -58,30 +80,47 @@ pub trait Codec<T>: Send + Sync + 'static {
 
     /// The value whose encoding is the whole of `bytes`; `None` if there is none.
     fn decode(&self, bytes: &[u8]) -> Option<T>;
+
+    /// Looks whether `value` comes back from `bytes`, into which it was just encoded. Called for the
+    /// first 64 sets of a contract and one in 256 after that. It trusts the codec unless it is
+    /// written otherwise; those of this crate are.
+    ///
+    /// # Errors
+    ///
+    /// Of kind [`ErrorKind::Codec`]: it does not. The value is not stored then.
+    fn check(&self, value: &T, bytes: &[u8]) -> Result<()> {
+        let _ = (value, bytes);
+        Ok(())
+    }
 }
 
-/// The default: MessagePack with field names. Describes itself, so that fields may be added (with
-/// a serde default), removed and reordered, and any provider reads what another wrote.
+/// The default: MessagePack with field names, and with the human-readable forms of types that have
+/// two, as addresses. Describes itself, so that fields may be added (with a serde default), removed and
+/// reordered, and any provider reads what another wrote.
 ///
-/// MessagePack has one nil: `Some(None)` of an `Option<Option<_>>` comes back as `None`.
+/// What comes back equal and what is refused is said [above](self).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MessagePack;
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
     fn id(&self) -> u8 {
-        1
+        5
     }
 
     fn encode(&self, value: &T, bytes: &mut Vec<u8>) -> Result<()> {
-        let mut serializer = rmp_serde::Serializer::new(bytes).with_struct_map();
-        value.serialize(&mut serializer).map_err(refused::<T, _>)
+        let start = bytes.len();
+        let watch = Watch::new(Format::MessagePack);
+        let mut serializer = rmp_serde::Serializer::new(&mut *bytes).with_struct_map().with_human_readable();
+        value.serialize(watch.over(&mut serializer)).map_err(refused::<T, _>)?;
+        check_suspect(self, value, &bytes[start..], watch.suspicion())
     }
 
     fn decode(&self, bytes: &[u8]) -> Option<T> {
         use rmp_serde::decode::Error::InvalidMarkerRead;
 
-        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
-        deserializer.set_max_depth(MAX_DEPTH);
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
+        // The reader refuses the level that uses up the last.
+        deserializer.set_max_depth(MAX_DEPTH + 1);
         let value = T::deserialize(&mut deserializer).ok()?;
         // A number is asked for because it reads one marker and nothing nested: only at the end
         // of the input does it fail for want of that.
@@ -90,9 +129,16 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
             Ok(_) | Err(_) => None,
         }
     }
+
+    fn check(&self, value: &T, bytes: &[u8]) -> Result<()> {
+        comes_back(self, value, bytes, None)
+    }
 }
 
-/// JSON: larger and slower, readable everywhere. Feature `json`.
+/// JSON: larger and slower, readable everywhere. Feature `json`. Numbers come back exactly; those that
+/// are not finite are refused.
+///
+/// What else comes back equal and what is refused is said [above](self).
 #[cfg(feature = "json")]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Json;
@@ -104,30 +150,19 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Json {
     }
 
     fn encode(&self, value: &T, bytes: &mut Vec<u8>) -> Result<()> {
-        serde_json::to_writer(bytes, value).map_err(refused::<T, _>)
+        let start = bytes.len();
+        let watch = Watch::new(Format::Json);
+        let mut serializer = serde_json::Serializer::new(&mut *bytes);
+        value.serialize(watch.over(&mut serializer)).map_err(refused::<T, _>)?;
+        check_suspect(self, value, &bytes[start..], watch.suspicion())
     }
 
     fn decode(&self, bytes: &[u8]) -> Option<T> {
         serde_json::from_slice(bytes).ok()
     }
-}
 
-/// MessagePack without field names: smaller and faster, and brittle: after any change of the type
-/// raise the contract's schema number, or old values may decode into wrong ones.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Positional;
-
-impl<T: Serialize + DeserializeOwned> Codec<T> for Positional {
-    fn id(&self) -> u8 {
-        3
-    }
-
-    fn encode(&self, value: &T, bytes: &mut Vec<u8>) -> Result<()> {
-        value.serialize(&mut rmp_serde::Serializer::new(bytes)).map_err(refused::<T, _>)
-    }
-
-    fn decode(&self, bytes: &[u8]) -> Option<T> {
-        MessagePack.decode(bytes)
+    fn check(&self, value: &T, bytes: &[u8]) -> Result<()> {
+        comes_back(self, value, bytes, None)
     }
 }
 
@@ -136,111 +171,45 @@ fn refused<T, E: std::error::Error + Send + Sync + 'static>(source: E) -> Error 
     Error::new(ErrorKind::Codec, message).with_source(source)
 }
 
-/// A codec with the header around it, or a bare one: what a cache calls.
-pub(crate) struct Framed<T> {
-    codec: Box<dyn Codec<T>>,
-    header: Option<[u8; HEADER_BYTES]>,
+/// Looks at a value that may not come back.
+#[inline]
+fn check_suspect<T: Serialize>(
+    codec: &impl Codec<T>,
+    value: &T,
+    bytes: &[u8],
+    suspicion: Option<Suspicion>,
+) -> Result<()> {
+    match suspicion {
+        None => Ok(()),
+        Some(_) => comes_back(codec, value, bytes, suspicion),
+    }
 }
 
-impl<T: 'static> Framed<T> {
-    pub(crate) fn with_header(codec: impl Codec<T>, schema: u16) -> Self {
-        let [low, high] = schema.to_le_bytes();
-        let header = Some([MAGIC, codec.id(), low, high]);
-        Framed { codec: Box::new(codec), header }
-    }
-
-    pub(crate) fn bare(codec: impl Codec<T>) -> Self {
-        Framed { codec: Box::new(codec), header: None }
-    }
-
-    pub(crate) fn set_schema(&mut self, schema: u16) -> Result<()> {
-        let Some(header) = &mut self.header else {
-            return Err(Error::config("a raw contract has no header to hold a schema number"));
-        };
-        header[2..].copy_from_slice(&schema.to_le_bytes());
-        Ok(())
-    }
-
-    /// Whether values have a header, and with it room for more than the value.
-    pub(crate) fn has_header(&self) -> bool {
-        self.header.is_some()
-    }
-
-    /// Appends header and encoding; with a span, of an entry that is stale from then before its
-    /// deadline. Debug builds check that it decodes again.
-    pub(crate) fn encode(&self, value: &T, span: Option<Duration>, bytes: &mut Vec<u8>) -> Result<()> {
-        let start = bytes.len();
-        match (&self.header, span) {
-            (None, _) => {}
-            (Some(header), None) => bytes.extend_from_slice(header),
-            (Some(header), Some(span)) => {
-                bytes.push(MAGIC_WITH_SPAN);
-                bytes.extend_from_slice(&header[1..]);
-                // The longest deadline, a hundred years, fits.
-                let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-                bytes.extend_from_slice(&span.to_le_bytes());
+#[cold]
+fn comes_back<T: Serialize>(
+    codec: &impl Codec<T>,
+    value: &T,
+    bytes: &[u8],
+    suspicion: Option<Suspicion>,
+) -> Result<()> {
+    let returned = codec.decode(bytes);
+    let how = match &returned {
+        None => "is encoded into bytes that do not decode again",
+        Some(returned) => {
+            let stored = digest(value).map_err(refused::<T, _>)?;
+            if digest(returned).is_ok_and(|returned| returned == stored) {
+                return Ok(());
             }
+            "would come back as another value"
         }
-        self.codec.encode(value, bytes)?;
-        if cfg!(debug_assertions) && self.decode(&bytes[start..]).is_none() {
-            return Err(Error::new(
-                ErrorKind::Codec,
-                format!(
-                    "this {} was encoded into bytes that do not decode again; use a codec that keeps \
-                     field names, or mend the type's serde attributes (checked in debug builds)",
-                    type_name::<T>()
-                ),
-            ));
-        }
-        Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn decode(&self, bytes: &[u8]) -> Option<T> {
-        match &self.header {
-            Some(header) => match bytes.strip_prefix(header) {
-                Some(encoded) => self.codec.decode(encoded),
-                None => self.codec.decode(split_span(header, bytes)?.1),
-            },
-            None => self.codec.decode(bytes),
-        }
-    }
-
-    /// How long before its deadline an entry becomes stale; `None` if it is fresh throughout.
-    #[inline]
-    pub(crate) fn span(&self, bytes: &[u8]) -> Option<Duration> {
-        let header = self.header.as_ref()?;
-        if bytes.first() == Some(&MAGIC) {
-            return None;
-        }
-        split_span(header, bytes).map(|(span, _)| span)
-    }
-
-    /// Whether these bytes say that the key is known to be absent.
-    #[inline]
-    pub(crate) fn is_absence(&self, bytes: &[u8]) -> bool {
-        self.header.is_some() && bytes == ABSENT
-    }
-
-    /// Whether these bytes were written under this codec and schema number.
-    pub(crate) fn is_own(&self, bytes: &[u8]) -> bool {
-        match &self.header {
-            Some(header) => bytes.starts_with(header) || split_span(header, bytes).is_some(),
-            None => true,
-        }
-    }
+    };
+    let why = suspicion.map_or(String::new(), |suspicion| format!(": {suspicion}"));
+    let message = format!(
+        "this {} {how}{why}; nothing was changed; mend the type's serde attributes, or take another codec",
+        type_name::<T>()
+    );
+    Err(Error::new(ErrorKind::Codec, message))
 }
-
-fn split_span<'a>(header: &[u8; HEADER_BYTES], bytes: &'a [u8]) -> Option<(Duration, &'a [u8])> {
-    let bytes = bytes.strip_prefix(&[MAGIC_WITH_SPAN])?.strip_prefix(&header[1..])?;
-    let (span, encoded) = bytes.split_first_chunk::<SPAN_BYTES>()?;
-    Some((Duration::from_nanos(u64::from_le_bytes(*span)), encoded))
-}
-
-mod raw;
-
-pub use raw::Raw;
-pub(crate) use raw::{Bare, Decimal};
 
 #[cfg(test)]
 mod tests;

@@ -64,13 +64,14 @@ impl<T: Serialize + DeserializeOwned + 'static> Contract<T> {
 }
 
 impl<T: 'static> Contract<T> {
-    /// A contract with a codec of one's choice.
+    /// A contract with a codec of one's choice. One of one's own is trusted to bring back what it
+    /// encoded; see [`Codec::check`].
     ///
     /// # Errors
     ///
     /// As [`new`](Contract::new).
     pub fn with_codec<C: Codec<T>>(name: &str, provider: ProviderHandle, codec: C) -> Result<Self> {
-        Contract::open::<C>(name, provider, Framed::with_header(codec, 0))
+        Contract::open::<C>(name, provider, Framed::with_header(name, codec))
     }
 
     fn open<C: Codec<T>>(name: &str, handle: ProviderHandle, codec: Framed<T>) -> Result<Self> {
@@ -156,7 +157,7 @@ impl<T: Raw> Contract<T> {
     ///
     /// As [`new`](Contract::new).
     pub fn raw(name: &str, provider: ProviderHandle) -> Result<Self> {
-        Contract::open::<Bare>(name, provider, Framed::bare(Bare))
+        Contract::open::<Bare>(name, provider, Framed::bare(name, Bare))
     }
 }
 
@@ -167,7 +168,7 @@ impl Contract<i64> {
     ///
     /// As [`new`](Contract::new).
     pub fn counter(name: &str, provider: ProviderHandle) -> Result<Self> {
-        Contract::open::<Decimal>(name, provider, Framed::bare(Decimal))
+        Contract::open::<Decimal>(name, provider, Framed::bare(name, Decimal))
     }
 }
 

@@ -33,7 +33,8 @@ pub enum ErrorKind {
     TooLarge,
     /// The cache is full and was told to reject rather than evict. Nothing was changed.
     Full,
-    /// The value could not be encoded. Nothing was changed.
+    /// The value cannot be encoded, or would not come back equal; see [`codec`](crate::codec).
+    /// Nothing was changed.
     Codec,
     /// The stored bytes are not what the verb works on (a counter that holds no number, or one
     /// that would overflow). Nothing was changed.
@@ -73,7 +74,7 @@ impl ErrorKind {
             ErrorKind::InvalidPattern => "invalid pattern",
             ErrorKind::TooLarge => "too large",
             ErrorKind::Full => "cache full",
-            ErrorKind::Codec => "value not encodable",
+            ErrorKind::Codec => "value not storable",
             ErrorKind::InvalidValue => "invalid value",
             ErrorKind::Unsupported => "unsupported",
             ErrorKind::Unavailable => "unavailable",

@@ -80,7 +80,7 @@ pub struct NearStats {
 pub struct LoadStats {
     /// Loads that brought an answer, refreshes among them.
     pub loaded: u64,
-    /// Loads that failed, panicked or were given up.
+    /// Loads that failed, panicked or were given up, or whose answer the codec refused.
     pub failed: u64,
     /// Calls that got the answer of a load that another one had begun.
     pub coalesced: u64,
@@ -89,7 +89,7 @@ pub struct LoadStats {
     /// Loads that were begun for a stale entry.
     pub refreshes: u64,
     /// Answers that were to be stored and were not: the key was written, removed or cleared
-    /// meanwhile, or the provider refused.
+    /// meanwhile, the provider refused, or the codec did (then the load failed, too).
     pub unstored: u64,
     /// Keys that are being loaded at this moment.
     pub under_way: u64,

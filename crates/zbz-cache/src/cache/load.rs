@@ -63,7 +63,8 @@ impl<T: 'static> Cache<T> {
     /// `LoadFailed`: the loader failed; [`source`](std::error::Error::source) is its error, with its
     /// type, the same one for all who waited. `LoadPanicked`. `LoadTimeout`: the
     /// [timeout](crate::LoadOptionsBuilder::timeout) passed. `LoadCycle`: the loader of this key
-    /// asked for it. `Codec`: what was loaded has no encoding. `InvalidKey`.
+    /// asked for it. `Codec`: what was loaded has no encoding, or would not come back equal; nothing
+    /// was stored, and all who waited are told. `InvalidKey`.
     pub fn get_or_load<F, Fut>(&self, name: &str, loader: F) -> impl Future<Output = Result<Option<T>>> + Send
     where
         F: FnOnce() -> Fut + Send,

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::framed::HEADER_BYTES;
 use super::*;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,11 +14,13 @@ enum Shape {
 }
 
 fn framed<T: Serialize + DeserializeOwned + 'static>(schema: u16) -> Framed<T> {
-    Framed::with_header(MessagePack, schema)
+    let mut framed = Framed::with_header("tests", MessagePack);
+    framed.set_schema(schema).unwrap();
+    framed
 }
 
 fn round_trip<T: 'static>(codec: impl Codec<T>, value: &T) -> Option<T> {
-    let framed = Framed::with_header(codec, 0);
+    let framed = Framed::with_header("tests", codec);
     let mut bytes = Vec::new();
     framed.encode(value, None, &mut bytes).unwrap();
     framed.decode(&bytes)
@@ -30,7 +33,6 @@ fn values_come_back_from_every_codec() {
     assert_eq!(round_trip(MessagePack, &value), Some(value.clone()));
     #[cfg(feature = "json")]
     assert_eq!(round_trip(Json, &value), Some(value.clone()));
-    assert_eq!(round_trip(Positional, &value), Some(value.clone()));
     assert_eq!(round_trip(MessagePack, &None::<u8>), Some(None));
     assert_eq!(round_trip(MessagePack, &()), Some(()));
 }
@@ -86,7 +88,7 @@ fn an_absence_is_no_value_under_any_schema_and_no_none() {
         assert!(!codec.is_absence(&none));
         assert_eq!(codec.decode(&none), Some(None));
     }
-    let bare = Framed::<Vec<u8>>::bare(Bare);
+    let bare = Framed::<Vec<u8>>::bare("tests", Bare);
     assert!(!bare.is_absence(&ABSENT), "without a header the bytes are the value");
     assert_eq!(bare.decode(&ABSENT), Some(ABSENT.to_vec()));
 }
@@ -147,20 +149,148 @@ fn counters_are_canonical_decimals() {
 }
 
 #[test]
-#[cfg(debug_assertions)]
-fn debug_builds_refuse_a_value_that_would_not_decode() {
-    #[derive(Debug)]
-    struct Odd;
-    impl Serialize for Odd {
-        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serializer.serialize_str("odd")
+fn bytes_of_other_codecs_are_misses() {
+    let mut bytes = Vec::new();
+    framed::<u32>(0).encode(&5, None, &mut bytes).unwrap();
+    for other in (0..=u8::MAX).filter(|&other| other != bytes[1]) {
+        let foreign = [&[bytes[0], other], &bytes[2..]].concat();
+        assert_eq!(framed::<u32>(0).decode(&foreign), None, "codec {other}");
+    }
+    // The forms that are not human-readable had the numbers 1 and 3.
+    assert!(![1, 3].contains(&bytes[1]));
+}
+
+#[test]
+fn numbers_come_back_with_all_their_bits() {
+    let bits = [0x7ff8_0000_0000_0001_u64, 0xfff0_0000_0000_1234, 0x8000_0000_0000_0000, 1];
+    for number in bits.map(f64::from_bits) {
+        let returned = round_trip(MessagePack, &vec![number]).unwrap();
+        assert_eq!(returned[0].to_bits(), number.to_bits());
+    }
+    for number in [0x7fc0_0001_u32, 0xffa0_0001, 0x8000_0000, 1].map(f32::from_bits) {
+        let returned = round_trip(MessagePack, &vec![number]).unwrap();
+        assert_eq!(returned[0].to_bits(), number.to_bits());
+    }
+}
+
+#[test]
+fn a_digest_tells_values_apart_and_not_orders_of_maps_and_sets() {
+    use std::collections::{HashMap, HashSet};
+
+    let map = |from: u32| (0..40).map(|key| ((key + from) % 40, key)).collect::<Vec<(u32, u32)>>();
+    let (one, two): (HashMap<u32, u32>, HashMap<u32, u32>) =
+        (map(0).into_iter().collect(), map(0).into_iter().rev().collect());
+    assert_eq!(digest(&one).unwrap(), digest(&two).unwrap());
+    let other: HashMap<u32, u32> = map(1).into_iter().collect();
+    assert_ne!(digest(&one).unwrap(), digest(&other).unwrap(), "the same keys and values, paired otherwise");
+    let (one, two): (HashSet<u32>, HashSet<u32>) = ((0..40).collect(), (0..40).rev().collect());
+    assert_eq!(digest(&one).unwrap(), digest(&two).unwrap());
+    let all = [
+        digest(&(1, 2)).unwrap(),
+        digest(&(2, 1)).unwrap(),
+        digest(&[1, 2]).unwrap(),
+        digest(&vec![1, 2]).unwrap(),
+        digest(&vec![1, 1, 2]).unwrap(),
+        digest(&vec![1, 2, 2]).unwrap(),
+        digest(&1_u8).unwrap(),
+        digest(&1_u16).unwrap(),
+        digest(&Some(1_u8)).unwrap(),
+        digest(&Some(Some(1_u8))).unwrap(),
+        digest(&None::<u8>).unwrap(),
+        digest(&()).unwrap(),
+        digest(&0.0_f64).unwrap(),
+        digest(&-0.0_f64).unwrap(),
+        digest(&Shape::Point).unwrap(),
+        digest("Point").unwrap(),
+    ];
+    let apart: HashSet<u64> = all.into_iter().collect();
+    assert_eq!(apart.len(), all.len() - 1, "an array of two is a tuple of two, all else differs");
+}
+
+#[cfg(feature = "tracing")]
+mod warnings {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Keeps the words of each event.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<String>>>);
+
+    struct Words(String);
+
+    impl Visit for Words {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            self.0 += &format!("{field}={value:?} ");
         }
     }
-    impl<'de> Deserialize<'de> for Odd {
-        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Odd, D::Error> {
-            u8::deserialize(deserializer).map(|_| Odd)
+
+    impl Subscriber for Log {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
         }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut words = Words(String::new());
+            event.record(&mut words);
+            self.0.lock().unwrap().push(words.0);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
     }
-    let error = framed::<Odd>(0).encode(&Odd, None, &mut Vec::new()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Codec);
+
+    fn told(run: impl FnOnce()) -> Vec<String> {
+        let log = Log::default();
+        tracing::subscriber::with_default(log.clone(), run);
+        let told = log.0.lock().unwrap();
+        told.clone()
+    }
+
+    #[test]
+    fn bytes_that_do_not_decode_are_told_of_once_with_the_type() {
+        let codec = framed::<Vec<u32>>(0);
+        let mut text = Vec::new();
+        framed::<String>(0).encode(&"secret".to_owned(), None, &mut text).unwrap();
+        let words = told(|| {
+            for foreign in [text.as_slice(), b"secret", &[], &text] {
+                assert_eq!(codec.decode(foreign), None);
+            }
+        });
+        assert_eq!(words.len(), 1, "{words:?}");
+        assert!(words[0].contains("Vec<u32>") && words[0].contains("tests"), "{words:?}");
+        assert!(!words[0].contains("secret"), "{words:?}");
+        let bare = Framed::<String>::bare("texts", Bare);
+        let words = told(|| assert_eq!(bare.decode(&[0xff]), None));
+        assert_eq!(words.len(), 1, "raw contracts tell it too: {words:?}");
+    }
+
+    #[test]
+    fn what_is_a_miss_by_design_is_not_told_of() {
+        let (old, new) = (framed::<u32>(1), framed::<u32>(2));
+        let (mut plain, mut with_span) = (Vec::new(), Vec::new());
+        old.encode(&5, None, &mut plain).unwrap();
+        old.encode(&5, Some(Duration::from_secs(1)), &mut with_span).unwrap();
+        let mut other = plain.clone();
+        other[1] = 200;
+        let words = told(|| {
+            for bytes in [plain.as_slice(), &with_span, &other, &ABSENT] {
+                assert_eq!(new.decode(bytes), None);
+            }
+        });
+        assert!(words.is_empty(), "{words:?}");
+    }
 }

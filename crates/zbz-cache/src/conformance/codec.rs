@@ -1,12 +1,12 @@
 //! Rows on stored bytes: what does not decode is a counted miss, what is raw is stored as it is.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::ground::{
     Ground, LONG, Row, Verdict, bytes, made_for, put_always, row, stored, value_at, values_of,
 };
-use crate::codec::Positional;
-use crate::{BlockingCache, Contract, ProviderHandle, Ttl};
+use crate::{BlockingCache, Codec, Contract, MessagePack, ProviderHandle, Result, Ttl};
 
 pub(super) const ROWS: &[Row] = &[
     row("bytes that do not decode are counted misses and never a panic", undecodable),
@@ -21,6 +21,23 @@ struct Record {
     name: String,
     tags: Vec<String>,
     parent: Option<Box<Record>>,
+}
+
+/// The default codec under another number.
+pub(super) struct Other;
+
+impl<T: Serialize + DeserializeOwned> Codec<T> for Other {
+    fn id(&self) -> u8 {
+        128
+    }
+
+    fn encode(&self, value: &T, bytes: &mut Vec<u8>) -> Result<()> {
+        MessagePack.encode(value, bytes)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Option<T> {
+        MessagePack.decode(bytes)
+    }
 }
 
 fn record(id: u64) -> Record {
@@ -97,11 +114,11 @@ fn another_codec_or_schema(ground: &Ground<'_>) -> Verdict {
     let handle = ground.provider();
     let provider = &**handle.provider();
     let (cache, value) = (typed(&ground.space, &handle), record(7));
-    let elsewhere = format!("{}-positional", ground.space);
-    let positional = Contract::<Record>::with_codec(&elsewhere, handle.clone(), Positional);
-    let positional = positional.expect("a contract opens").cache().blocking();
-    positional.set("k", &value, Ttl::Never).expect("set");
-    assert_eq!(positional.get("k").expect("get"), Some(value.clone()));
+    let elsewhere = format!("{}-other", ground.space);
+    let other = Contract::<Record>::with_codec(&elsewhere, handle.clone(), Other);
+    let other = other.expect("a contract opens").cache().blocking();
+    other.set("k", &value, Ttl::Never).expect("set");
+    assert_eq!(other.get("k").expect("get"), Some(value.clone()));
     let foreign = value_at(provider, &stored(&elsewhere, "k")).expect("it was set");
     assert_counted_miss(&cache, &foreign);
 
@@ -137,7 +154,7 @@ fn raw_bytes(ground: &Ground<'_>) -> Verdict {
     let handle = ground.provider();
     let provider = &**handle.provider();
     let cache = bytes(&ground.space, &handle);
-    for value in [Vec::new(), b"plain".to_vec(), (0..=u8::MAX).collect(), vec![0xB2, 1, 0, 0, 5]] {
+    for value in [Vec::new(), b"plain".to_vec(), (0..=u8::MAX).collect(), vec![0xB2, 5, 0, 0, 5]] {
         cache.set("k", &value, Ttl::Never).expect("set");
         assert_eq!(value_at(provider, &stored(&ground.space, "k")), Some(value.clone()), "as it is");
         put_always(provider, &stored(&ground.space, "native"), &value);

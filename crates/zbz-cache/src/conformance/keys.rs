@@ -1,9 +1,9 @@
 //! Rows on keys and namespaces: limits to the byte, any character, no two alike.
 
+use super::codec::Other;
 use super::ground::{
     Ground, Row, Verdict, assert_absent, bytes, every_verb, kind_of, row, sorted, values_of,
 };
-use crate::codec::Positional;
 use crate::{Contract, ErrorKind, Pattern, Ttl};
 
 pub(super) const ROWS: &[Row] = &[
@@ -173,8 +173,8 @@ fn one_type(ground: &Ground<'_>) -> Verdict {
     let clone = handle.clone();
     assert_eq!(kind_of(Contract::<u64>::new(&ground.space, clone.clone())), ErrorKind::Config, "type");
     assert_eq!(kind_of(Contract::<String>::raw(&ground.space, clone.clone())), ErrorKind::Config, "raw");
-    let positional = Contract::<String>::with_codec(&ground.space, clone.clone(), Positional);
-    assert_eq!(kind_of(positional), ErrorKind::Config, "codec");
+    let other = Contract::<String>::with_codec(&ground.space, clone.clone(), Other);
+    assert_eq!(kind_of(other), ErrorKind::Config, "codec");
     assert_eq!(kind_of(Contract::counter(&ground.space, clone)), ErrorKind::Config, "counter");
     let kept = first.clone();
     drop(first);

@@ -59,7 +59,12 @@ impl<T: 'static> Shared<T> {
         };
         let (ttl, span) = terms.shortened(ttl.or(terms.ttl), self.flights().random());
         let mut bytes = Vec::new();
-        codec.encode(&value, span, &mut bytes)?;
+        if let Err(error) = codec.encode(&value, span, &mut bytes) {
+            if is_stored {
+                LoadCounters::add(&self.flights().counters.unstored);
+            }
+            return Err(error);
+        }
         Ok(Encoded { bytes: Some(bytes.into()), ttl: is_stored.then_some(ttl) })
     }
 

@@ -1,0 +1,286 @@
+//! [`digest`]: one number for everything that a value gives to a serializer.
+//!
+//! Two values with one digest were encoded alike. The elements of maps and of lists may come in any
+//! order, since hash tables give theirs so, and a list cannot be told from a set; all else, the fields of
+//! tuples among it, counts with its place. A `Some` is another than what it holds, a number another than
+//! the same one of another type, and numbers that are not finite have their bits.
+
+use std::hash::{BuildHasher, Hash};
+
+use serde::Serialize;
+use serde::de::value::Error;
+use serde::ser::{
+    SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+type Result<T> = std::result::Result<T, Error>;
+
+/// The digest of `value`, as a human-readable format would see it.
+///
+/// # Errors
+///
+/// What the value's own code says.
+pub(super) fn digest<T: Serialize + ?Sized>(value: &T) -> Result<u64> {
+    value.serialize(Digest)
+}
+
+#[inline]
+pub(super) fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {
+    foldhash::quality::FixedState::default().hash_one(value)
+}
+
+/// Keeps apart what has equal bits.
+#[derive(Hash)]
+enum Kind {
+    Bool,
+    I8,
+    I16,
+    I32,
+    I64,
+    I128,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    F32,
+    F64,
+    Char,
+    Str,
+    Bytes,
+    None,
+    Some,
+    Unit,
+    UnitStruct,
+    Variant,
+    NewtypeStruct,
+    NewtypeVariant,
+    List,
+    Tuple,
+    Map,
+    Entry,
+    Field,
+}
+
+struct Digest;
+
+macro_rules! scalars {
+    ($($method:ident: $scalar:ty => $kind:ident),+) => { $(
+        fn $method(self, scalar: $scalar) -> Result<u64> {
+            Ok(hash_of(&(Kind::$kind, scalar)))
+        }
+    )+ };
+}
+
+impl Serializer for Digest {
+    type Ok = u64;
+    type Error = Error;
+    type SerializeSeq = Bag;
+    type SerializeTuple = Row;
+    type SerializeTupleStruct = Row;
+    type SerializeTupleVariant = Row;
+    type SerializeMap = Bag;
+    type SerializeStruct = Row;
+    type SerializeStructVariant = Row;
+
+    fn is_human_readable(&self) -> bool {
+        true
+    }
+
+    scalars! {
+        serialize_bool: bool => Bool, serialize_char: char => Char, serialize_str: &str => Str,
+        serialize_bytes: &[u8] => Bytes, serialize_unit_struct: &'static str => UnitStruct,
+        serialize_i8: i8 => I8, serialize_i16: i16 => I16, serialize_i32: i32 => I32, serialize_i64: i64 => I64,
+        serialize_u8: u8 => U8, serialize_u16: u16 => U16, serialize_u32: u32 => U32, serialize_u64: u64 => U64,
+        serialize_i128: i128 => I128, serialize_u128: u128 => U128
+    }
+
+    fn serialize_f32(self, number: f32) -> Result<u64> {
+        Ok(hash_of(&(Kind::F32, number.to_bits())))
+    }
+
+    fn serialize_f64(self, number: f64) -> Result<u64> {
+        Ok(hash_of(&(Kind::F64, number.to_bits())))
+    }
+
+    fn serialize_none(self) -> Result<u64> {
+        Ok(hash_of(&Kind::None))
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<u64> {
+        Ok(hash_of(&(Kind::Some, digest(value)?)))
+    }
+
+    fn serialize_unit(self) -> Result<u64> {
+        Ok(hash_of(&Kind::Unit))
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, index: u32, variant: &'static str) -> Result<u64> {
+        Ok(hash_of(&(Kind::Variant, index, variant)))
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<u64> {
+        Ok(hash_of(&(Kind::NewtypeStruct, name, digest(value)?)))
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<u64> {
+        Ok(hash_of(&(Kind::NewtypeVariant, index, variant, digest(value)?)))
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Bag> {
+        Ok(Bag { kind: Kind::List, sum: 0, count: 0, key: 0 })
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Row> {
+        Ok(Row::new(""))
+    }
+
+    fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Row> {
+        Ok(Row::new(name))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Row> {
+        Ok(Row::new(variant))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Bag> {
+        Ok(Bag { kind: Kind::Map, sum: 0, count: 0, key: 0 })
+    }
+
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Row> {
+        Ok(Row::new(name))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Row> {
+        Ok(Row::new(variant))
+    }
+}
+
+/// What may come in any order: a sum of what is in it.
+struct Bag {
+    kind: Kind,
+    sum: u64,
+    count: u64,
+    /// Of the entry that is half there.
+    key: u64,
+}
+
+impl Bag {
+    fn add(&mut self, element: u64) {
+        self.sum = self.sum.wrapping_add(element);
+        self.count += 1;
+    }
+
+    fn close(self) -> u64 {
+        hash_of(&(self.kind, self.count, self.sum))
+    }
+}
+
+impl SerializeSeq for Bag {
+    type Ok = u64;
+    type Error = Error;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.add(digest(value)?);
+        Ok(())
+    }
+
+    fn end(self) -> Result<u64> {
+        Ok(self.close())
+    }
+}
+
+impl SerializeMap for Bag {
+    type Ok = u64;
+    type Error = Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
+        self.key = digest(key)?;
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.add(hash_of(&(Kind::Entry, self.key, digest(value)?)));
+        Ok(())
+    }
+
+    fn end(self) -> Result<u64> {
+        Ok(self.close())
+    }
+}
+
+/// What has an order.
+struct Row {
+    chain: u64,
+}
+
+impl Row {
+    fn new(name: &str) -> Self {
+        Row { chain: hash_of(&(Kind::Tuple, name)) }
+    }
+
+    fn add<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
+        self.chain = hash_of(&(Kind::Field, self.chain, name, digest(value)?));
+        Ok(())
+    }
+}
+
+macro_rules! rows {
+    ($($which:ident: $method:ident),+) => { $(
+        impl $which for Row {
+            type Ok = u64;
+            type Error = Error;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+                self.add("", value)
+            }
+
+            fn end(self) -> Result<u64> {
+                Ok(self.chain)
+            }
+        }
+    )+ };
+}
+
+rows! {
+    SerializeTuple: serialize_element, SerializeTupleStruct: serialize_field,
+    SerializeTupleVariant: serialize_field
+}
+
+macro_rules! structs {
+    ($($which:ident),+) => { $(
+        impl $which for Row {
+            type Ok = u64;
+            type Error = Error;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
+                self.add(name, value)
+            }
+
+            fn end(self) -> Result<u64> {
+                Ok(self.chain)
+            }
+        }
+    )+ };
+}
+
+structs! { SerializeStruct, SerializeStructVariant }

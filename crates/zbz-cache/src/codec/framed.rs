@@ -1,0 +1,154 @@
+//! [`Framed`]: a codec with the header around it, and the look whether what it wrote comes back.
+
+use std::any::type_name;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::Codec;
+use super::sample::Sample;
+use crate::error::{Error, Result};
+
+/// Marks a value encoded by a contract; not valid UTF-8, so no text begins with it.
+const MAGIC: u8 = 0xB2;
+
+/// Marks a value that is stale for some time before its deadline. Three bits from [`MAGIC`], so
+/// that no single flip makes one of the other.
+const MAGIC_WITH_SPAN: u8 = 0xB5;
+
+/// A known absence, whole.
+pub(crate) const ABSENT: [u8; HEADER_BYTES] = [0xBC, 0, 0, 0];
+
+pub(super) const HEADER_BYTES: usize = 4;
+
+const SPAN_BYTES: usize = 8;
+
+/// A codec with the header around it, or a bare one: what a cache calls.
+pub(crate) struct Framed<T> {
+    codec: Box<dyn Codec<T>>,
+    header: Option<[u8; HEADER_BYTES]>,
+    /// Of its sets, those that are looked at.
+    sample: Sample,
+    /// Whether bytes that do not decode were told of.
+    is_warned: AtomicBool,
+    /// The contract's name, to tell whose bytes those are.
+    name: Box<str>,
+}
+
+impl<T: 'static> Framed<T> {
+    pub(crate) fn with_header(name: &str, codec: impl Codec<T>) -> Self {
+        let header = Some([MAGIC, codec.id(), 0, 0]);
+        Framed::new(name, Box::new(codec), header)
+    }
+
+    pub(crate) fn bare(name: &str, codec: impl Codec<T>) -> Self {
+        Framed::new(name, Box::new(codec), None)
+    }
+
+    fn new(name: &str, codec: Box<dyn Codec<T>>, header: Option<[u8; HEADER_BYTES]>) -> Self {
+        let (sample, is_warned) = (Sample::new(), AtomicBool::new(false));
+        Framed { codec, header, sample, is_warned, name: name.into() }
+    }
+
+    pub(crate) fn set_schema(&mut self, schema: u16) -> Result<()> {
+        let Some(header) = &mut self.header else {
+            return Err(Error::config("a raw contract has no header to hold a schema number"));
+        };
+        header[2..].copy_from_slice(&schema.to_le_bytes());
+        Ok(())
+    }
+
+    /// Whether values have a header, and with it room for more than the value.
+    pub(crate) fn has_header(&self) -> bool {
+        self.header.is_some()
+    }
+
+    /// Appends header and encoding; with a span, of an entry that is stale from then before its
+    /// deadline. Of some values it is looked whether they come back.
+    pub(crate) fn encode(&self, value: &T, span: Option<Duration>, bytes: &mut Vec<u8>) -> Result<()> {
+        let Some(header) = &self.header else {
+            return self.codec.encode(value, bytes);
+        };
+        match span {
+            None => bytes.extend_from_slice(header),
+            Some(span) => {
+                bytes.push(MAGIC_WITH_SPAN);
+                bytes.extend_from_slice(&header[1..]);
+                // The longest deadline, a hundred years, fits.
+                let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+                bytes.extend_from_slice(&span.to_le_bytes());
+            }
+        }
+        let start = bytes.len();
+        self.codec.encode(value, bytes)?;
+        match self.sample.is_due() {
+            true => self.codec.check(value, &bytes[start..]),
+            false => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn decode(&self, bytes: &[u8]) -> Option<T> {
+        let encoded = match &self.header {
+            Some(header) => match bytes.strip_prefix(header) {
+                Some(encoded) => Some(encoded),
+                None => split_span(header, bytes).map(|(_, encoded)| encoded),
+            },
+            None => Some(bytes),
+        };
+        let value = encoded.and_then(|encoded| self.codec.decode(encoded));
+        if value.is_none() {
+            self.warn(bytes);
+        }
+        value
+    }
+
+    /// Tells the log of bytes that are no value, once. A known absence, and what another codec or
+    /// another schema number wrote, are misses by design.
+    #[cold]
+    fn warn(&self, bytes: &[u8]) {
+        let is_by_design = self.is_absence(bytes) || (is_framed(bytes) && !self.is_own(bytes));
+        if !is_by_design && !self.is_warned.swap(true, Relaxed) {
+            warn_log!(
+                contract = &*self.name,
+                r#type = type_name::<T>(),
+                "bytes that were read do not decode, and are counted as misses: the type has changed (raise the \
+                 contract's schema number), or another program writes under these keys; said once a contract"
+            );
+        }
+    }
+
+    /// How long before its deadline an entry becomes stale; `None` if it is fresh throughout.
+    #[inline]
+    pub(crate) fn span(&self, bytes: &[u8]) -> Option<Duration> {
+        let header = self.header.as_ref()?;
+        if bytes.first() == Some(&MAGIC) {
+            return None;
+        }
+        split_span(header, bytes).map(|(span, _)| span)
+    }
+
+    /// Whether these bytes say that the key is known to be absent.
+    #[inline]
+    pub(crate) fn is_absence(&self, bytes: &[u8]) -> bool {
+        self.header.is_some() && bytes == ABSENT
+    }
+
+    /// Whether these bytes were written under this codec and schema number.
+    pub(crate) fn is_own(&self, bytes: &[u8]) -> bool {
+        match &self.header {
+            Some(header) => bytes.starts_with(header) || split_span(header, bytes).is_some(),
+            None => true,
+        }
+    }
+}
+
+/// Whether some contract wrote these bytes.
+fn is_framed(bytes: &[u8]) -> bool {
+    bytes.len() >= HEADER_BYTES && matches!(bytes[0], MAGIC | MAGIC_WITH_SPAN)
+}
+
+fn split_span<'a>(header: &[u8; HEADER_BYTES], bytes: &'a [u8]) -> Option<(Duration, &'a [u8])> {
+    let bytes = bytes.strip_prefix(&[MAGIC_WITH_SPAN])?.strip_prefix(&header[1..])?;
+    let (span, encoded) = bytes.split_first_chunk::<SPAN_BYTES>()?;
+    Some((Duration::from_nanos(u64::from_le_bytes(*span)), encoded))
+}

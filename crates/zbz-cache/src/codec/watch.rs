@@ -1,0 +1,391 @@
+//! [`Watch`]: sees everything that a value gives to a format's serializer, on its way there.
+//!
+//! What no reader takes is refused. What only some readers bring back is a [`Suspicion`]: whether this
+//! value's own reader does is then found out by reading it.
+
+use std::cell::Cell;
+use std::fmt::Display;
+
+use serde::Serialize;
+use serde::ser::{Error, Serializer};
+
+mod keys;
+mod parts;
+mod suspicion;
+
+use keys::Keys;
+use parts::{Elements, Entries, Fields};
+pub(super) use suspicion::Suspicion;
+
+/// The most lists and maps, of those that are written, around one value.
+pub(super) const MAX_DEPTH: usize = 127;
+
+/// The only `f32` whose shortest decimals, read as an `f64`, are nearest to another `f32`.
+const READ_TWICE: f32 = 7.038_531e-26;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    MessagePack,
+    #[cfg(feature = "json")]
+    Json,
+}
+
+impl Format {
+    fn is_json(self) -> bool {
+        self != Format::MessagePack
+    }
+}
+
+/// What was seen of one value.
+pub(super) struct Watch {
+    format: Format,
+    depth: Cell<usize>,
+    suspicion: Cell<Option<Suspicion>>,
+}
+
+impl Watch {
+    pub(super) fn new(format: Format) -> Self {
+        Watch { format, depth: Cell::new(0), suspicion: Cell::new(None) }
+    }
+
+    /// The serializer that gives everything on to `inner`.
+    pub(super) fn over<S>(&self, inner: S) -> Watched<'_, S> {
+        Watched { inner, watch: self, place: Place::default() }
+    }
+
+    /// The first suspicion.
+    pub(super) fn suspicion(&self) -> Option<Suspicion> {
+        self.suspicion.get()
+    }
+
+    fn suspect(&self, suspicion: Suspicion) {
+        if self.suspicion.get().is_none() {
+            self.suspicion.set(Some(suspicion));
+        }
+    }
+
+    #[inline]
+    fn enter<E: Error>(&self, levels: usize) -> Result<(), E> {
+        let depth = self.depth.get() + levels;
+        self.depth.set(depth);
+        if depth > MAX_DEPTH { Err(too_deep()) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn leave(&self, levels: usize) {
+        self.depth.set(self.depth.get() - levels);
+    }
+
+    /// MessagePack has lengths of 32 bits.
+    #[inline]
+    fn fits<E: Error>(&self, len: usize) -> Result<(), E> {
+        if self.format == Format::MessagePack && u32::try_from(len).is_err() {
+            Err(too_long())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cold]
+fn too_deep<E: Error>() -> E {
+    E::custom(format_args!(
+        "it is nested more than {MAX_DEPTH} deep, which no reader follows; store it flat, or in parts"
+    ))
+}
+
+#[cold]
+fn too_long<E: Error>() -> E {
+    E::custom(
+        "it holds more bytes or elements in one place than a length of 32 bits can say; store it in parts",
+    )
+}
+
+/// Where in the value something is.
+#[derive(Clone, Copy, Default)]
+struct Place<'w> {
+    /// Directly inside a `Some`.
+    in_some: bool,
+    /// It is a key of a map, which remembers its keys here.
+    keys: Option<&'w Keys>,
+}
+
+/// A serializer, or a value on its way to one.
+pub(super) struct Watched<'w, X> {
+    inner: X,
+    watch: &'w Watch,
+    place: Place<'w>,
+}
+
+impl<X> Watched<'_, X> {
+    /// Something that may be a nil.
+    #[inline]
+    fn nil(&self) {
+        if self.place.in_some {
+            self.watch.suspect(Suspicion::SomeOfNil);
+        }
+    }
+
+    /// A key that is no string where it is read as a string.
+    #[inline]
+    fn no_string(&self) {
+        if self.place.keys.is_some() && self.watch.format.is_json() {
+            self.watch.suspect(Suspicion::WrittenKey);
+        }
+    }
+
+    #[inline]
+    fn string(&self, text: &str) {
+        if let Some(keys) = self.place.keys {
+            keys.meet(text, self.watch);
+        }
+    }
+}
+
+impl<T: Serialize + ?Sized> Serialize for Watched<'_, &T> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.inner.serialize(Watched { inner: serializer, watch: self.watch, place: self.place })
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident: $number:ty),+) => { $(
+        #[inline]
+        fn $method(self, number: $number) -> Result<S::Ok, S::Error> {
+            self.no_string();
+            self.inner.$method(number)
+        }
+    )+ };
+}
+
+impl<'w, S: Serializer> Serializer for Watched<'w, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Elements<'w, S::SerializeSeq>;
+    type SerializeTuple = Elements<'w, S::SerializeTuple>;
+    type SerializeTupleStruct = Elements<'w, S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Elements<'w, S::SerializeTupleVariant>;
+    type SerializeMap = Entries<'w, S::SerializeMap>;
+    type SerializeStruct = Fields<'w, S::SerializeStruct>;
+    type SerializeStructVariant = Fields<'w, S::SerializeStructVariant>;
+
+    #[inline]
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+
+    integers! {
+        serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64
+    }
+
+    #[inline]
+    fn serialize_i128(self, number: i128) -> Result<S::Ok, S::Error> {
+        self.watch.suspect(Suspicion::Wide);
+        self.inner.serialize_i128(number)
+    }
+
+    #[inline]
+    fn serialize_u128(self, number: u128) -> Result<S::Ok, S::Error> {
+        self.watch.suspect(Suspicion::Wide);
+        self.inner.serialize_u128(number)
+    }
+
+    #[inline]
+    fn serialize_f32(self, number: f32) -> Result<S::Ok, S::Error> {
+        self.no_string();
+        if self.watch.format.is_json() {
+            if !number.is_finite() {
+                self.watch.suspect(Suspicion::NotFinite);
+            } else if number.abs() == READ_TWICE {
+                self.watch.suspect(Suspicion::Single);
+            }
+        }
+        self.inner.serialize_f32(number)
+    }
+
+    #[inline]
+    fn serialize_f64(self, number: f64) -> Result<S::Ok, S::Error> {
+        self.no_string();
+        if self.watch.format.is_json() && !number.is_finite() {
+            self.watch.suspect(Suspicion::NotFinite);
+        }
+        self.inner.serialize_f64(number)
+    }
+
+    #[inline]
+    fn serialize_char(self, char: char) -> Result<S::Ok, S::Error> {
+        self.string(char.encode_utf8(&mut [0; 4]));
+        self.inner.serialize_char(char)
+    }
+
+    #[inline]
+    fn serialize_str(self, text: &str) -> Result<S::Ok, S::Error> {
+        self.watch.fits(text.len())?;
+        self.string(text);
+        self.inner.serialize_str(text)
+    }
+
+    fn collect_str<T: Display + ?Sized>(self, text: &T) -> Result<S::Ok, S::Error> {
+        match self.place.keys {
+            // A key is looked at, so it has to be a text first.
+            Some(_) => self.serialize_str(&text.to_string()),
+            None => self.inner.collect_str(text),
+        }
+    }
+
+    #[inline]
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<S::Ok, S::Error> {
+        self.watch.fits(bytes.len())?;
+        self.inner.serialize_bytes(bytes)
+    }
+
+    #[inline]
+    fn serialize_none(self) -> Result<S::Ok, S::Error> {
+        self.nil();
+        self.inner.serialize_none()
+    }
+
+    #[inline]
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        let place = Place { in_some: true, ..self.place };
+        self.inner.serialize_some(&Watched { inner: value, watch: self.watch, place })
+    }
+
+    #[inline]
+    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
+        self.nil();
+        self.inner.serialize_unit()
+    }
+
+    #[inline]
+    fn serialize_unit_struct(self, name: &'static str) -> Result<S::Ok, S::Error> {
+        if self.watch.format.is_json() {
+            self.nil();
+        } else {
+            // It is written as an empty list.
+            self.watch.enter(1)?;
+            self.watch.leave(1);
+        }
+        self.inner.serialize_unit_struct(name)
+    }
+
+    #[inline]
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Result<S::Ok, S::Error> {
+        self.string(variant);
+        self.inner.serialize_unit_variant(name, index, variant)
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let value = Watched { inner: value, watch: self.watch, place: self.place };
+        self.inner.serialize_newtype_struct(name, &value)
+    }
+
+    #[inline]
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let watch = self.watch;
+        watch.enter(1)?;
+        let written = self.inner.serialize_newtype_variant(name, index, variant, &watch.over(value))?;
+        watch.leave(1);
+        Ok(written)
+    }
+
+    #[inline]
+    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        let watch = self.watch;
+        watch.enter(1)?;
+        watch.fits(len.unwrap_or(0))?;
+        Ok(Elements { inner: self.inner.serialize_seq(len)?, watch, levels: 1, said: len, met: 0 })
+    }
+
+    #[inline]
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
+        let watch = self.watch;
+        watch.enter(1)?;
+        Ok(Elements { inner: self.inner.serialize_tuple(len)?, watch, levels: 1, said: Some(len), met: 0 })
+    }
+
+    #[inline]
+    fn serialize_tuple_struct(
+        self,
+        name: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleStruct, S::Error> {
+        let watch = self.watch;
+        watch.enter(1)?;
+        let inner = self.inner.serialize_tuple_struct(name, len)?;
+        Ok(Elements { inner, watch, levels: 1, said: Some(len), met: 0 })
+    }
+
+    #[inline]
+    fn serialize_tuple_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleVariant, S::Error> {
+        let watch = self.watch;
+        watch.enter(2)?;
+        let inner = self.inner.serialize_tuple_variant(name, index, variant, len)?;
+        Ok(Elements { inner, watch, levels: 2, said: Some(len), met: 0 })
+    }
+
+    #[inline]
+    fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        let watch = self.watch;
+        watch.enter(1)?;
+        watch.fits(len.unwrap_or(0))?;
+        let keys = Keys::new(len.is_none());
+        Ok(Entries { inner: self.inner.serialize_map(len)?, watch, said: len, met: 0, keys })
+    }
+
+    #[inline]
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
+        let watch = self.watch;
+        watch.enter(1)?;
+        // Text that is JSON already, and may be `null`.
+        if self.place.in_some && name == "$serde_json::private::RawValue" {
+            self.nil();
+        }
+        Ok(Fields {
+            inner: self.inner.serialize_struct(name, len)?,
+            watch,
+            levels: 1,
+            said: len,
+            met: 0,
+            first: "",
+        })
+    }
+
+    #[inline]
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStructVariant, S::Error> {
+        let watch = self.watch;
+        watch.enter(2)?;
+        let inner = self.inner.serialize_struct_variant(name, index, variant, len)?;
+        Ok(Fields { inner, watch, levels: 2, said: len, met: 0, first: "" })
+    }
+}

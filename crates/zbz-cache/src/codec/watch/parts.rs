@@ -1,0 +1,154 @@
+//! What lists, tuples, structs and maps are made of, on its way to the format.
+
+use serde::Serialize;
+use serde::ser::{
+    SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant,
+};
+
+use super::keys::Keys;
+use super::{Place, Suspicion, Watch, Watched};
+
+/// The elements of a list or a tuple.
+pub(in crate::codec) struct Elements<'w, C> {
+    pub(super) inner: C,
+    pub(super) watch: &'w Watch,
+    pub(super) levels: usize,
+    pub(super) said: Option<usize>,
+    pub(super) met: usize,
+}
+
+impl<C> Elements<'_, C> {
+    #[inline]
+    fn close(&self) {
+        if self.said.is_some_and(|said| said != self.met) {
+            self.watch.suspect(Suspicion::Miscounted);
+        }
+        self.watch.leave(self.levels);
+    }
+}
+
+macro_rules! elements {
+    ($($which:ident: $method:ident),+) => { $(
+        impl<C: $which> $which for Elements<'_, C> {
+            type Ok = C::Ok;
+            type Error = C::Error;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
+                self.met += 1;
+                self.inner.$method(&self.watch.over(value))
+            }
+
+            #[inline]
+            fn end(self) -> Result<C::Ok, C::Error> {
+                self.close();
+                self.inner.end()
+            }
+        }
+    )+ };
+}
+
+elements! {
+    SerializeSeq: serialize_element, SerializeTuple: serialize_element,
+    SerializeTupleStruct: serialize_field, SerializeTupleVariant: serialize_field
+}
+
+/// The fields of a struct.
+pub(in crate::codec) struct Fields<'w, C> {
+    pub(super) inner: C,
+    pub(super) watch: &'w Watch,
+    pub(super) levels: usize,
+    pub(super) said: usize,
+    pub(super) met: usize,
+    /// The name of the first one, which is the tag if there is one.
+    pub(super) first: &'static str,
+}
+
+impl<C> Fields<'_, C> {
+    #[inline]
+    fn meet(&mut self, name: &'static str) {
+        if self.met == 0 {
+            self.first = name;
+        } else if self.first == name {
+            self.watch.suspect(Suspicion::TwoAlike);
+        }
+        self.met += 1;
+    }
+
+    #[inline]
+    fn close(&self) {
+        if self.said != self.met {
+            self.watch.suspect(Suspicion::Miscounted);
+        }
+        self.watch.leave(self.levels);
+    }
+}
+
+macro_rules! fields {
+    ($($which:ident),+) => { $(
+        impl<C: $which> $which for Fields<'_, C> {
+            type Ok = C::Ok;
+            type Error = C::Error;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), C::Error> {
+                self.meet(name);
+                self.inner.serialize_field(name, &self.watch.over(value))
+            }
+
+            #[inline]
+            fn skip_field(&mut self, name: &'static str) -> Result<(), C::Error> {
+                self.inner.skip_field(name)
+            }
+
+            #[inline]
+            fn end(self) -> Result<C::Ok, C::Error> {
+                self.close();
+                self.inner.end()
+            }
+        }
+    )+ };
+}
+
+fields! { SerializeStruct, SerializeStructVariant }
+
+/// The entries of a map.
+pub(in crate::codec) struct Entries<'w, C> {
+    pub(super) inner: C,
+    pub(super) watch: &'w Watch,
+    pub(super) said: Option<usize>,
+    pub(super) met: usize,
+    pub(super) keys: Keys,
+}
+
+impl<C: SerializeMap> SerializeMap for Entries<'_, C> {
+    type Ok = C::Ok;
+    type Error = C::Error;
+
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), C::Error> {
+        self.met += 1;
+        let place = Place { in_some: false, keys: Some(&self.keys) };
+        self.inner.serialize_key(&Watched { inner: key, watch: self.watch, place })
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), C::Error> {
+        self.inner.serialize_value(&self.watch.over(value))
+    }
+
+    #[inline]
+    fn end(self) -> Result<C::Ok, C::Error> {
+        if self.said.is_some_and(|said| said != self.met) {
+            self.watch.suspect(Suspicion::Miscounted);
+        }
+        self.keys.close(self.watch);
+        self.watch.leave(1);
+        self.inner.end()
+    }
+}

@@ -1,0 +1,34 @@
+//! [`Suspicion`]: what only some readers bring back.
+
+use std::fmt;
+
+/// What may keep a value from coming back.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::codec) enum Suspicion {
+    SomeOfNil,
+    NotFinite,
+    WrittenKey,
+    Wide,
+    Single,
+    TwoAlike,
+    Miscounted,
+}
+
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Suspicion::SomeOfNil => "it holds a `Some` of a value that is encoded as nil, as `None` is",
+            Suspicion::NotFinite => "it holds a number that is not finite, and JSON has none",
+            Suspicion::WrittenKey => {
+                "it holds a map whose keys are no strings, which JSON makes strings of, inside something \
+                 flattened, tagged or untagged"
+            }
+            Suspicion::Wide => "it holds a number of 128 bits inside something flattened, tagged or untagged",
+            Suspicion::Single => {
+                "it holds an `f32` that is rounded twice when it is read from JSON as an `f64`"
+            }
+            Suspicion::TwoAlike => "it holds a map with one key twice",
+            Suspicion::Miscounted => "it holds a list or a map that said another length than it had",
+        })
+    }
+}
