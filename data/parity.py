@@ -67,6 +67,8 @@ def main():
             differences.append(hits[0] - hits[1])
             name = trace.name.split(".")[0]
             print(f"{name:18} {size:>4} {keys:8.0f} {hits[0]:8.2f} {hits[1]:9.2f} {differences[-1]:+11.2f}", flush=True)
+    if not differences:
+        sys.exit("nothing to compare: at every size the cache would be too small, or evicts nothing; give other sizes")
     far = sum(abs(difference) > 0.3 for difference in differences)
     print(f"{len(differences)} cells: {mean(differences):+.2f} in the mean, {min(differences):+.2f} to "
           f"{max(differences):+.2f}, {far} beyond 0.3")

@@ -98,7 +98,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     }
     report.summary = Summary::of(&report.traces, &yardstick);
     if args.summary && report.summary.is_none() {
-        let problem = "there is nothing for a --summary to compare; name two policies, or belady and another";
+        let problem = "there is nothing for a --summary to compare; name belady and another policy, or two policies and two traces";
         return Err(Failure::Input(problem.to_owned()));
     }
     if let Some(summary) = &report.summary {

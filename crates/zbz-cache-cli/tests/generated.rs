@@ -121,6 +121,7 @@ fn policies_are_compared_with_figures_from_elsewhere() {
     folder.file("known.csv", "trace,size,ARC\n@loop,half,1.5\n");
     let message = refused(&folder, &[&args[..], &["--yardstick", "known.csv"]].concat());
     assert!(message.contains("known.csv, line 2: the size \"half\""), "{message}");
-    let alone = ["replay", "@loop", "--policy", "tide", "--summary", "--sizes", "50%"];
-    assert!(refused(&folder, &alone).contains("nothing for a --summary to compare"));
+    let alone = ["replay", "@loop", "--policy", "tide,lru", "--summary", "--sizes", "50%"];
+    let words = refused(&folder, &alone);
+    assert!(words.contains("name belady and another policy, or two policies and two traces"), "{words}");
 }
