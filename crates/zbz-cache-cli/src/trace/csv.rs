@@ -77,7 +77,11 @@ fn check_width(row: &Row, columns: usize) -> Result<(), String> {
     if row.len() == columns || row.len() == columns + 1 && row.field(columns).is_empty() {
         return Ok(());
     }
-    Err(format!("has {}; expected {columns} as in the first line", columns_in_words(row.len())))
+    let hint = match row.field(0).first() {
+        Some(b'#') => "; if it is a comment, say --comment #",
+        _ => "",
+    };
+    Err(format!("has {}; expected {columns} as in the first line{hint}", columns_in_words(row.len())))
 }
 
 fn parse(row: &Row, layout: &Layout, units: Units, record: &mut Record) -> Result<(), String> {
@@ -103,11 +107,13 @@ fn parse(row: &Row, layout: &Layout, units: Units, record: &mut Record) -> Resul
 
 fn time(what: &str, field: &[u8], unit: TimeUnit) -> Result<u64, String> {
     fields::milliseconds(field, unit).ok_or_else(|| {
-        let option = what.to_ascii_lowercase();
-        format!(
-            "the {what} is {}; expected a number, 0 or more (--{option}-column none reads on without)",
-            shown(field)
-        )
+        let (shown, option) = (shown(field), what.to_ascii_lowercase());
+        match fields::magnitude(field) {
+            Some(_) => format!("the {what} is {shown}, too large in {}; say --{option}-unit", unit.words()),
+            None => format!(
+                "the {what} is {shown}; expected a number, 0 or more (--{option}-column none reads on without)"
+            ),
+        }
     })
 }
 
@@ -207,6 +213,10 @@ mod tests {
         let message = refused("key,size\na,-5\n");
         assert_eq!(message, "trace, line 2: the size is \"-5\"; expected a whole number of bytes, 0 or more");
         assert!(refused("key,time\na,noon\n").starts_with("trace, line 2: the time is \"noon\""));
+        let message = refused("key,time\na,1\nb,158400000000000000000000000000\n");
+        assert!(message.contains("too large in nanoseconds; say --time-unit"), "{message}");
+        let late = format!("key,size\n{}# b\n", "a,1\n".repeat(30_000));
+        assert!(refused(&late).ends_with("if it is a comment, say --comment #"));
         assert!(refused("key,ttl\na,-1\n").starts_with("trace, line 2: the TTL is \"-1\""));
         let message = refused("key,op\na,get\nb,touch\n");
         assert!(message.starts_with("trace, line 3: the operation is \"touch\""), "{message}");

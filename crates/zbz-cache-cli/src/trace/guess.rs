@@ -115,7 +115,8 @@ impl<'a> Guess<'a> {
                         "lines that begin with # are passed over; --comment none reads them, too".into(),
                     );
                 }
-                Some(COMMENT).filter(|_| !is_data)
+                // A mark that the sample does not show is none: further on it may begin a key.
+                Some(COMMENT).filter(|_| !is_data && held().any(|(line, _)| is_comment(line)))
             }
         };
         let is_comment = |line: &[u8]| comment.is_some() && line.first().copied() == comment;
@@ -143,8 +144,8 @@ impl<'a> Guess<'a> {
         }
         let says_csv = self.says_csv();
         if !says_csv && first.trim_ascii_start().first() == Some(&b'{') {
-            let problem = "the line is JSON; expected CSV or another format of one request a line: \
-                           jq -r '[.time, .key, .size] | @csv' makes CSV of it";
+            let problem = "the line is JSON; make CSV of it, as with jq -r '[.time, .key, .size] | @csv', \
+                           or say --format lines if each line is a key";
             return Err((first_number, problem.to_owned()));
         }
         let mut best: Option<(Table, Claim)> = None;
@@ -306,7 +307,9 @@ impl<'a> Guess<'a> {
         let rows = table.data(&header);
         if table.dialect.quote.is_none() && self.read_as.quote.is_none() {
             self.doubts.push(
-                "quotes begin fields and are not closed on their lines, so they are read as a part of the fields; --quote says otherwise".into(),
+                "quotes begin fields and are not closed on their lines, so they are read as a part of the fields; \
+                 --quote says otherwise"
+                    .to_owned(),
             );
         }
         if table.width() == 1 && self.read_as.delimiter.is_some() {
@@ -327,8 +330,7 @@ impl<'a> Guess<'a> {
     }
 
     fn comment_words(&self) -> String {
-        let comments = self.comment.map(char::from);
-        match comments.filter(|_| self.comment_before.is_some() || self.read_as.comment.is_some()) {
+        match self.comment.map(char::from) {
             Some(comment) => format!(", lines that begin with {comment} passed over"),
             None => String::new(),
         }

@@ -155,7 +155,10 @@ fn hashes_that_begin_most_lines_begin_keys() {
     let (words, doubts) = taken("#cats\n#dogs\n#cats\n");
     assert_eq!((&*words, doubts), ("one key a line", 1));
     let (words, doubts) = taken("cats\n#dogs\nowls\nants\n");
-    assert_eq!((&*words, doubts), ("one key a line", 1));
+    assert_eq!((&*words, doubts), ("one key a line, lines that begin with # passed over", 1));
+    // A mark that comes after the sample is none.
+    let late = "a\n".repeat(40_000) + "#b\n";
+    assert_eq!(plan_of(late.as_bytes(), &ReadAs::default()).unwrap().dialect.comment, None);
     let plan = plan_of(b"%x\na\n", &ReadAs { comment: Some(Mark::Byte(b'%')), ..ReadAs::default() }).unwrap();
     assert_eq!(plan.words, "one key a line, lines that begin with % passed over");
 }
