@@ -194,8 +194,7 @@ fn unknown_provider(name: &str, shown: Option<&str>, known: &[&str], missing: &[
         Some(format!("turn on the feature {:?} of zbz-cache", built_in.feature))
     };
     if let Some(turn_on) = turn_on(name) {
-        let words =
-            format!("the provider {name:?} is not in this build; {turn_on}; known without it: {list}");
+        let words = format!("the provider {name:?} is not in this build; {turn_on}; this build has: {list}");
         return Error::new(ErrorKind::UnknownProvider, words);
     }
     let absent = missing.iter().flat_map(|built_in| built_in.names).copied();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::{OptionValue, Options, did_you_mean, system};
+use super::{OptionValue, Options, nearest, system};
 use crate::error::{Error, Result};
 use crate::ttl::Ttl;
 
@@ -191,7 +191,10 @@ impl Options {
         let takes = format!("one of {}", words.join(", "));
         let OptionValue::Text(text) = value else { return Err(self.wrong(name, &takes)) };
         let found = words.iter().position(|word| text.eq_ignore_ascii_case(word));
-        found.map(Some).ok_or_else(|| self.wrong(name, &format!("{takes}{}", did_you_mean(text, words))))
+        found.map(Some).ok_or_else(|| match nearest(text, words) {
+            Some(nearest) => self.wrong(name, &format!("{takes}; did you mean {nearest:?}?")),
+            None => self.wrong(name, &takes),
+        })
     }
 }
 

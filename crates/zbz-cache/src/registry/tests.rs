@@ -7,7 +7,7 @@ fn a_provider_that_is_not_in_the_build_is_named_with_its_feature() {
             let error = unknown_provider(name, Some(name), &["own"], &[built_in]);
             assert_eq!(error.kind(), ErrorKind::UnknownProvider);
             let (words, feature) = (error.to_string(), format!("the feature {:?}", built_in.feature));
-            assert!(words.contains(&feature) && words.contains("known without it: own"), "{words}");
+            assert!(words.contains(&feature) && words.contains("this build has: own"), "{words}");
             assert!(!words.contains("did you mean"), "{words}");
         }
     }

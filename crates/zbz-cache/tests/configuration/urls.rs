@@ -65,6 +65,13 @@ fn no_part_of_a_url_is_ever_shown() {
         let address = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
         for (way, words) in [
             ("a URL", shown(new_provider_from_url(&url))),
+            (
+                "a variable",
+                shown(
+                    Options::from_variables("tiered", [("ZBZ_CACHE_FAR".to_owned(), url.clone())])
+                        .and_then(tier),
+                ),
+            ),
             ("a name", shown(new_provider(&url, options! {}))),
             ("options", format!("{:?}", Options::from_url(&url).map(|(_, options)| options))),
             ("far", shown(tier(options! { "far" => &url }))),

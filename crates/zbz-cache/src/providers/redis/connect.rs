@@ -11,11 +11,11 @@ use redis::Value;
 use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout, timeout_at};
-use tokio_rustls::TlsConnector;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_rustls::{Connect, TlsConnector};
 
 use super::address::Address;
-use super::failure::{self, Failure, Stage};
+use super::failure::{self, Failure, LinkStage};
 use super::line::Duplex;
 use super::settings::Settings;
 use super::{command, probe};
@@ -23,9 +23,10 @@ use super::{command, probe};
 /// When an idle link is first asked by the system whether it still stands, and how often then.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15));
 
-/// How long a server is waited for before it is asked what it speaks.
-pub(super) fn patience(settings: &Settings) -> Duration {
-    settings.connect_timeout / 4
+/// How long a server is waited for before it is asked what it speaks, and how long that may take.
+pub(super) fn patience(settings: &Settings, deadline: Instant) -> Duration {
+    let left = deadline.saturating_duration_since(Instant::now());
+    left.min(settings.connect_timeout / 4)
 }
 
 /// A stream to a server, through TLS if the options say so.
@@ -34,7 +35,7 @@ pub(super) async fn connect(
     address: &Address,
     deadline: Instant,
 ) -> Result<Box<dyn Duplex>, Failure> {
-    let late = |_| failure::not_in_time(address, Stage::Connecting);
+    let late = |_| failure::not_in_time(address, LinkStage::Connecting);
     let looked_up = timeout_at(deadline, lookup_host((address.host.as_str(), address.port))).await;
     let looked_up = looked_up.map_err(late)?.map_err(|source| failure::not_found(address, source))?;
     let places: Vec<SocketAddr> = looked_up.collect();
@@ -45,35 +46,36 @@ pub(super) async fn connect(
     let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval);
     let set = stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
     set.map_err(not_reached)?;
-    match settings.tls {
+    match &settings.tls {
         None => Ok(Box::new(stream)),
-        Some(_) => shake_hands(settings, address, stream, deadline).await,
+        Some(config) => {
+            let name = ServerName::try_from(address.host.clone());
+            let name = name.map_err(|_| failure::no_tls_name(address))?;
+            let shaking = TlsConnector::from(Arc::clone(config)).connect(name, stream);
+            shake_hands(settings, address, shaking, deadline).await
+        }
     }
 }
 
 async fn shake_hands(
     settings: &Settings,
     address: &Address,
-    stream: TcpStream,
+    shaking: Connect<TcpStream>,
     deadline: Instant,
 ) -> Result<Box<dyn Duplex>, Failure> {
-    let Some(config) = &settings.tls else { return Ok(Box::new(stream)) };
-    let name = ServerName::try_from(address.host.clone()).map_err(|_| failure::no_tls_name(address))?;
-    let patience = patience(settings);
-    let mut shaking = std::pin::pin!(TlsConnector::from(Arc::clone(config)).connect(name, stream));
-    let shaken = match timeout(patience, &mut shaking).await {
-        Ok(shaken) => shaken,
-        Err(_) if probe::speaks_plain(address, patience).await => return Err(failure::speaks_plain(address)),
-        Err(_) => {
-            let late = |_| failure::not_in_time(address, Stage::Handshake);
-            timeout_at(deadline, shaking).await.map_err(late)?
-        }
+    let speaks_plain = || probe::speaks_plain(address, patience(settings, deadline));
+    let suspicion = async {
+        sleep(patience(settings, deadline)).await;
+        speaks_plain().await
     };
+    let shaken = timeout_at(deadline, probe::unless(suspicion, shaking)).await;
+    let shaken = shaken.map_err(|_| failure::not_in_time(address, LinkStage::Handshake))?;
+    let Some(shaken) = shaken else { return Err(failure::speaks_plain(address)) };
     match shaken {
         Ok(stream) => Ok(Box::new(stream)),
         Err(source) => Err(match failure::tls_error(&source) {
             Some(error) => failure::no_tls(address, error, settings.shows_certificate),
-            None if probe::speaks_plain(address, patience).await => failure::speaks_plain(address),
+            None if speaks_plain().await => failure::speaks_plain(address),
             None => failure::hung_up(address, source),
         }),
     }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 mod linking;
 
 pub(super) use linking::{
-    Stage, hung_up, is_no_redis, is_sentinel, no_tls, no_tls_name, not_found, not_in_time, not_reached,
+    LinkStage, hung_up, is_no_redis, is_sentinel, no_tls, no_tls_name, not_found, not_in_time, not_reached,
     not_welcome, speaks_plain, speaks_tls, tls_error,
 };
 
@@ -357,7 +357,9 @@ mod tests {
     #[test]
     fn the_kind_says_who_has_to_act() {
         let kind = |code| of_server(&here(), code).into_error(Effect::Writes).kind();
-        assert_eq!(kind("NOPERM"), ErrorKind::Denied);
+        let value = redis::parse_redis_value(b"-NOPERM no\r\n").unwrap();
+        let Value::ServerError(error) = value else { panic!("{value:?}") };
+        assert_eq!(of_server_error(&here(), &error).into_error(Effect::Writes).kind(), ErrorKind::Denied);
         assert_eq!(kind("OOM"), ErrorKind::Full);
         assert_eq!(kind("LOADING"), ErrorKind::Unavailable);
         assert_eq!(kind("MOVED"), ErrorKind::Config);

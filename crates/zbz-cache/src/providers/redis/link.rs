@@ -5,17 +5,16 @@
 //! as its write is queued.
 
 use std::hash::{BuildHasher, RandomState};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::address::Address;
-use super::failure::{self, Failure, Fate, Stage};
+use super::failure::{self, Failure, Fate, LinkStage};
 use super::line::{Broken, Carried, Driver, Hear, LastWords, Line, Values};
 use super::settings::Settings;
 use super::sizes::Sizes;
@@ -73,22 +72,19 @@ impl Link {
         let (asked, must) = connect::introduction(settings);
         // What is merely shown to the server's owner may be unknown to it.
         let count = must.len() + 2;
-        let patience = connect::patience(settings);
-        let mut told = pin!(self.carry(asked, count, deadline, None));
-        let told = match timeout(patience, &mut told).await {
-            Ok(told) => told,
-            Err(_) if settings.tls.is_none() && probe::speaks_tls(&self.address, patience).await => {
-                return Err(failure::speaks_tls(&self.address));
-            }
-            Err(_) => told.await,
+        let suspicion = async {
+            sleep(connect::patience(settings, deadline)).await;
+            self.speaks_tls(settings, deadline).await
         };
+        let told = probe::unless(suspicion, self.carry(asked, count, deadline, None)).await;
+        let Some(told) = told else { return Err(failure::speaks_tls(&self.address)) };
         let values = match told.answer {
             Ok(Values::Many(values)) => values,
             Ok(Values::One(_)) => Vec::new(),
             Err(Broken::Late | Broken::Revoked | Broken::Inside) => {
-                return Err(failure::not_in_time(&self.address, Stage::Introduction));
+                return Err(failure::not_in_time(&self.address, LinkStage::Introduction));
             }
-            Err(Broken::Lost(failure)) => return Err(self.not_introduced(settings, failure).await),
+            Err(Broken::Lost(failure)) => return Err(self.not_introduced(settings, deadline, failure).await),
         };
         let refused = must.iter().zip(&values).find_map(|(command, value)| match value {
             Value::ServerError(error) => Some(failure::not_welcome(&self.address, command, error)),
@@ -103,14 +99,17 @@ impl Link {
         }
     }
 
+    /// Whether a server that is spoken to without TLS speaks it.
+    async fn speaks_tls(&self, settings: &Settings, deadline: Instant) -> bool {
+        let patience = connect::patience(settings, deadline);
+        settings.tls.is_none() && probe::speaks_tls(&self.address, patience).await
+    }
+
     /// Why the link broke before there was one.
-    async fn not_introduced(&self, settings: &Settings, failure: Failure) -> Failure {
+    async fn not_introduced(&self, settings: &Settings, deadline: Instant, failure: Failure) -> Failure {
         match self.line.last_words() {
-            LastWords::None if settings.tls.is_none() => {
-                match probe::speaks_tls(&self.address, connect::patience(settings)).await {
-                    true => failure::speaks_tls(&self.address),
-                    false => failure.with_fate(Fate::Unsent),
-                }
+            LastWords::None if self.speaks_tls(settings, deadline).await => {
+                failure::speaks_tls(&self.address)
             }
             LastWords::Said(said) => {
                 failure::is_no_redis(&self.address, &said).unwrap_or_else(|| failure.with_fate(Fate::Unsent))

@@ -2,8 +2,11 @@
 //! server without TLS waits in silence for the end of what it takes for a line when a TLS handshake
 //! comes, and one with TLS hangs up on a plain command without a word.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -24,6 +27,28 @@ pub(super) async fn speaks_plain(address: &Address, patience: Duration) -> bool 
 pub(super) async fn speaks_tls(address: &Address, patience: Duration) -> bool {
     let Some(hello) = hello(address) else { return false };
     matches!(first_byte(address, hello, patience).await, Some(0x15 | 0x16))
+}
+
+/// The outcome of the work; `None` if the suspicion proves true before it is there.
+pub(super) async fn unless<T>(
+    suspicion: impl Future<Output = bool>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let (mut suspicion, mut work) = (pin!(suspicion), pin!(work));
+    let mut is_cleared = false;
+    poll_fn(|context| {
+        if let Poll::Ready(outcome) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(outcome));
+        }
+        if !is_cleared && let Poll::Ready(is_true) = suspicion.as_mut().poll(context) {
+            is_cleared = !is_true;
+            if is_true {
+                return Poll::Ready(None);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 async fn first_byte(address: &Address, asked: Vec<u8>, patience: Duration) -> Option<u8> {

@@ -44,26 +44,26 @@ pub(in super::super) fn not_reached(address: &Address, source: io::Error) -> Fai
 
 /// How far a link was when its time was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Stage {
+pub(in super::super) enum LinkStage {
     Connecting,
     Handshake,
     Introduction,
 }
 
 /// A link could not be made in time.
-pub(in super::super) fn not_in_time(address: &Address, stage: Stage) -> Failure {
+pub(in super::super) fn not_in_time(address: &Address, stage: LinkStage) -> Failure {
     let (why, advice) = match stage {
-        Stage::Connecting => (
+        LinkStage::Connecting => (
             "the network did not answer",
             "see whether the server is up, the option address right and the network lets it through, or \
              raise connect_timeout",
         ),
-        Stage::Handshake => (
+        LinkStage::Handshake => (
             "it was connected to, and did not answer the TLS handshake",
             "see whether that port speaks TLS (one that does not takes redis://) and the server is not \
              overloaded, or raise connect_timeout",
         ),
-        Stage::Introduction => (
+        LinkStage::Introduction => (
             "it was connected to, and answered nothing",
             "see whether it is a Redis or Valkey server that is neither overloaded nor stopped, or raise \
              connect_timeout",
