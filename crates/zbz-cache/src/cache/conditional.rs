@@ -154,6 +154,9 @@ impl<T: 'static> Cache<T> {
     }
 }
 
+/// No entry's: of its 128 bits any provider leaves some unset.
+const NO_VERSION: Version = Version::from_u128(u128::MAX);
+
 impl<T: 'static> Shared<T> {
     async fn set_if_absent(&self, name: &str, value: &[u8], options: &SetOptions) -> Result<SetOutcome> {
         loop {
@@ -174,8 +177,13 @@ impl<T: 'static> Shared<T> {
     }
 
     async fn replace(&self, name: &str, value: &[u8], options: SetOptions) -> Result<SetOutcome> {
-        if self.known_absence(name).await?.is_some() {
-            return Ok(SetOutcome::ConditionFailed);
+        match self.known_absence(name).await? {
+            // Tried all the same, so that whoever may not write is told so whatever is there.
+            Some(Found { version: Some(_), .. }) => {
+                return self.set_bytes(name, value, options.when(Condition::Version(NO_VERSION))).await;
+            }
+            Some(_) => return Ok(SetOutcome::ConditionFailed),
+            None => {}
         }
         self.set_bytes(name, value, options.when(Condition::Present)).await
     }

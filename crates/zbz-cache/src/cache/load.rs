@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::flight::{Boarding, Brought, LoadCounters, Place, Seen, Waiter, Wanted, Work};
 use crate::load::{LoadAnswer, LoadOptions, LoadOutcome, Origin, Refresh, Terms, state_of};
 use crate::provider::{Lookups, Read};
+use crate::reply::Reply;
 use crate::scratch;
 use crate::ttl::{Lifetime, Ttl, TtlState};
 
@@ -73,11 +74,7 @@ impl<T: 'static> Cache<T> {
         let shared = &self.shared;
         async move {
             let ended = shared.flights().ended();
-            // The time that is left says only whether the entry is stale.
-            let read = match shared.parts.terms.fresh_for {
-                None => shared.start(name, |provider, key| provider.get_value(key, scratch::take())),
-                Some(_) => shared.start(name, |provider, key| provider.get(key, scratch::take())),
-            };
+            let read = shared.look(name, &shared.parts.terms);
             let read = read.await.map_err(|error| shared.named(error, "get_or_load"))?;
             if let Some(value) = shared.fresh(&read, &shared.parts.terms) {
                 scratch::give(read.buffer);
@@ -108,7 +105,7 @@ impl<T: 'static> Cache<T> {
         async move {
             let terms = terms.map_err(|error| shared.named(error, "get_or_load"))?;
             let ended = shared.flights().ended();
-            let read = shared.start(name, |provider, key| provider.get(key, scratch::take())).await;
+            let read = shared.look(name, &terms).await;
             let read = read.map_err(|error| shared.named(error, "get_or_load"))?;
             shared.load_boxed(name, &terms, loader, (ended, read)).await
         }
@@ -134,6 +131,15 @@ impl<T: 'static> Shared<T> {
         let parts = &self.parts;
         let options = options.or(&parts.load_options);
         Terms::resolve(&options, parts.default_ttl, parts.codec.has_header()).map(Terms::telling_ttl)
+    }
+
+    /// Reads an entry for a load: every time that one looks, and on any thread, in the same way.
+    #[inline]
+    fn look<'a>(&'a self, name: &str, terms: &Terms) -> Reply<'a, Read> {
+        self.start(name, |provider, key| match terms.needs_time() {
+            true => provider.get(key, scratch::take()),
+            false => provider.get_value(key, scratch::take()),
+        })
     }
 
     /// The value of a fresh entry, which is counted as a hit. All that is not that costs more, and
@@ -272,7 +278,7 @@ impl<T: 'static> Shared<T> {
             if !looks_again {
                 seen = Seen::All(flights.ended());
             }
-            let read = self.start(name, |provider, key| provider.get(key, scratch::take())).await?;
+            let read = self.look(name, terms).await?;
             missed = match self.judge(read, terms) {
                 Ok(served) => return Ok(served),
                 Err(again) => Missed { stale: again.stale.filter(|_| !is_broken), ..again },

@@ -99,6 +99,11 @@ impl Terms {
         Terms { tells_ttl: true, ..self }
     }
 
+    /// Whether anything depends on what is left of an entry's time.
+    pub(crate) fn needs_time(&self) -> bool {
+        self.tells_ttl || self.fresh_for.is_some()
+    }
+
     pub(crate) fn plan(&self, blocking: bool) -> Plan {
         Plan { timeout: self.timeout, cool_down: self.cool_down, blocking }
     }

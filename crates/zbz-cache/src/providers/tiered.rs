@@ -132,36 +132,26 @@ impl TieredProvider {
         })
     }
 
-    /// A read that is served near or joins the far reads; `through` is how it goes to the far side
-    /// while nothing may be kept.
+    /// A read that is served near or joins the far reads. It goes to the far side in the same way
+    /// whether or not what comes may be kept, so that a user needs the same rights for it.
     #[inline]
-    fn read<'a>(
-        &'a self,
-        key: &[u8],
-        mut buffer: Vec<u8>,
-        through: impl FnOnce(&'a dyn Provider, &[u8], Vec<u8>) -> Reply<'a, Read>,
-    ) -> Reply<'a, Read> {
+    fn read<'a>(&'a self, key: &[u8], mut buffer: Vec<u8>) -> Reply<'a, Read> {
         match self.near.copies.look(key, &mut buffer) {
             Ok(Look::Hit(found)) => Reply::ready(Ok(Read { buffer, found: Some(found) })),
-            Ok(Look::Miss) => self.read_far(key, buffer, through),
+            Ok(Look::Miss) => self.read_far(key, buffer),
             Err(error) => Reply::ready(Err(error)),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn read_far<'a>(
-        &'a self,
-        key: &[u8],
-        buffer: Vec<u8>,
-        through: impl FnOnce(&'a dyn Provider, &[u8], Vec<u8>) -> Reply<'a, Read>,
-    ) -> Reply<'a, Read> {
+    fn read_far<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
         self.read_through.fetch_add(1, Ordering::Relaxed);
         let copies = &self.near.copies;
         let space = self.feed.space_of(key, &self.near, self.far());
         let is_live = space.is_some_and(|space| copies.coherence.is_space_live(space, copies.now()));
         if !is_live {
-            return through(self.far(), key, buffer);
+            return self.far().get(key, buffer);
         }
         let missed = vec![Missed { space, key: key.into() }];
         Reply::pending(async move {
@@ -236,11 +226,11 @@ impl Provider for TieredProvider {
     }
 
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
-        self.read(key, buffer, |far, key, buffer| far.get(key, buffer))
+        self.read(key, buffer)
     }
 
     fn get_value<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
-        self.read(key, buffer, |far, key, buffer| far.get_value(key, buffer))
+        self.read(key, buffer)
     }
 
     fn set<'a>(&'a self, key: &[u8], value: &[u8], options: SetOptions) -> Reply<'a, SetOutcome> {

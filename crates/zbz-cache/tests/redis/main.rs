@@ -13,6 +13,7 @@ mod leaks;
 mod linking;
 mod proxy;
 mod redirected;
+mod rights;
 mod secrets;
 mod server;
 mod speed;

@@ -21,8 +21,8 @@ impl<T: 'static> Cache<T> {
     ) -> Result<Option<T>> {
         let shared = &self.shared;
         let ended = shared.flights().ended();
-        let read = shared.read(name).map_err(|error| shared.named(error, "get_or_load"))?;
         let terms = &shared.parts.terms;
+        let read = shared.look(name, terms).wait().map_err(|error| shared.named(error, "get_or_load"))?;
         if let Some(value) = shared.fresh(&read, terms) {
             scratch::give(read.buffer);
             return Ok(Some(value));
@@ -40,7 +40,7 @@ impl<T: 'static> Cache<T> {
         let shared = &self.shared;
         let outcome = shared.terms(options).and_then(|terms| {
             let ended = shared.flights().ended();
-            let read = shared.read(name)?;
+            let read = shared.look(name, &terms).wait()?;
             shared.load_blocking(name, &terms, loader, (ended, read))
         });
         outcome.map_err(|error| shared.named(error, "get_or_load"))
@@ -48,11 +48,6 @@ impl<T: 'static> Cache<T> {
 }
 
 impl<T: 'static> Shared<T> {
-    #[inline]
-    fn read(&self, name: &str) -> Result<Read> {
-        self.start(name, |provider, key| provider.get(key, scratch::take())).wait()
-    }
-
     #[cold]
     fn load_blocking<R: LoadAnswer<T>>(
         self: &Arc<Self>,
@@ -115,7 +110,7 @@ impl<T: 'static> Shared<T> {
             if !looks_again {
                 seen = Seen::All(flights.ended());
             }
-            missed = match self.judge(self.read(name)?, terms) {
+            missed = match self.judge(self.look(name, terms).wait()?, terms) {
                 Ok(served) => return Ok(served),
                 Err(again) => Missed { stale: again.stale.filter(|_| !is_broken), ..again },
             };

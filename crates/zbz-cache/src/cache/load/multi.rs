@@ -225,7 +225,11 @@ impl<T: 'static> Group<'_, T> {
         if open.is_empty() {
             return Ok(());
         }
-        let reply = self.shared.provider.get_multi(&self.keys_of(&open), ReadBatch::default());
+        let (provider, keys) = (&self.shared.provider, self.keys_of(&open));
+        let reply = match self.terms.needs_time() {
+            true => provider.get_multi(&keys, ReadBatch::default()),
+            false => provider.get_values(&keys, ReadBatch::default()),
+        };
         let batch = reply.await?;
         self.take_batch(&open, &batch);
         Ok(())

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{ServerError, Value};
+use redis::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
@@ -24,6 +24,7 @@ use super::line::{Broken, Carried, Values};
 use super::link::Link;
 use super::node::Node;
 use super::settings::Settings;
+use super::slots::redirection;
 use super::topology::Topology;
 use crate::error::{Error, ErrorKind};
 use crate::provider::Token;
@@ -308,15 +309,6 @@ impl Exchange {
     }
 }
 
-/// `MOVED 3999 host:port`, the host left out by a server that does not know its own.
-fn redirection(error: &ServerError, asked: &Address) -> Option<Address> {
-    let to = error.details()?.split_ascii_whitespace().nth(1)?;
-    let (host, port) = to.rsplit_once(':')?;
-    let host = if host.is_empty() || host == "?" { &asked.host } else { host.trim_matches(['[', ']']) };
-    let port = port.parse().ok().filter(|port| *port > 0)?;
-    Some(Address { host: host.to_owned(), port })
-}
-
 /// Sends asks to one server in one write, and splits what comes back.
 async fn send(node: Arc<Node>, mut group: Vec<Open>, deadline: Instant, waiting: Failure) -> Sent {
     let link = match timeout_at(deadline, node.link()).await {
@@ -324,9 +316,9 @@ async fn send(node: Arc<Node>, mut group: Vec<Open>, deadline: Instant, waiting:
         Ok(Err(failure)) => return all(group, &failure.into()),
         Err(_) => return all(group, &waiting.with_fate(Fate::Unsent).into()),
     };
-    let mut refused = refuse_too_large(&node, &link, &mut group, deadline).await;
+    let mut sent = refuse_too_large(&node, &link, &mut group, deadline).await;
     if group.is_empty() {
-        return refused;
+        return sent;
     }
     let alone = group.len() == 1 && group.first().is_some_and(|one| one.asking.is_none());
     let (asked, count) = pack(&mut group, alone);
@@ -335,12 +327,11 @@ async fn send(node: Arc<Node>, mut group: Vec<Open>, deadline: Instant, waiting:
     if let (true, [one]) = (alone, group.as_mut_slice()) {
         one.ask.command = asked;
     }
-    let mut sent = match answer {
+    sent.extend(match answer {
         Ok(Values::One(value)) => group.pop().map(|one| (one, Ok(value))).into_iter().collect(),
         Ok(Values::Many(values)) => split(group, values),
         Err(broken) => all(group, &failed(broken, waiting)),
-    };
-    sent.append(&mut refused);
+    });
     sent
 }
 
@@ -348,10 +339,7 @@ async fn send(node: Arc<Node>, mut group: Vec<Open>, deadline: Instant, waiting:
 async fn refuse_too_large(node: &Node, link: &Link, group: &mut Vec<Open>, deadline: Instant) -> Sent {
     let mut refused = Vec::new();
     for at in (0..group.len()).rev() {
-        let command = &group[at].ask.command;
-        if !link.sizes.take(command)
-            && let Err(failure) = node.prove(link, command, deadline).await
-        {
+        if let Err(failure) = node.prove(link, &group[at].ask.command, deadline).await {
             refused.push((group.swap_remove(at), Err(failure.into())));
         }
     }

@@ -68,7 +68,7 @@ impl RedisConnection {
                 };
                 let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
                 let (node, link) = tokio::time::timeout_at(deadline, link).await.map_err(|_| late())??;
-                if !link.sizes.take(&asked) && node.prove(&link, &asked, deadline).await.is_err() {
+                if node.prove(&link, &asked, deadline).await.is_err() {
                     return Err(failed(
                         "a part of the command is more than the server takes; nothing was sent",
                     ));

@@ -34,14 +34,16 @@ pub(super) enum Wanted {
 }
 
 /// Appends what asks for these keys.
-fn append(commands: &mut Vec<u8>, wanted: Wanted, keys: &[&[u8]]) {
+fn append(commands: &mut Vec<u8>, wanted: Wanted, keys: &[&[u8]], chunk: &Chunk) {
     let mut count = itoa::Buffer::new();
-    let head: &[&[u8]] = match (wanted, keys.len()) {
-        (Wanted::All, _) => &[b"EVAL_RO", scripts::READ.as_bytes(), count.format(keys.len()).as_bytes()],
-        (Wanted::Value, 1) => &[b"GET"],
-        (Wanted::Value, _) => &[b"MGET"],
+    let head: &[&[u8]] = match (wanted, chunk.is_alone) {
+        (Wanted::All, _) => &[b"EVAL_RO", scripts::READ.as_bytes(), count.format(chunk.at.len()).as_bytes()],
+        (Wanted::Value, true) => &[b"GET"],
+        // Of one key, too: what a user needs does not depend on how many there are.
+        (Wanted::Value, false) => &[b"MGET"],
     };
-    let parts = [head, keys].concat();
+    let named: Vec<&[u8]> = chunk.at.iter().map(|&at| keys[at]).collect();
+    let parts = [head, &named].concat();
     commands.reserve(command::len(&parts));
     command::append(commands, &parts);
 }
@@ -59,20 +61,31 @@ pub(super) fn ask(client: &Client, wanted: Wanted, key: &[u8]) -> Ask {
 struct Chunk {
     slot: u16,
     at: Vec<usize>,
+    /// Whether it is one key, asked for as a single verb does.
+    is_alone: bool,
+}
+
+impl Chunk {
+    fn of(slot: u16, at: &[usize]) -> Chunk {
+        Chunk { slot, at: at.to_vec(), is_alone: false }
+    }
+
+    fn alone(slot: u16, at: usize) -> Chunk {
+        Chunk { slot, at: vec![at], is_alone: true }
+    }
 }
 
 /// All keys, by slot.
 fn chunks(client: &Client, keys: &[&[u8]]) -> Vec<Chunk> {
     let all: Vec<usize> = (0..keys.len()).collect();
     if !client.settings.cluster {
-        return all.chunks(CHUNK).map(|at| Chunk { slot: 0, at: at.to_vec() }).collect();
+        return all.chunks(CHUNK).map(|at| Chunk::of(0, at)).collect();
     }
     let mut by_slot: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
     for at in all {
         by_slot.entry(client.slot(keys[at])).or_default().push(at);
     }
-    let chunk = |slot, at: &[usize]| Chunk { slot, at: at.to_vec() };
-    by_slot.iter().flat_map(|(&slot, at)| at.chunks(CHUNK).map(move |at| chunk(slot, at))).collect()
+    by_slot.iter().flat_map(|(&slot, at)| at.chunks(CHUNK).map(move |at| Chunk::of(slot, at))).collect()
 }
 
 /// Hands each entry that was found to `visit`: where its key stands, its value, what is left of its
@@ -89,8 +102,8 @@ fn read(
     let (values, times) = match (answer, wanted) {
         (Value::ServerError(error), _) if error.code() == "WRONGTYPE" => return Ok(()),
         (error @ Value::ServerError(_), _) => return Err(client.refusal(chunk.slot, &error)),
-        (Value::Array(values), Wanted::Value) if len > 1 => (values, Vec::new()),
-        (value, Wanted::Value) if len == 1 => (vec![value], Vec::new()),
+        (Value::Array(values), Wanted::Value) if !chunk.is_alone => (values, Vec::new()),
+        (value, Wanted::Value) if chunk.is_alone => (vec![value], Vec::new()),
         (Value::Array(mut parts), Wanted::All) if parts.len() == len + 1 => {
             let times = parts.split_off(1);
             match parts.pop() {
@@ -148,7 +161,7 @@ pub(super) async fn get(shared: &Shared, wanted: Wanted, ask: Ask, mut buffer: V
         return Ok(Read { buffer, found: Some(Found::default()) });
     }
     let mut found = None;
-    let visited = read(&shared.client, &Chunk { slot, at: vec![0] }, wanted, answer, |_, value, entry| {
+    let visited = read(&shared.client, &Chunk::alone(slot, 0), wanted, answer, |_, value, entry| {
         fill(&mut buffer, value);
         found = Some(entry);
     });
@@ -182,7 +195,7 @@ pub(super) async fn get_multi(
             };
             match failed {
                 Ok(()) => {}
-                Err(why) if why.is_split() && chunk.at.len() > 1 => alone.extend(&chunk.at),
+                Err(why) if why.is_split() && !chunk.is_alone => alone.extend(&chunk.at),
                 Err(why) => {
                     let error = why.into_error(Effect::Reads);
                     for &at in &chunk.at {
@@ -194,7 +207,7 @@ pub(super) async fn get_multi(
         if alone.is_empty() {
             return Ok(batch);
         }
-        chunks = alone.into_iter().map(|at| Chunk { slot: client.slot(keys[at]), at: vec![at] }).collect();
+        chunks = alone.into_iter().map(|at| Chunk::alone(client.slot(keys[at]), at)).collect();
     }
 }
 
@@ -207,8 +220,7 @@ async fn ask_for(
 ) -> Vec<Answer> {
     let mut asks = Batch::default();
     for chunk in chunks {
-        let named: Vec<&[u8]> = chunk.at.iter().map(|&at| keys[at]).collect();
-        append(&mut asks.commands, wanted, &named);
+        append(&mut asks.commands, wanted, keys, chunk);
         asks.end_ask(chunk.slot);
     }
     shared.answers(asks, call).await

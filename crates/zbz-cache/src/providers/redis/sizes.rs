@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use redis::Value;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
 use super::command;
@@ -55,7 +55,7 @@ impl Sizes {
         bytes <= self.proven.load(Ordering::Relaxed)
     }
 
-    /// Finds out whether the server takes these packed commands.
+    /// Finds out whether the server takes these packed commands, by the deadline.
     ///
     /// # Errors
     ///
@@ -67,7 +67,14 @@ impl Sizes {
         commands: &[u8],
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let bytes = command::longest_part(commands);
+        if self.take(commands) {
+            return Ok(());
+        }
+        let proving = self.prove_part(settings, address, command::longest_part(commands));
+        timeout_at(deadline, proving).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn prove_part(&self, settings: &Settings, address: &Address, bytes: usize) -> Result<(), Failure> {
         let mut refused = self.refused.lock().await;
         if self.is_proven(bytes) {
             return Ok(());
@@ -79,7 +86,7 @@ impl Sizes {
         }
         // A connection may break by chance; hardly twice in a row, each time just then.
         for size in [bytes.next_multiple_of(STEP), bytes] {
-            if is_taken(settings, address, size, deadline).await? {
+            if is_taken(settings, address, size).await? {
                 self.proven.fetch_max(size, Ordering::Relaxed);
                 return Ok(());
             }
@@ -89,25 +96,22 @@ impl Sizes {
     }
 }
 
+fn late() -> Failure {
+    failure::timed_out(Fate::Unsent, "while a value so large was tried")
+}
+
 /// Whether the server takes a part so long, tried on a connection of its own. It is part of a
 /// greeting that makes no sense: every user may send one, and nothing comes of it.
-async fn is_taken(
-    settings: &Settings,
-    address: &Address,
-    bytes: usize,
-    deadline: Instant,
-) -> Result<bool, Failure> {
+async fn is_taken(settings: &Settings, address: &Address, bytes: usize) -> Result<bool, Failure> {
     let link = Link::open(settings, address, Some(Box::new(drop))).await?;
     let mut asked = format!("*2\r\n$5\r\nHELLO\r\n${bytes}\r\n").into_bytes();
     asked.resize(asked.len() + bytes, b'-');
     asked.extend_from_slice(b"\r\n");
-    match link.ask(asked, deadline).await {
+    match link.ask(asked, Instant::now() + settings.call_timeout).await {
         Ok(Value::ServerError(error)) => Ok(!error.details().unwrap_or_default().contains("bulk length")),
         Ok(_) => Ok(true),
         // It was linked a moment ago, so that is its answer: not all of them say why they hang up.
         Err(Broken::Lost(_)) => Ok(false),
-        Err(Broken::Late | Broken::Revoked | Broken::Inside) => {
-            Err(failure::timed_out(Fate::Unsent, "while a value so large was tried"))
-        }
+        Err(Broken::Late | Broken::Revoked | Broken::Inside) => Err(late()),
     }
 }

@@ -1,6 +1,6 @@
 //! Slots: which of a cluster's 16,384 a key is in, and who owns each.
 
-use redis::Value;
+use redis::{ServerError, Value};
 
 use super::address::Address;
 
@@ -76,6 +76,15 @@ fn read_slot(value: &Value) -> Option<u16> {
         Value::Int(slot) => u16::try_from(*slot).ok().filter(|slot| *slot < SLOTS),
         _ => None,
     }
+}
+
+/// `MOVED 3999 host:port`, the host left out by a server that does not know its own.
+pub(super) fn redirection(error: &ServerError, asked: &Address) -> Option<Address> {
+    let to = error.details()?.split_ascii_whitespace().nth(1)?;
+    let (host, port) = to.rsplit_once(':')?;
+    let host = if host.is_empty() || host == "?" { &asked.host } else { host.trim_matches(['[', ']']) };
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    Some(Address { host: host.to_owned(), port })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Verbs that write: set and its conditions, delete, expire, take, add.
 //!
-//! Plain commands where there are any that judge and do in one step (`NX`, `XX`, `KEEPTTL`), else
-//! the scripts. A swap by version first reads what the key holds; if that still bears the version,
-//! a script stores the new value where exactly these bytes stand.
+//! Plain commands where nothing depends on what is there, else the scripts, and always the same ones:
+//! what a user needs does not depend on the data. A swap by version first reads what the key holds; if
+//! that still bears the version, a script stores the new value where exactly these bytes stand.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::client::{Client, milliseconds};
 use super::command::{self, pack};
 use super::exchange::{Answer, Ask, Failed};
 use super::failure::{self, Effect};
-use super::read::{self, Wanted, one};
+use super::read::one;
 use super::scripts::{self, eval};
 use super::sizes;
 use crate::error::{Error, ErrorKind, Result};
@@ -31,14 +31,6 @@ pub(super) struct Set {
     pub(super) key: Vec<u8>,
     pub(super) value: Vec<u8>,
     pub(super) options: SetOptions,
-}
-
-/// Whether a stored entry has to be there, or must not.
-#[derive(Clone, Copy)]
-enum Presence {
-    Any,
-    Absent,
-    Present,
 }
 
 pub(super) async fn set(shared: &Shared, set: Set) -> Result<SetOutcome> {
@@ -88,23 +80,15 @@ async fn store(shared: &Shared, set: &Set, lifetime: Lifetime, call: Call) -> Re
     if value.len() > MAX_VALUE_BYTES {
         return Err(Error::new(ErrorKind::TooLarge, "more than 512 MiB"));
     }
-    let (presence, token) = match &options.condition {
-        Condition::Always => (Presence::Any, None),
-        Condition::Absent => (Presence::Absent, None),
-        Condition::Present => (Presence::Present, None),
-        Condition::Token(token) => (Presence::Any, Some(token)),
+    let is_plain = !keeps(options);
+    let (command, token) = match &options.condition {
+        Condition::Always if is_plain => (plain(key, value, lifetime), None),
+        Condition::Token(token) if is_plain => (plain(key, value, lifetime), Some(token)),
+        Condition::Always => (conditional(set, lifetime, b"any", b""), None),
+        Condition::Token(token) => (conditional(set, lifetime, b"any", b""), Some(token)),
+        Condition::Absent => (conditional(set, lifetime, b"absent", b""), None),
+        Condition::Present => (conditional(set, lifetime, b"present", b""), None),
         Condition::Version(version) => return swap(shared, set, lifetime, *version, call).await,
-    };
-    let command = match (presence, keeps(options), lifetime) {
-        (Presence::Any, true, _) => store_script(set, lifetime, &[]),
-        (Presence::Present, true, _) => pack(&[b"SET", key, value, b"XX", b"KEEPTTL"]),
-        (Presence::Any | Presence::Present, false, Lifetime::Gone) => pack(&[b"UNLINK", key]),
-        (Presence::Absent, _, Lifetime::Gone) => pack(&[b"EXISTS", key]),
-        (_, _, lifetime) => {
-            let mut command = Vec::new();
-            append_set(&mut command, (key, value), lifetime, presence);
-            command
-        }
     };
     let ask = Ask { gate: token.cloned(), ..shared.client.ask(key, command) };
     let slot = ask.slot;
@@ -113,12 +97,11 @@ async fn store(shared: &Shared, set: &Set, lifetime: Lifetime, call: Call) -> Re
         Err(Failed::Revoked) => return Ok(SetOutcome::ConditionFailed),
         Err(failed) => return Err(failed.into_error(Effect::Writes)),
     };
-    match (value, presence) {
-        (Value::Okay, _) | (Value::Int(_), Presence::Any) => Ok(SetOutcome::Stored),
-        (Value::Nil, Presence::Absent | Presence::Present) => Ok(SetOutcome::ConditionFailed),
-        (Value::Int(there), Presence::Present) if there > 0 => Ok(SetOutcome::Stored),
-        (Value::Int(0), Presence::Absent) => Ok(SetOutcome::Stored),
-        (Value::Int(_), _) => Ok(SetOutcome::ConditionFailed),
+    match (value, &options.condition) {
+        (Value::Okay, _) | (Value::Int(1), _) => Ok(SetOutcome::Stored),
+        // What was to be removed was not there.
+        (Value::Int(0), Condition::Always | Condition::Token(_)) => Ok(SetOutcome::Stored),
+        (Value::Int(0), _) => Ok(SetOutcome::ConditionFailed),
         (other, _) => Err(refused(&shared.client, slot, &other)),
     }
 }
@@ -127,29 +110,33 @@ fn refused(client: &Client, slot: u16, value: &Value) -> Error {
     client.refusal(slot, value).into_error(Effect::Writes)
 }
 
-/// Appends `SET key value [PX milliseconds] [NX | XX]`.
-fn append_set(commands: &mut Vec<u8>, (key, value): (&[u8], &[u8]), lifetime: Lifetime, presence: Presence) {
-    let mut time = itoa::Buffer::new();
-    let mut parts: [&[u8]; 6] = [b"SET", key, value, b"", b"", b""];
-    let mut count = 3;
-    if let Lifetime::For(span) = lifetime {
-        (parts[3], parts[4]) = (b"PX", time.format(milliseconds(span)).as_bytes());
-        count += 2;
-    }
-    match presence {
-        Presence::Any => {}
-        Presence::Absent => parts[count] = b"NX",
-        Presence::Present => parts[count] = b"XX",
-    }
-    count += usize::from(!matches!(presence, Presence::Any));
-    commands.reserve(command::len(&parts[..count]));
-    command::append(commands, &parts[..count]);
+/// A set in any case.
+fn plain(key: &[u8], value: &[u8], lifetime: Lifetime) -> Vec<u8> {
+    let mut command = Vec::new();
+    append_set(&mut command, (key, value), lifetime);
+    command
 }
 
-/// With what the key has to hold, if anything.
-fn store_script(set: &Set, lifetime: Lifetime, held: &[&[u8]]) -> Vec<u8> {
-    let (time, keeps) = (script_time(lifetime), if keeps(&set.options) { b"1" } else { b"0" });
-    eval(scripts::STORE, &set.key, &[&[&set.value, time.as_bytes(), keeps], held].concat())
+/// Appends `SET key value [PX milliseconds]`, or `UNLINK key` if nothing is to be there.
+fn append_set(commands: &mut Vec<u8>, (key, value): (&[u8], &[u8]), lifetime: Lifetime) {
+    let mut time = itoa::Buffer::new();
+    let parts: &[&[u8]] = match lifetime {
+        Lifetime::Gone => &[b"UNLINK", key],
+        Lifetime::Never => &[b"SET", key, value],
+        Lifetime::For(span) => &[b"SET", key, value, b"PX", time.format(milliseconds(span)).as_bytes()],
+    };
+    commands.reserve(command::len(parts));
+    command::append(commands, parts);
+}
+
+/// A set where the condition of this name holds; `held` is what it is about, if it is about that.
+fn conditional(set: &Set, lifetime: Lifetime, condition: &[u8], held: &[u8]) -> Vec<u8> {
+    let keeps = keeps(&set.options);
+    if lifetime == Lifetime::Gone && !keeps {
+        return eval(scripts::REMOVE, &set.key, &[condition, held]);
+    }
+    let (time, keeps) = (script_time(lifetime), if keeps { b"1" } else { b"0" });
+    eval(scripts::STORE, &set.key, &[condition, held, &set.value, time.as_bytes(), keeps])
 }
 
 /// How the scripts are told a lifetime.
@@ -169,15 +156,14 @@ async fn swap(
     call: Call,
 ) -> Result<SetOutcome> {
     let client = &shared.client;
-    let get = read::ask(client, Wanted::Value, &set.key);
+    let get = client.ask(&set.key, eval(scripts::HELD, &set.key, &[]));
     let slot = get.slot;
     let held = match one(shared, get, Call { effect: Effect::Reads, ..call }).await? {
         Value::BulkString(held) if client.version(&held) == version => held,
         Value::BulkString(_) | Value::Nil => return Ok(SetOutcome::ConditionFailed),
-        Value::ServerError(error) if error.code() == "WRONGTYPE" => return Ok(SetOutcome::ConditionFailed),
         other => return Err(refused(client, slot, &other)),
     };
-    let store = client.ask(&set.key, store_script(set, lifetime, &[&held]));
+    let store = client.ask(&set.key, conditional(set, lifetime, b"held", &held));
     match one(shared, store, call).await? {
         Value::Int(1) => Ok(SetOutcome::Stored),
         Value::Int(0) => Ok(SetOutcome::ConditionFailed),
@@ -234,12 +220,7 @@ impl Sets {
                 Place::Large
             } else {
                 let slot = client.slot(&stored);
-                match lifetime {
-                    Lifetime::Gone => command::append(&mut sets.batch.commands, &[b"UNLINK", &stored]),
-                    lifetime => {
-                        append_set(&mut sets.batch.commands, (&stored, value), lifetime, Presence::Any);
-                    }
-                }
+                append_set(&mut sets.batch.commands, (&stored, value), lifetime);
                 sets.batch.end_ask(slot);
                 asks += 1;
                 Place::Ask(asks - 1, slot)
