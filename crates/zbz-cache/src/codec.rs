@@ -7,7 +7,7 @@
 //!   bytes or elements in one place.
 //! - What only some types read back is noticed as it is written, and then this value is decoded and
 //!   compared: a `Some` of a value that is encoded as nil, a number of 128 bits, a map with one key twice;
-//!   with [`Json`] a number that is not finite, or a map key that is no string.
+//!   with `Json` a number that is not finite, or a map key that is no string.
 //! - Of all else each contract looks at a sample: its first 64 sets, and one in 256 after that, are
 //!   decoded, encoded again and compared.
 //!
@@ -136,7 +136,9 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
 }
 
 /// JSON: larger and slower, readable everywhere. Feature `json`. Numbers come back exactly; those that
-/// are not finite are refused.
+/// are not finite are refused. Where any crate of the program turns on serde_json's feature
+/// `arbitrary_precision`, numbers do not come back from inside flattened, tagged and untagged types, and
+/// are refused by the sample alone.
 ///
 /// What else comes back equal and what is refused is said [above](self).
 #[cfg(feature = "json")]

@@ -5,7 +5,7 @@
 use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +51,45 @@ struct Server {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Place {
     ip: IpAddr,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Peers {
+    All { ips: Vec<Ipv4Addr> },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Listen {
+    At(SocketAddrV6),
+    No(bool),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Maybe {
+    #[serde(flatten)]
+    place: Option<Place>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Labels {
+    id: u8,
+    #[serde(flatten)]
+    rest: BTreeMap<String, u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Event {
+    Custom(BTreeMap<String, u8>),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Text(String),
+    Wide(u128),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -197,6 +236,46 @@ async fn addresses_come_back_from_inside_untagged_tagged_and_flattened() {
     comes_back(MessagePack, at("[::1]:80"), at("127.0.0.1:6379")).await;
     let server = |ip| Server { name: "far".into(), place: Place { ip } };
     comes_back(MessagePack, server("10.0.0.1".parse().unwrap()), server(address())).await;
+
+    let peers = |ips: &[&str]| Peers::All { ips: ips.iter().map(|ip| ip.parse().unwrap()).collect() };
+    comes_back(MessagePack, peers(&[]), peers(&["10.0.0.1", "10.0.0.2"])).await;
+    comes_back(MessagePack, Listen::No(false), Listen::At("[fe80::1]:80".parse().unwrap())).await;
+    let ip = address();
+    comes_back(MessagePack, Maybe { place: None }, Maybe { place: Some(Place { ip }) }).await;
+}
+
+/// These are refused in every set, the first ones or not.
+fn is_always_refused<T: Value>(codec: impl Codec<T>, old: T, value: T, why: &str) {
+    let cache = caches(codec).blocking();
+    for _ in 0..100 {
+        cache.set("k", &old, Ttl::Never).unwrap();
+    }
+    for _ in 0..100 {
+        let error = cache.set("k", &value, Ttl::Never).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Codec);
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    assert_eq!(cache.get("k").unwrap(), Some(old));
+}
+
+#[test]
+fn a_key_that_one_map_has_twice_is_refused_in_every_set() {
+    let labels = |key: &str| Labels { id: 1, rest: BTreeMap::from([(key.into(), 2)]) };
+    let event = |key: &str| Event::Custom(BTreeMap::from([("a".into(), 1), (key.into(), 2)]));
+    is_always_refused(MessagePack, labels("other"), labels("id"), "one key twice");
+    is_always_refused(Json, labels("other"), labels("id"), "one key twice");
+    is_always_refused(MessagePack, event("kin"), event("kind"), "one key twice");
+    is_always_refused(Json, event("kin"), event("kind"), "one key twice");
+}
+
+#[test]
+fn what_the_writer_sees_is_refused_in_every_set() {
+    is_always_refused(MessagePack, None, Some(()), "encoded as nil");
+    is_always_refused(Json, None, Some(f64::INFINITY), "not finite");
+    let counts = |years: &[u16]| Counts { by_year: years.iter().map(|&year| (year, 1)).collect() };
+    is_always_refused(Json, counts(&[]), counts(&[1999]), "keys are no strings");
+    is_always_refused(MessagePack, Number::Text("x".into()), Number::Wide(1 << 100), "128 bits");
+    is_always_refused(Json, Number::Text("x".into()), Number::Wide(1), "128 bits");
 }
 
 #[tokio::test]
