@@ -80,7 +80,8 @@ pub struct NearStats {
 pub struct LoadStats {
     /// Loads that brought an answer, refreshes among them.
     pub loaded: u64,
-    /// Loads that failed, panicked or were given up, or whose answer the codec refused.
+    /// Loads that failed, panicked or were given up, or whose answer the codec refused, and refreshes
+    /// that their executor dropped.
     pub failed: u64,
     /// Calls that got the answer of a load that another one had begun.
     pub coalesced: u64,
