@@ -64,6 +64,15 @@ pub(crate) enum Exit {
     Replaced,
 }
 
+/// A write whose entry leaves as soon as it is stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unkept<'a> {
+    pub(crate) key: HashedKey<'a>,
+    pub(crate) kind: WriteKind,
+    /// Why the entry leaves.
+    pub(crate) exit: Exit,
+}
+
 /// The bucket of a key, held, and what it has of the key.
 #[derive(Debug)]
 pub(crate) struct Look<'a> {

@@ -10,7 +10,7 @@
 use crate::append::{Appended, Kept, Need};
 use crate::counters::Count;
 use crate::engine::{Engine, HashedKey, Moment};
-use crate::entry::{Entry, Exit, Look, Old, WriteKind};
+use crate::entry::{Entry, Exit, Look, Old, Unkept, WriteKind};
 use crate::index::Held;
 use crate::log::Reservation;
 use crate::lookup::BATCH;
@@ -46,15 +46,6 @@ pub(crate) enum Guard<'a> {
     /// The key's live entry is still this one, or there is still none, and the condition. Not the
     /// entry's place: another of the key may stand there meanwhile, the segment having been recycled.
     Unchanged(Option<Version>, &'a Condition<'a>),
-}
-
-/// A write whose entry leaves as soon as it is stored.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Unkept<'a> {
-    pub(crate) key: HashedKey<'a>,
-    pub(crate) kind: WriteKind,
-    /// Why the entry leaves.
-    pub(crate) exit: Exit,
 }
 
 impl Engine {

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::append::{Kept, Need};
 use crate::engine::{Engine, HashedKey, Moment};
-use crate::entry::{Entry, Exit, Look, WriteKind};
+use crate::entry::{Entry, Exit, Look, Unkept, WriteKind};
 use crate::item::{Content, Layout};
 use crate::log::Reservation;
 use crate::slot::Slot;
-use crate::store::{Guard, Swap, Unkept};
+use crate::store::{Guard, Swap};
 use crate::tide::Side;
 use crate::ttl::{End, NEVER};
 use crate::{Condition, Error, Found, SetOutcome, Version, WhenFull};

@@ -49,6 +49,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 
+mod depth;
 mod digest;
 mod framed;
 mod raw;
@@ -59,6 +60,7 @@ pub(crate) use framed::{ABSENT, Framed};
 pub use raw::Raw;
 pub(crate) use raw::{Bare, Decimal};
 
+use depth::is_too_deep;
 use digest::digest;
 use watch::{Format, MAX_DEPTH, Suspicion, Watch};
 
@@ -118,6 +120,9 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for MessagePack {
     fn decode(&self, bytes: &[u8]) -> Option<T> {
         use rmp_serde::decode::Error::InvalidMarkerRead;
 
+        if is_too_deep(bytes) {
+            return None;
+        }
         let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
         // The reader refuses the level that uses up the last.
         deserializer.set_max_depth(MAX_DEPTH + 1);

@@ -238,7 +238,7 @@ impl Error {
     /// batch the first of any of its failures. It sees through `Arc`, `Box`, what an
     /// [`io::Error`](std::io::Error) was made of, and this error where a loader loads.
     ///
-    /// An `anyhow::Error` is seen through with the feature `anyhow`. Without it the outermost error
+    /// An `anyhow::Error` is seen through with the feature `anyhow`, which is on by default. Without it the outermost error
     /// in one is out of reach, as it is in any type that hides it when it becomes a
     /// `Box<dyn Error>`; what has a `context` is reached.
     ///

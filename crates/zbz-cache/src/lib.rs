@@ -48,7 +48,7 @@
 //! | `json` | no | codec `Json` |
 //! | `tokio` | no | refreshes run in the tokio runtime a contract is made in |
 //! | `tracing` | yes | warnings, as events of the crate `tracing` |
-//! | `anyhow` | no | [`Error::load_source`] reaches what a loader's `anyhow::Error` was made of |
+//! | `anyhow` | yes | [`Error::load_source`] reaches what a loader's `anyhow::Error` was made of |
 //! | `conformance` | no | `conformance::check`, for tests of one's own provider |
 
 #![forbid(unsafe_code)]
