@@ -45,6 +45,7 @@ test-redis: redis-server ## the providers "redis" and "tiered" against servers t
 	$(REDIS) --nocapture speed::
 
 coherence: redis-server ## tiers in several processes over servers that fail, for an hour; HOURS=8, MINUTES=10, SEED=, ROUND=, ONLY=test, REDIS_SERVER=path
+	@$(REDIS) --list coherence::$(ONLY) | grep ": test$$" || { echo "no test of coherence is named $(ONLY)"; exit 1; }
 	COHERENCE_SECONDS=$$((60 * $(or $(MINUTES),60 * $(or $(HOURS),1)))) LONG_FORM=1 $(REDIS) --nocapture --test-threads 1 coherence::$(ONLY)
 
 near-speed: ## what a near hit costs beside a hit in memory
@@ -54,8 +55,9 @@ fault-redis: redis-server ## the same, its faults in their long forms: every byt
 	LONG_FORM=1 $(REDIS) --skip speed:: --skip coherence:: --test-threads 2
 
 checks: ## what it costs to look whether sets come back, in instructions; takes valgrind
+	@command -v valgrind > /dev/null || { echo "valgrind is missing; install it: sudo apt-get install valgrind"; exit 1; }
 	cargo build --release --package zbz-cache --example checks
-	@for what in trusted set get; do valgrind --tool=callgrind --callgrind-out-file=/dev/null target/release/examples/checks $$what 2>&1 | sed -n "s/.*refs: */$$what: /p"; done
+	@for what in trusted set get; do valgrind --tool=callgrind --callgrind-out-file=/dev/null $${CARGO_TARGET_DIR:-target}/release/examples/checks $$what 2>&1 | sed -n "s/.*refs: */$$what: /p"; done
 
 portable: ## the engine's parts over plain heap memory, as on systems other than Linux
 	RUSTFLAGS="--cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=4000 cargo test --package zbz-cache-memory --lib --target-dir target/portable
