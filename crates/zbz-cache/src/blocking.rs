@@ -120,7 +120,8 @@ impl<T: 'static> BlockingCache<T> {
     /// A load belongs to the caller whose loader runs, and is not interrupted: a
     /// [timeout](crate::LoadOptionsBuilder::timeout) releases those who wait for it, while this
     /// call returns when its loader does. Of callers that meet a stale entry, one runs its loader
-    /// and the others are served the stale value, whatever spawner the contract has. A caller that
+    /// and the others are served the stale value, whatever spawner the contract has; where it has
+    /// one, a loader that fails leaves its caller the stale value, too. A caller that
     /// waits for an async load which all of its own callers leave runs its own loader.
     ///
     /// # Errors

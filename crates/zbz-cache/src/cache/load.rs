@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::{Cache, Shared};
 use crate::error::{Error, Result};
 use crate::flight::{Boarding, Brought, LoadCounters, Place, Seen, Waiter, Wanted, Work};
-use crate::load::{LoadAnswer, LoadOptions, LoadOutcome, Origin, Refresh, Terms, state_of};
+use crate::load::{LoadAnswer, LoadOptions, LoadOutcome, Origin, Terms, state_of};
 use crate::provider::{Lookups, Read};
 use crate::reply::Reply;
 use crate::scratch;
@@ -314,10 +314,8 @@ impl<T: 'static> Shared<T> {
         }
         let landed = waiter.await;
         let brought = landed.as_ref().map_or_else(|| Err(Error::closed()), |landed| landed[0].clone());
-        // Where callers only stand in for a background, a failure is not theirs.
-        let is_excused = terms.cool_down.is_some() || matches!(terms.refresh, Refresh::Spawned(_));
         if is_refresh
-            && is_excused
+            && terms.excuses_refreshes()
             && brought.is_err()
             && let Some(served) = self.look_for_stale(key).await?
         {

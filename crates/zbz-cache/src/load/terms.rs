@@ -41,6 +41,13 @@ impl Refresh {
 }
 
 impl Terms {
+    /// Whether a refresh that fails is answered by the stale value, if that is still there: where
+    /// that was asked for, or where callers only stand in for a background, whose failures are not
+    /// theirs.
+    pub(crate) fn excuses_refreshes(&self) -> bool {
+        self.cool_down.is_some() || matches!(self.refresh, Refresh::Spawned(_))
+    }
+
     /// Of a contract without load options.
     pub(crate) fn plain() -> Self {
         Terms {

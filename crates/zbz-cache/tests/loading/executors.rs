@@ -261,3 +261,30 @@ fn who_sleeps_on_a_refresh_that_others_drive_takes_it_over_when_they_leave() {
     let warnings = warned(|| drop(held.lock().unwrap().take()));
     assert_eq!((loads(&texts).under_way, loads(&texts).failed, warnings), (0, 0, 0), "taken over, not lost");
 }
+
+#[test]
+fn a_refresh_that_fails_leaves_the_stale_value_whichever_way_it_is_asked_for() {
+    // It runs each refresh at once, so the async caller's has failed before it is answered.
+    let texts = stale(stale_soon().spawner(Spawner::new(pollster::block_on)));
+    let (blocking, options) = (texts.blocking(), LoadOptions::default());
+    let refuse = |_: Vec<String>| Err::<Vec<(String, String)>, _>(Refused(0));
+    is(
+        pollster::block_on(texts.get_or_load_with("k", &options, || async { Err::<String, _>(Refused(0)) }))
+            .unwrap(),
+        "old",
+        Origin::Stale,
+    );
+    is(
+        blocking.get_or_load_with("k", &options, || Err::<String, _>(Refused(0))).unwrap(),
+        "old",
+        Origin::Stale,
+    );
+    let mut many = blocking.get_or_load_multi_with(["k"], &options, refuse).unwrap();
+    is(many.remove("k").unwrap(), "old", Origin::Stale);
+    let each = blocking.get_or_load_each_with(["k"], &options, refuse);
+    is(each.into_iter().next().unwrap().unwrap(), "old", Origin::Stale);
+    assert_eq!((loads(&texts).failed, loads(&texts).refreshes), (4, 4));
+    blocking.delete("k").unwrap();
+    let failed = blocking.get_or_load("k", || Err::<String, _>(Refused(0))).unwrap_err();
+    assert_eq!(failed.kind(), zbz_cache::ErrorKind::LoadFailed, "there is no stale value left");
+}

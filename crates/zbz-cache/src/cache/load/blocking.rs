@@ -133,7 +133,7 @@ impl<T: 'static> Shared<T> {
         });
         let (key, brought) = (&work.seats[0].key, &landed[0]);
         if missed.stale.is_some()
-            && terms.cool_down.is_some()
+            && terms.excuses_refreshes()
             && brought.is_err()
             && let Some(served) = block_on(self.look_for_stale(key))?
         {

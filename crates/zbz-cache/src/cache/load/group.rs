@@ -9,7 +9,7 @@ use super::super::Shared;
 use super::store::{cycle, undecodable};
 use crate::error::{BatchOutcome, Error, Result};
 use crate::flight::{Boarding, Brought, Landed, LoadCounters, Place, Seen, Wanted, Work};
-use crate::load::{LoadOutcome, Origin, Refresh, Terms, state_of};
+use crate::load::{LoadOutcome, Origin, Terms, state_of};
 use crate::provider::{Found, Lookups, ReadBatch};
 use crate::ttl::TtlState;
 
@@ -207,11 +207,10 @@ impl<'a, T: 'static> Group<'a, T> {
     /// served in place of its error.
     pub(super) fn take_lead(&mut self, leads: &[usize], landed: Option<&Landed>) -> Vec<usize> {
         let mut excused = Vec::new();
-        let spawns = matches!(self.terms.refresh, Refresh::Spawned(_));
         for (seat, &name) in leads.iter().enumerate() {
             let brought = landed.map_or_else(|| Err(Error::closed()), |landed| landed[seat].clone());
             let was_stale = self.is_stale(name);
-            if brought.is_err() && was_stale && (spawns || self.terms.cool_down.is_some()) {
+            if brought.is_err() && was_stale && self.terms.excuses_refreshes() {
                 excused.push(name);
             }
             self.settle(name, brought, Origin::Loaded);

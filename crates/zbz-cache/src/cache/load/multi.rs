@@ -138,7 +138,17 @@ impl<T: 'static> Group<'_, T> {
     /// # Errors
     ///
     /// What failed as a whole: names that have no answer yet stay open.
-    pub(super) async fn load<F, Fut>(&mut self, mut loader: F) -> Result<()>
+    pub(super) async fn load<F, Fut>(&mut self, loader: F) -> Result<()>
+    where
+        F: FnMut(Vec<String>) -> Fut + Send,
+        Fut: Future<Output: LoadAnswers<T>> + Send + 'static,
+    {
+        let loaded = self.load_all(loader).await;
+        self.learn_ttls().await;
+        loaded
+    }
+
+    async fn load_all<F, Fut>(&mut self, mut loader: F) -> Result<()>
     where
         F: FnMut(Vec<String>) -> Fut + Send,
         Fut: Future<Output: LoadAnswers<T>> + Send + 'static,
@@ -169,12 +179,20 @@ impl<T: 'static> Group<'_, T> {
             self.arrive(&party, landed.as_ref().and_then(Option::as_ref), &all).await;
             seen = Seen::All(shared.flights().ended());
         }
-        self.learn_ttls().await;
         Ok(())
     }
 
     /// As [`load`](Group::load), on the caller's thread.
     pub(super) fn load_blocking<R: LoadAnswers<T>>(
+        &mut self,
+        loader: &mut impl FnMut(Vec<String>) -> R,
+    ) -> Result<()> {
+        let loaded = self.load_all_blocking(loader);
+        block_on(self.learn_ttls());
+        loaded
+    }
+
+    fn load_all_blocking<R: LoadAnswers<T>>(
         &mut self,
         loader: &mut impl FnMut(Vec<String>) -> R,
     ) -> Result<()> {
@@ -207,7 +225,6 @@ impl<T: 'static> Group<'_, T> {
             block_on(self.arrive(&party, landed.as_ref(), &all));
             seen = Seen::All(self.shared.flights().ended());
         }
-        block_on(self.learn_ttls());
         Ok(())
     }
 
