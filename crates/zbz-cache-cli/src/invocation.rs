@@ -6,7 +6,8 @@ use std::path::Path;
 /// Set by `cargo run` to the folder of this crate.
 pub const CARGO_FOLDER: &str = "CARGO_MANIFEST_DIR";
 
-/// The line that calls this command with these arguments, in the folder it was called in.
+/// The line that calls this command with these arguments, in the folder it was called in; in the
+/// source tree, where cargo called it.
 pub fn with(arguments: &str) -> String {
     let program = env::args().next().unwrap_or_default();
     let by_cargo = env::var_os(CARGO_FOLDER).is_some() && env::var_os("CARGO").is_some();

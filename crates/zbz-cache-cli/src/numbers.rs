@@ -13,9 +13,12 @@ pub fn count(text: &str) -> Option<u64> {
     whole(scaled(text)?)
 }
 
-/// A number of bytes, with or without a unit.
+/// A number of bytes, with or without a unit. A letter alone is none: `64M` is 64 MB to some and 64 MiB to others.
 pub fn bytes(text: &str) -> Option<u64> {
     let text = plain(text);
+    if text.ends_with(['k', 'm', 'g', 't', 'p', 'e', 'K', 'M', 'G', 'T', 'P', 'E']) {
+        return None;
+    }
     let plain = text.parse::<f64>().ok().and_then(whole);
     let with_unit = || text.parse::<ByteSize>().ok().map(|bytes| bytes.as_u64());
     // A number too large for a float to be exact may still be a whole one.
@@ -83,11 +86,12 @@ mod tests {
             ("1_000", 1000),
             ("1e6", 1_000_000),
             ("18446744073709551615", u64::MAX),
-            ("1.5k", 1500),
+            ("1.5kB", 1500),
+            ("64b", 64),
         ] {
             assert_eq!(bytes(text), Some(number), "{text}");
         }
-        for wrong in ["", "-5", "-1KiB", "MiB", "much", "0.5", "1e99", "64 MiB x"] {
+        for wrong in ["", "-5", "-1KiB", "MiB", "much", "0.5", "1e99", "64 MiB x", "64M", "1k", "2 G"] {
             assert_eq!(bytes(wrong), None, "{wrong}");
         }
     }

@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 use std::io::Write;
 use std::path::Path;
 
-use crate::failure::{Failure, warn};
+use crate::failure::Failure;
 use crate::figures;
 use crate::json;
 use crate::policy::{self, Belady};
@@ -123,7 +123,6 @@ fn write_trace(args: &Args, file: &Path, out: &mut dyn Write) -> Result<(), Fail
     if let Some(words) = &reading.words {
         writeln!(out, "{} read as: {words}", trace.display())?;
     }
-    reading.doubts.iter().for_each(|doubt| warn(&format!("{}: {doubt}", trace.display())));
     writeln!(out, "{} requests are in {}", figures::count(requests), file.display())?;
     Ok(())
 }

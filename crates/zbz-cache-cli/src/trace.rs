@@ -98,6 +98,11 @@ pub trait Records {
     ///
     /// The trace cannot be understood, or not be read on.
     fn read(&mut self, record: &mut Record) -> Result<Step, TraceError>;
+
+    /// How many lines the requests so far are from, where a line may stand for several that are alike.
+    fn lines(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What the user says of how a trace is to be read; what is absent is guessed.
@@ -119,6 +124,32 @@ pub struct ReadAs {
     pub time_unit: Option<TimeUnit>,
     /// The unit of TTLs; if absent, that of times where it is said.
     pub ttl_unit: Option<TimeUnit>,
+}
+
+impl ReadAs {
+    /// Whether what is said is about columns.
+    fn says_csv(&self) -> bool {
+        self.format == Some(Format::Csv)
+            || self.delimiter.is_some()
+            || self.has_header.is_some()
+            || self.columns.names().next().is_some()
+    }
+
+    /// What was said that a format has no use for.
+    fn unused_by(&self, format: Format) -> Vec<&'static str> {
+        let is_text = matches!(format, Format::Csv | Format::Lines | Format::Twitter);
+        let said = [
+            (self.columns.is_any(), "columns"),
+            // That there is none is true of all formats but CSV.
+            (self.has_header == Some(true), "a header"),
+            (self.time_unit.is_some() || self.ttl_unit.is_some(), "units"),
+            (self.delimiter.is_some() && format != Format::Twitter, "the delimiter"),
+            (self.quote.is_some(), "quotes"),
+            (self.comment.is_some() && !is_text, "comments"),
+        ];
+        let said = said.into_iter().filter(|(is_said, _)| *is_said && format != Format::Csv);
+        said.map(|(_, what)| what).collect()
+    }
 }
 
 /// A trace that was opened.
@@ -149,14 +180,19 @@ impl Reading {
 
     /// With a doubt where the user said something that this format has no use for.
     fn after(mut self, read_as: &ReadAs) -> Reading {
-        let ReadAs { has_header, columns, time_unit, ttl_unit, .. } = read_as;
-        let is_said = columns.is_any() || has_header.is_some() || time_unit.is_some() || ttl_unit.is_some();
-        if self.format != Format::Csv && is_said {
-            self.doubts.push(
-                "what was said of columns, headers and units is not used, since it is not read as CSV; \
-                 --format csv has it read so"
-                    .to_owned(),
-            );
+        let unused = read_as.unused_by(self.format);
+        if !unused.is_empty() {
+            let why = match self.format {
+                Format::Lines => "since each line is taken for a key; --format csv takes it for columns",
+                Format::Twitter => {
+                    "since the columns are those of Twitter's cache-trace; to choose others say --format csv \
+                     --no-header --key-column 2, and --time-column 1, --size-column 4, --op-column 6 or \
+                     --ttl-column 7 as you need them"
+                }
+                Format::Generated => "since the trace is a generated one",
+                _ => "since these are binary records",
+            };
+            self.doubts.push(format!("what was said of {} is not used, {why}", unused.join(", ")));
         }
         self
     }
@@ -169,9 +205,10 @@ impl Reading {
 /// The file cannot be opened, is empty, or is of no known format, or no generated trace has that name.
 pub fn open(path: &Path, read_as: &ReadAs) -> Result<Trace, TraceError> {
     if let Some(name) = generated::name_of(path) {
-        return generated::open(name);
+        let Trace { reading, records } = generated::open(name)?;
+        return Ok(Trace { reading: reading.after(read_as), records });
     }
-    let mut source = Source::open(path)?;
+    let mut source = Source::open(path, read_as.format)?;
     if read_as.format == Some(Format::Generated) {
         return Err(source.error(Place::File, "is a file; a generated trace is asked for by its @name"));
     }

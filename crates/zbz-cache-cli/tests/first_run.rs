@@ -45,7 +45,7 @@ fn an_absent_trace_is_told_with_where_it_was_looked_for() {
     let none: [&str; 0] = [];
     let message = refused(&folder, &none);
     assert!(message.contains("data/cache2k-web07.oracleGeneral.zst"), "{message}");
-    assert!(message.contains("--trace FILE"), "{message}");
+    assert!(message.contains(concat!(env!("CARGO_BIN_EXE_zbz-cache"), " --trace FILE")), "{message}");
     let message = refused(&folder, &["--trace", "gone.zst"]);
     assert_eq!(message, "error: gone.zst: cannot be opened: there is no such file\n");
 }

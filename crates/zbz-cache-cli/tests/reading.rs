@@ -123,7 +123,7 @@ fn a_trace_comes_to_the_same_however_it_is_written() {
         };
         files.push((style, folder.file(&format!("t{number}{ending}"), bytes)));
     }
-    // Each style in each compression: the styles are 160, which three does not divide.
+    // Each style in one of the compressions.
     let names: Vec<String> = files.iter().map(|(_, name)| name.clone()).collect();
     for (policy, size) in [("lru", "12keys"), ("engine", "1MiB")] {
         let (ratios, warnings) = ratios(&folder, &names, policy, size);
@@ -276,31 +276,6 @@ fn a_guess_that_may_be_wrong_is_warned_of_once() {
 }
 
 #[test]
-fn what_is_said_and_has_no_use_is_warned_of() {
-    let folder = Folder::new("unused");
-    let records = [oracle_record(0, 7, 50, 1), oracle_record(9, 7, 50, -1)].concat();
-    let files = [
-        folder.file("t.oracleGeneral", records),
-        folder.file("twitter", "0,a,1,1,1,get,0\n1,a,1,1,1,set,0\n"),
-        folder.file("keys", "a\na\n"),
-    ];
-    for file in files {
-        for args in [["--time-unit", "ms"], ["--op-column", "none"], ["--ttl-unit", "s"]] {
-            let done = run(
-                &folder,
-                &[&["replay", &file, "--policy", "lru", "--sizes", "9keys"], &args[..]].concat(),
-            );
-            assert!(done.err.contains("is not used"), "{file} {args:?}: {}", done.err);
-        }
-    }
-    let done =
-        run(&folder, &["replay", "t.oracleGeneral", "--policy", "lru", "--sizes", "9keys", "--comment", "%"]);
-    assert_eq!(done.err, "");
-    let comments = folder.file("comments", "# nothing yet\n".repeat(6000) + "key,size\na,1\n");
-    assert!(refused(&folder, &["replay", &comments]).contains("say --format"));
-}
-
-#[test]
 fn a_file_that_is_no_trace_is_told_with_what_to_do() {
     let folder = Folder::new("others");
     let utf16: Vec<u8> = "time,key\n1,a\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -319,7 +294,7 @@ fn a_file_that_is_no_trace_is_told_with_what_to_do() {
         ("twice.gz", &gzip(&packed), "compressed twice"),
         ("cut.gz", &packed[..packed.len() - 9], "the gzip data is truncated"),
         ("cut.zst", &frame[..frame.len() - 9], "the zstd data is truncated"),
-        ("window.zst", &long, "decompress it first, with zstd -d"),
+        ("window.zst", &long, "with zstd --long=31 or less"),
         ("nothing.zst", &zstd(b""), "is empty"),
         ("noise", &[0, 7, 1, 2, 250, 0, 7, 9], "cut short or of another format"),
     ];

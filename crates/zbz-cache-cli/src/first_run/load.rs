@@ -86,8 +86,9 @@ fn find() -> Result<PathBuf, Failure> {
         Failure::Input(format!(
             "the trace of the first run was not found. It comes with the source tree, as {FOLDER}/{FILE}; \
              that was looked for in\n{}\n\
-             Run the command in the source tree, or name a trace: zbz-cache --trace FILE",
-            looked.join("\n")
+             Run the command in the source tree, or name a trace: {}",
+            looked.join("\n"),
+            invocation::with("--trace FILE")
         ))
     })
 }

@@ -42,7 +42,8 @@ Generated traces (the same requests in every run; @list tells what each is):
 Examples:
   zbz-cache replay web.oracleGeneral.zst --sizes 1%,10%,64MiB
   zbz-cache replay requests.csv --key-column url --time-unit ms --plot curve.svg
-  zbz-cache replay access.log --delimiter space --no-header --time-column 1 --key-column 7
+  zbz-cache replay squid-access.log --delimiter space --no-header --time-column 1 \\
+                   --size-column 5 --key-column 7
   zbz-cache replay a.csv.gz b.csv.gz --policy engine,lru --sizes 1%,5%,20%
   zbz-cache replay traces/*.zst --policy lru,s3-fifo,tide-log,belady --sizes 1%,10%
   zbz-cache replay @scanhot @twitter-04 --policy engine,lru --sizes 5%,20%
@@ -108,7 +109,8 @@ pub struct Args {
     /// Write the trace into a file instead of replaying it: .csv, or .oracleGeneral for other programs
     ///
     /// CSV keeps what the trace tells. oracleGeneral has no TTLs and no writes (all requests are reads), tells time in
-    /// seconds, and names keys of other than 8 bytes by a hash. Keys that are no plain text are hexadecimal in CSV.
+    /// seconds, and names keys of other than 8 bytes by a hash. Keys with control characters,
+    /// or that are not UTF-8, are hexadecimal in CSV.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "plot", "json"])]
     pub(super) write: Option<PathBuf>,
 

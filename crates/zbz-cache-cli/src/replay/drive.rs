@@ -193,8 +193,9 @@ impl Job<'_> {
 struct Ratios {
     gets: u64,
     hits: u64,
-    get_bytes: u64,
-    hit_bytes: u64,
+    /// Wider than any one size, so that no trace makes it overflow.
+    get_bytes: u128,
+    hit_bytes: u128,
 }
 
 impl Ratios {
@@ -203,16 +204,16 @@ impl Ratios {
             return;
         }
         self.gets += 1;
-        self.get_bytes += value_bytes;
+        self.get_bytes += u128::from(value_bytes);
         if met == Met::Hit {
             self.hits += 1;
-            self.hit_bytes += value_bytes;
+            self.hit_bytes += u128::from(value_bytes);
         }
     }
 
     /// The shares of hits by objects and by bytes, where there was a get.
     fn finish(&self) -> (Option<f64>, Option<f64>) {
-        let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-        (share(self.hits, self.gets), share(self.hit_bytes, self.get_bytes))
+        let share = |part: u128, whole: u128| (whole > 0).then(|| part as f64 / whole as f64);
+        (share(self.hits.into(), self.gets.into()), share(self.hit_bytes, self.get_bytes))
     }
 }

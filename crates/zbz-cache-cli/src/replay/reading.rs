@@ -22,11 +22,13 @@ pub(super) struct ReadingArgs {
     #[arg(long)]
     no_header: bool,
 
-    /// What begins a comment, a line that is passed over; none: nothing does [default: #]
+    /// What begins a comment, a line that is passed over; none: nothing does; without it, # where the
+    /// file's beginning uses it so
     #[arg(long, value_name = "CHARACTER", allow_hyphen_values = true)]
     comment: Option<Mark>,
 
-    /// What stands around a field that holds a delimiter; none: quotes are a part of fields [default: "]
+    /// What stands around a field that holds a delimiter; none: quotes are a part of fields; without
+    /// it, " unless the file's beginning has all its columns without
     #[arg(long, value_name = "CHARACTER")]
     quote: Option<Mark>,
 
@@ -58,7 +60,7 @@ pub(super) struct ReadingArgs {
     #[arg(long, value_name = "UNIT", ignore_case = true)]
     time_unit: Option<TimeUnit>,
 
-    /// The unit of TTLs in CSV; without it, that of --time-unit, or else a guess, which a warning tells
+    /// The unit of TTLs in CSV; without it, that of --time-unit, or else a guess
     #[arg(long, value_name = "UNIT", ignore_case = true)]
     ttl_unit: Option<TimeUnit>,
 }

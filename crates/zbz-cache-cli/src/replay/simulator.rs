@@ -17,7 +17,8 @@ impl Simulator {
     /// There is no such policy.
     pub(super) fn new(name: &str, capacity: result::Capacity) -> Result<Simulator, String> {
         let capacity = match capacity {
-            result::Capacity::Bytes(bytes) => Capacity::Bytes(bytes),
+            // Two entries that fit have a sum.
+            result::Capacity::Bytes(bytes) => Capacity::Bytes(bytes.min(u64::MAX / 2)),
             result::Capacity::Keys(keys) => Capacity::Entries(keys),
         };
         Ok(Simulator { policy: policy::by_name(name, capacity)? })
@@ -36,7 +37,7 @@ impl Target for Simulator {
         }
         let outcome = self.policy.request(&policy::Request {
             key: request.key_hash,
-            bytes: request.key.len() as u64 + request.value_bytes,
+            bytes: request.value_bytes.saturating_add(request.key.len() as u64),
             now_ms: request.now_ms,
             ttl_ms: request.ttl_ms,
         });

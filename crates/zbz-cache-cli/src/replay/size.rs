@@ -62,7 +62,7 @@ impl FromStr for Size {
             let empty =
                 if text.is_empty() { "an empty size; with commas and no spaces, --sizes " } else { "" };
             format!(
-                "{empty}takes a percentage (10%, 10%bytes), bytes (64MiB, 64MB, 65536) or keys (5000keys), more than zero"
+                "{empty}takes a percentage (10%, 10%bytes), bytes (64MiB, 64MB, 65536, not 64M) or keys (5000keys), more than zero"
             )
         };
         let percent = |number: &str| {
@@ -89,7 +89,9 @@ impl FromStr for Size {
 ///
 /// It is none; the message says what is taken.
 pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
-    numbers::bytes(text).ok_or_else(|| "takes a number of bytes: 256, 4KiB, 1MB".to_owned())
+    numbers::bytes(text).ok_or_else(|| {
+        "takes a number of bytes: 256, 4KiB, 1MB (not 4K or 1M, which stand for either)".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -106,7 +108,7 @@ mod tests {
             assert_eq!(text.parse(), Ok(Size::Keys(keys)), "{text}");
         }
         assert_eq!("10%BYTES".parse(), Ok(Size::PercentOfBytes(10.0)));
-        for wrong in ["", "0%", "-1%", "NaN%", "0", "-5", "0keys", "much", "10 %%"] {
+        for wrong in ["", "0%", "-1%", "NaN%", "0", "-5", "0keys", "much", "10 %%", "64M", "1k"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
         }
     }

@@ -29,6 +29,10 @@ pub(super) struct Survey {
     pub(super) knows_sizes: bool,
     /// From the earliest request to the latest.
     pub(super) span_ms: u64,
+    /// Lines that the requests are from, where a line may stand for several.
+    lines: u64,
+    /// Whether any request gives a TTL.
+    knows_ttls: bool,
 }
 
 /// Reads a trace to its end.
@@ -38,10 +42,12 @@ pub(super) struct Survey {
 /// It cannot be opened or understood, or holds no request.
 pub(super) fn read(file: &Path, read_as: &ReadAs, fills: &Fills) -> Result<Survey, Failure> {
     let mut trace = trace::open(file, read_as)?;
+    // What is misunderstood may take long to read.
+    warn_of(file, &trace.reading.doubts);
     let progress = Progress::counting(&format!("requests read from {}", file.display()));
     let mut keys = Keys::default();
     let (mut record, mut requests, mut gets, mut deletes) = (Record::default(), 0, 0, 0);
-    let (mut first_ms, mut last_ms) = (u64::MAX, 0);
+    let (mut first_ms, mut last_ms, mut knows_ttls) = (u64::MAX, 0, false);
     loop {
         match trace.records.read(&mut record) {
             Ok(Step::Record) => {}
@@ -52,21 +58,25 @@ pub(super) fn read(file: &Path, read_as: &ReadAs, fills: &Fills) -> Result<Surve
         requests += 1;
         gets += u64::from(record.op == Op::Get);
         deletes += u64::from(record.op == Op::Delete);
+        knows_ttls |= record.ttl_ms.is_some();
         (first_ms, last_ms) = (first_ms.min(record.time_ms), last_ms.max(record.time_ms));
         progress.at(requests);
     }
     if requests == 0 {
         return Err(Failure::Input(format!("{}: holds no request; expected at least one", file.display())));
     }
+    let lines = trace.records.lines().unwrap_or(requests);
     Ok(Survey {
         reading: trace.reading,
         requests,
         gets,
         deletes,
         distinct: keys.seen.len() as u64,
-        distinct_bytes: keys.bytes,
+        distinct_bytes: u64::try_from(keys.bytes).unwrap_or(u64::MAX),
         knows_sizes: keys.knows_sizes,
         span_ms: last_ms - first_ms,
+        lines,
+        knows_ttls,
     })
 }
 
@@ -82,19 +92,29 @@ fn misread(error: &TraceError, reading: &Reading) -> Failure {
 const MANY: u64 = 100;
 
 /// Times that span more than this are rather told in another unit.
-const LONG_MS: u64 = 10 * 366 * 86_400 * 1000;
+const LONG_MS: u64 = 10 * YEAR_MS;
+
+const YEAR_MS: u64 = 366 * 86_400 * 1000;
+
+/// Warns of what may be wrong in how a file is read.
+pub(super) fn warn_of(file: &Path, doubts: &[String]) {
+    doubts.iter().for_each(|doubt| warn(&format!("{}: {doubt}", file.display())));
+}
 
 impl Survey {
-    /// Warns of what may have been misunderstood, once for each file.
+    /// Warns of what its requests tell to have been misunderstood, once for each file.
     pub(super) fn warn(&self, file: &Path) {
-        let mut doubts = self.reading.doubts.clone();
+        let mut doubts = Vec::new();
         let is_recorded = self.reading.format != Format::Generated;
-        if is_recorded && self.requests > 1 && self.distinct == self.requests {
-            doubts.push(
-                "no two requests are for the same key, so nothing can hit; is the key what was meant? \
-                 --key-column, --delimiter and --format say it"
-                    .to_owned(),
-            );
+        if is_recorded && self.lines > 1 && self.distinct == self.lines {
+            let what = if self.lines == self.requests {
+                "no two requests are for the same key, so nothing can hit"
+            } else {
+                "no two lines are for the same key, so that only what a line repeats can hit"
+            };
+            doubts.push(format!(
+                "{what}; is the key what was meant? --key-column, --delimiter and --format say it"
+            ));
         }
         if is_recorded && self.requests >= MANY && self.distinct == 1 {
             doubts.push(
@@ -102,11 +122,13 @@ impl Survey {
                     .to_owned(),
             );
         }
-        if self.reading.guessed_seconds && self.span_ms > LONG_MS {
+        // Where TTLs run out by these times, a wrong unit changes the hits.
+        let long_ms = if self.knows_ttls { YEAR_MS } else { LONG_MS };
+        if self.reading.guessed_seconds && self.span_ms > long_ms {
             let span = figures::span(self.span_ms);
             doubts.push(format!("in seconds its times span {span}; --time-unit says another unit"));
         }
-        doubts.iter().for_each(|doubt| warn(&format!("{}: {doubt}", file.display())));
+        warn_of(file, &doubts);
     }
 
     /// Tells what the file was taken for, where no table will.
@@ -125,7 +147,8 @@ impl Survey {
 #[derive(Default)]
 struct Keys {
     seen: HashSet<u64, BuildHasherDefault<Identity>>,
-    bytes: u64,
+    /// Wider than any one size, so that no trace makes it overflow.
+    bytes: u128,
     knows_sizes: bool,
 }
 
@@ -136,20 +159,21 @@ impl Keys {
         if self.seen.contains(&told) {
             return;
         }
-        let key_bytes = record.key.len() as u64;
+        let key_bytes = record.key.len() as u128;
+        let filled_bytes = key_bytes + u128::from(fills.value_bytes);
         match record.value_bytes {
             None => {
                 if self.seen.insert(untold) {
-                    self.bytes += key_bytes + fills.value_bytes;
+                    self.bytes += filled_bytes;
                 }
             }
             Some(value_bytes) => {
                 self.knows_sizes = true;
                 if self.seen.remove(&untold) {
-                    self.bytes -= key_bytes + fills.value_bytes;
+                    self.bytes -= filled_bytes;
                 }
                 self.seen.insert(told);
-                self.bytes += key_bytes + value_bytes;
+                self.bytes += key_bytes + u128::from(value_bytes);
             }
         }
     }

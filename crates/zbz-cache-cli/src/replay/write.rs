@@ -5,11 +5,12 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::clock::TraceClock;
+use super::survey;
 use crate::failure::Failure;
 use crate::json;
 use crate::policy::{Foresight, Future};
 use crate::progress::Progress;
-use crate::trace::{self, Op, ReadAs, Reading, Record, Records, Step, Trace};
+use crate::trace::{self, Op, ReadAs, Reading, Record, Step, Trace};
 
 /// Copies a trace; answers how many requests it has, and what it was taken for.
 ///
@@ -47,7 +48,8 @@ pub(super) fn write(trace: &Path, read_as: &ReadAs, file: &Path) -> Result<(u64,
 
 /// Which request is the next one for the same key, for each.
 fn look_ahead(trace: &Path, read_as: &ReadAs) -> Result<Future, Failure> {
-    let mut records: Box<dyn Records> = trace::open(trace, read_as)?.records;
+    let Trace { reading, mut records } = trace::open(trace, read_as)?;
+    survey::warn_of(trace, &reading.doubts);
     let progress = Progress::counting(&format!("requests read from {}", trace.display()));
     let (mut record, mut foresight, mut count) = (Record::default(), Foresight::default(), 0);
     while records.read(&mut record)? == Step::Record {
@@ -101,12 +103,14 @@ fn seconds(ms: u64) -> String {
     }
 }
 
-/// A key of plain characters as it is; another one as hexadecimal digits, since CSV is text.
+/// A key as it is, in quotes where it needs them; one that is no text as hexadecimal digits, since CSV is text.
 fn write_key(out: &mut impl Write, key: &[u8]) -> std::io::Result<()> {
-    if key.iter().all(|&byte| byte.is_ascii_graphic() && byte != b'"' && byte != b',') {
-        return out.write_all(key);
+    let text = std::str::from_utf8(key).ok().filter(|text| !text.chars().any(char::is_control));
+    match text {
+        None => key.iter().try_for_each(|byte| write!(out, "{byte:02x}")),
+        Some(text) if text.contains([',', '"']) => write!(out, "\"{}\"", text.replace('"', "\"\"")),
+        Some(text) => out.write_all(text.as_bytes()),
     }
-    key.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -125,6 +129,16 @@ mod tests {
         let set =
             Record { key: vec![0, 255], value_bytes: Some(9), ttl_ms: Some(60_000), op: Op::Set, ..get };
         assert_eq!(text(&set), "1.500,00ff,9,60,set\n");
+        for (key, written) in [
+            ("a,b", "\"a,b\""),
+            ("5\"", "\"5\"\"\""),
+            ("a b", "a b"),
+            ("\u{e9}", "\u{e9}"),
+            ("a\nb", "610a62"),
+        ] {
+            let record = Record { key: key.into(), ..Record::default() };
+            assert_eq!(text(&record), format!("0,{written},,,get\n"));
+        }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use super::rows::{Row, Rows};
 use super::source::Source;
 use super::{MAX_KEY_BYTES, Op, Record, Records, Step, TraceError};
 
-/// The most requests that one line may stand for: more of them are an error in it.
-const MAX_COUNT: u64 = u32::MAX as u64;
+/// The most requests that one line may stand for: more of them are an error in it, as a time or a size in their place.
+pub(super) const MAX_COUNT: u64 = 1_000_000;
 
 pub(super) struct Reader {
     rows: Rows,
@@ -17,6 +17,10 @@ pub(super) struct Reader {
     units: Units,
     /// Whether the header is still ahead.
     at_header: bool,
+    /// The header, which stands once more where files were put behind each other.
+    header: Option<Row>,
+    /// Lines that stand for requests, read so far.
+    lines: u64,
     /// How often the current row is to be given once more.
     again: u64,
 }
@@ -28,20 +32,26 @@ impl Reader {
             layout: plan.layout,
             units: plan.units,
             at_header: plan.has_header,
+            header: None,
+            lines: 0,
             again: 0,
         }
     }
 
     /// Makes the next row that stands for a request the current one; false at the end.
     fn next_row(&mut self) -> Result<bool, TraceError> {
-        if std::mem::take(&mut self.at_header) {
-            self.rows.read()?;
+        if std::mem::take(&mut self.at_header) && self.rows.read()? {
+            self.header = Some(self.rows.row().clone());
         }
         while self.rows.read()? {
-            let count =
-                count_of(self.rows.row(), &self.layout).map_err(|problem| self.rows.error(problem))?;
+            let row = self.rows.row();
+            if self.header.as_ref().is_some_and(|header| header.is_same(row)) {
+                continue;
+            }
+            let count = count_of(row, &self.layout).map_err(|problem| self.rows.error(problem))?;
             if count > 0 {
                 self.again = count - 1;
+                self.lines += 1;
                 return Ok(true);
             }
         }
@@ -60,6 +70,10 @@ impl Records for Reader {
             .map_err(|problem| self.rows.error(problem))?;
         Ok(Step::Record)
     }
+
+    fn lines(&self) -> Option<u64> {
+        Some(self.lines)
+    }
 }
 
 /// How many requests a row stands for.
@@ -68,13 +82,16 @@ fn count_of(row: &Row, layout: &Layout) -> Result<u64, String> {
     let Some(column) = layout.count else { return Ok(1) };
     let field = row.field(column);
     fields::size(field).filter(|&count| count <= MAX_COUNT).ok_or_else(|| {
-        format!("the count is {}; expected a whole number from 0 to {MAX_COUNT}", shown(field))
+        format!(
+            "the count is {}; expected a whole number from 0 to {MAX_COUNT} \
+             (--count-column none takes every line for one request)",
+            shown(field)
+        )
     })
 }
 
 fn check_width(row: &Row, columns: usize) -> Result<(), String> {
-    // Some writers end every line with a delimiter.
-    if row.len() == columns || row.len() == columns + 1 && row.field(columns).is_empty() {
+    if row.has(columns) {
         return Ok(());
     }
     let hint = match row.field(0).first() {
@@ -198,12 +215,29 @@ mod tests {
         let keys: Vec<Vec<u8>> =
             read_all(text, &Columns::default()).unwrap().into_iter().map(|record| record.key).collect();
         assert_eq!(keys, [b"a", b"a", b"a", b"b"]);
-        for wrong in ["-1", "many", "99999999999", ""] {
+        for wrong in ["-1", "many", "99999999999", "1584000000", ""] {
             let message = refused(&format!("key,op_count\na,1\nb,{wrong}\n"));
             assert!(message.starts_with(&format!("trace, line 3: the count is \"{wrong}\"")), "{message}");
         }
         let once = Columns { count: Some(Column::None), ..Columns::default() };
         assert_eq!(read_all(text, &once).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_header_that_stands_once_more_is_passed_over() {
+        for (text, count) in [
+            ("key,op,op_count\na,GET,2\nkey,op,op_count\nb,GET,1\n", 3),
+            ("time,key\n1,a\ntime,key\n2,b\ntime,key\n", 2),
+            ("\"time\",\"key\"\n1,a\n\"time\",\"key\"\n2,b\n", 2),
+            ("key\na\nkey\nb\n", 2),
+        ] {
+            assert_eq!(
+                read_all(text, &Columns::default()).map(|records| records.len()),
+                Ok(count),
+                "{text:?}"
+            );
+        }
+        assert!(refused("time,key\n1,a\ntime,keys\n").contains("line 3: the time is \"time\""));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) fn is_text(source: &mut Source, format: Option<Format>) -> Result<boo
 }
 
 /// Whether these bytes can be text: text has no control characters but white space.
-fn may_be_text(head: &[u8]) -> bool {
+pub(super) fn may_be_text(head: &[u8]) -> bool {
     const MOST_BYTES: usize = 4096;
     !head.iter().take(MOST_BYTES).any(|&byte| byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t'))
 }

@@ -5,16 +5,19 @@
 //! - A [`Plan`] tells in words what was taken for what, and where that is doubtful.
 //! - A text that nothing speaks for is refused, with what can be said of it.
 //!
-//! Reading order: `table` (the sample, split), `layout` (columns by a header's names), `content` (columns by what is in
-//! them), `units` (of times), `words` (how it is told).
+//! Reading order: `comments` (lines that are none of it), `table` (the sample, split), `layout` (columns by a header's
+//! names), `content` (columns by what is in them), `units` (of times), `doubts` (what else may be wrong), `words` (how it
+//! is told).
 
 use super::csv::columns_in_words;
-use super::options::{Columns, Delimiter, Mark, Role};
+use super::options::{Delimiter, Mark};
 use super::rows::{self, Dialect};
 use super::source::Source;
-use super::{Format, Place, ReadAs, Records, TraceError, csv, fields, lines, twitter};
+use super::{Format, Place, ReadAs, Records, TraceError, csv, lines, twitter};
 
+mod comments;
 mod content;
+mod doubts;
 mod layout;
 mod table;
 mod units;
@@ -24,10 +27,7 @@ pub(super) use self::layout::Layout;
 pub(super) use self::units::Units;
 
 use self::layout::{Found, Header};
-use self::table::Table;
-
-/// The character that begins comments, unless the user says otherwise.
-const COMMENT: u8 = b'#';
+use self::table::{Sample, Table};
 
 /// The character that stands around fields, unless the user says otherwise.
 const QUOTE: u8 = b'"';
@@ -71,7 +71,7 @@ pub(super) fn plan(source: &mut Source, read_as: &ReadAs) -> Result<Plan, TraceE
     let whole = source.sample_is_whole();
     let lines: Vec<Vec<u8>> =
         rows::lines_of(source.sample(), whole).into_iter().map(<[u8]>::to_vec).collect();
-    let guess = Guess::of(&lines, read_as);
+    let guess = Guess::of(&lines, whole, read_as);
     if guess.lines.is_empty() && !whole && read_as.format.is_none() {
         let problem =
             "begins with so many comments or empty lines that nothing tells the format; say --format";
@@ -88,37 +88,15 @@ struct Guess<'a> {
     /// The last comment before them, without its mark.
     comment_before: Option<&'a [u8]>,
     comment: Option<u8>,
+    /// Whether the lines are all there are.
+    is_whole: bool,
     doubts: Vec<String>,
 }
 
 impl<'a> Guess<'a> {
-    fn of(lines: &'a [Vec<u8>], read_as: &'a ReadAs) -> Guess<'a> {
-        let mut doubts = Vec::new();
+    fn of(lines: &'a [Vec<u8>], is_whole: bool, read_as: &'a ReadAs) -> Guess<'a> {
         let held = || lines.iter().zip(1..).filter(|(line, _)| !rows::is_blank(line));
-        let comment = match read_as.comment {
-            Some(mark) => mark.byte(),
-            None => {
-                let is_comment = |line: &[u8]| line.first() == Some(&COMMENT);
-                let after = held().skip_while(|(line, _)| is_comment(line));
-                let (all, marked) = after.fold((0, 0), |(all, marked), (line, _)| {
-                    (all + 1, marked + usize::from(is_comment(line)))
-                });
-                // A file of `# words` alone has no line that is data yet.
-                let has_tags = held().any(|(line, _)| is_hash_word(line));
-                let is_data = has_tags && (all < 2 * marked || all == 0);
-                if is_data {
-                    doubts.push(
-                        "most lines begin with #, so they are no comments; --comment # says they are".into(),
-                    );
-                } else if marked > 0 && has_tags {
-                    doubts.push(
-                        "lines that begin with # are passed over; --comment none reads them, too".into(),
-                    );
-                }
-                // A mark that the sample does not show is none: further on it may begin a key.
-                Some(COMMENT).filter(|_| !is_data && held().any(|(line, _)| is_comment(line)))
-            }
-        };
+        let (comment, doubt) = comments::of(lines, read_as);
         let is_comment = |line: &[u8]| comment.is_some() && line.first().copied() == comment;
         let before = held().take_while(|(line, _)| is_comment(line)).last();
         Guess {
@@ -129,7 +107,8 @@ impl<'a> Guess<'a> {
                 .collect(),
             comment_before: before.map(|(line, _)| &line[1..]),
             comment,
-            doubts,
+            is_whole,
+            doubts: doubt.into_iter().collect(),
         }
     }
 
@@ -142,8 +121,8 @@ impl<'a> Guess<'a> {
             Some(Format::Twitter) => return Ok(self.twitter_plan()),
             _ => {}
         }
-        let says_csv = self.says_csv();
-        if !says_csv && first.trim_ascii_start().first() == Some(&b'{') {
+        let says_csv = self.read_as.says_csv();
+        if !says_csv && is_json(first) {
             let problem = "the line is JSON; make CSV of it, as with jq -r '[.time, .key, .size] | @csv', \
                            or say --format lines if each line is a key";
             return Err((first_number, problem.to_owned()));
@@ -163,7 +142,7 @@ impl<'a> Guess<'a> {
         }
         let Some((table, claim)) = best else { return Ok(self.lines_plan()) };
         match claim {
-            Claim::Twitter if !says_csv => Ok(self.twitter_plan()),
+            Claim::Twitter => Ok(self.twitter_plan()),
             Claim::Columns(found) => Ok(self.csv_plan(table, *found)),
             _ if says_csv => {
                 let found =
@@ -171,17 +150,8 @@ impl<'a> Guess<'a> {
                 Ok(self.csv_plan(table, found))
             }
             Claim::Unnamed(problem) => Err((first_number, problem)),
-            Claim::Twitter | Claim::Even(_) | Claim::Nothing => self.without_columns(&table, claim),
+            Claim::Even(_) | Claim::Nothing => self.without_columns(&table, claim),
         }
-    }
-
-    /// Whether what the user said is about columns.
-    fn says_csv(&self) -> bool {
-        let ReadAs { format, delimiter, has_header, columns, .. } = self.read_as;
-        *format == Some(Format::Csv)
-            || delimiter.is_some()
-            || has_header.is_some()
-            || columns.names().next().is_some()
     }
 
     fn dialect(&self, delimiter: Delimiter) -> Dialect {
@@ -189,11 +159,15 @@ impl<'a> Guess<'a> {
         Dialect { delimiter, quote, comment: self.comment }
     }
 
+    fn sample(&self) -> Sample<'_> {
+        Sample { lines: &self.lines, before: self.comment_before, is_whole: self.is_whole }
+    }
+
     fn table(&self, delimiter: Delimiter) -> Table {
         let dialect = self.dialect(delimiter);
-        let before = self.comment_before;
-        let unquoted = |quote| Table::unquoted(&self.lines, before, Dialect { quote, ..dialect });
-        let quoted = Table::of(&self.lines, before, dialect);
+        let sample = self.sample();
+        let unquoted = |quote| Table::unquoted(&sample, Dialect { quote, ..dialect });
+        let quoted = Table::of(&sample, dialect);
         match (quoted, self.read_as.quote) {
             // Lines that have all their columns without quotes do not go on because of one.
             (Some(table), None) if table.has_joined => {
@@ -248,11 +222,11 @@ impl<'a> Guess<'a> {
         // Words with spaces or bars between them may be keys; as many commas on each line, or numbers side by side, are
         // not of keys.
         if let Claim::Even(delimiter) = claim
-            && (matches!(delimiter, Delimiter::Byte(b',' | b'\t')) || table.numeric_columns() > 1)
+            && (delimiter.is_rare_in_keys() || table.numeric_columns() > 1)
         {
             let problem = format!(
                 "the lines are separated by {} into {}, but neither a header nor what is in them tells which one is \
-                 the key; say it, as in --key-column 1, or --format lines if each line is a key",
+                 the key; say it by number, --key-column N, or --format lines if each line is a key",
                 delimiter.words(),
                 columns_in_words(table.width())
             );
@@ -284,8 +258,7 @@ impl<'a> Guess<'a> {
 
     fn twitter_plan(self) -> Plan {
         let of = |delimiter| {
-            let table =
-                Table::unquoted(&self.lines, None, Dialect { quote: None, ..self.dialect(delimiter) });
+            let table = Table::unquoted(&self.sample(), Dialect { quote: None, ..self.dialect(delimiter) });
             is_twitter(&table).then_some(delimiter)
         };
         let found = self.read_as.delimiter.or_else(|| Delimiter::usual().find_map(of));
@@ -304,7 +277,7 @@ impl<'a> Guess<'a> {
 
     fn csv_plan(mut self, table: Table, found: Found) -> Plan {
         let Found { mut layout, header, doubts } = found;
-        let rows = table.data(&header);
+        let rows = &table.data(&header);
         if table.dialect.quote.is_none() && self.read_as.quote.is_none() {
             self.doubts.push(
                 "quotes begin fields and are not closed on their lines, so they are read as a part of the fields; \
@@ -322,7 +295,7 @@ impl<'a> Guess<'a> {
         self.doubts.extend(layout.settle_op(rows, &self.read_as.columns));
         let (units, doubts) = Units::of(rows, &layout, self.read_as);
         self.doubts.extend(doubts);
-        self.doubts.extend(unused_count(&layout, &header, &self.read_as.columns));
+        self.doubts.extend(doubts::of(rows, &layout, &header, self.read_as));
         let words = words::of_csv(&table, &layout, &header, units) + &self.comment_words();
         let has_header = matches!(header, Header::Line(_));
         let dialect = table.dialect;
@@ -370,25 +343,14 @@ fn is_twitter(table: &Table) -> bool {
     twitter::is_one(table.first()) && right * 2 >= rows.len()
 }
 
-/// Whether a line is `#word`, as tags are, and not `# a comment`.
-fn is_hash_word(line: &[u8]) -> bool {
-    matches!(line, [COMMENT, letter, ..] if letter.is_ascii_alphanumeric())
+/// Whether a line begins an object of JSON, and not a key as `{user:1}:cart`.
+fn is_json(line: &[u8]) -> bool {
+    let object = line.trim_ascii_start().strip_prefix(b"{");
+    object.is_some_and(|rest| matches!(rest.trim_ascii_start().first(), None | Some(b'"' | b'}')))
 }
 
 fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b',' | b';' | b'|')
-}
-
-/// A column that looks as if it told how many requests a line stands for, and is not used.
-fn unused_count(layout: &Layout, header: &Header, columns: &Columns) -> Option<String> {
-    const NAMES: [&str; 6] = ["count", "requests", "frequency", "freq", "numrequests", "reqcount"];
-
-    let names = header.row().filter(|_| layout.count.is_none() && columns.of(Role::Count).is_none())?;
-    let name = names.iter().find(|name| NAMES.contains(&layout::plain(name).as_str()))?;
-    let name = fields::shown(name);
-    Some(format!(
-        "each line is one request; if {name} tells how many it stands for, say --count-column {name}"
-    ))
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ impl Delimiter {
         DELIMITERS.into_iter().map(|(delimiter, ..)| delimiter)
     }
 
+    /// Whether keys seldom hold it, so that it is on every line for a reason.
+    pub(super) fn is_rare_in_keys(self) -> bool {
+        matches!(self, Delimiter::Byte(b',' | b'\t'))
+    }
+
     /// As in "separated by commas".
     pub(super) fn words(self) -> String {
         let known = DELIMITERS.iter().find(|(delimiter, ..)| *delimiter == self);
@@ -180,13 +185,25 @@ impl Role {
         }
     }
 
+    /// Names of columns that may hold keys and may hold something else, so that they are offered and not taken.
+    pub(super) const MAYBE_KEYS: [&str; 5] = ["url", "lba", "lbn", "block", "offset"];
+
     /// The names that such a column usually has, the best first: letters and digits alone, in lower case.
     pub(super) fn usual_names(self) -> &'static [&'static str] {
         match self {
-            Role::Time => &["time", "timestamp", "ts", "optime", "requesttime", "reqtime"],
+            Role::Time => &[
+                "time",
+                "timestamp",
+                "ts",
+                "optime",
+                "requesttime",
+                "reqtime",
+                "clocktime",
+                "realtime",
+                "relativeunix",
+            ],
             Role::Key => &[
                 "key",
-                "id",
                 "objid",
                 "objectid",
                 "object",
@@ -197,6 +214,8 @@ impl Role {
                 "itemid",
                 "keyid",
                 "keyhash",
+                // Of a tenant or a request, where a better name is there.
+                "id",
             ],
             Role::Size => &[
                 "size",

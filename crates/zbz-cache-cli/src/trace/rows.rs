@@ -153,6 +153,24 @@ impl Row {
         self.fields.iter().map(|&(begin, end)| &self.bytes[begin..end])
     }
 
+    /// From the beginning of one field to the end of another, with what separates them.
+    pub(super) fn span(&self, first: usize, last: usize) -> &[u8] {
+        match (self.fields.get(first), self.fields.get(last)) {
+            (Some(&(begin, _)), Some(&(_, end))) if begin <= end => &self.bytes[begin..end],
+            _ => &[],
+        }
+    }
+
+    /// Whether it has so many fields; some writers end every line with a delimiter.
+    pub(super) fn has(&self, columns: usize) -> bool {
+        self.len() == columns || self.len() == columns + 1 && self.field(columns).is_empty()
+    }
+
+    /// Whether it has the same fields as another.
+    pub(super) fn is_same(&self, other: &Row) -> bool {
+        self.bytes == other.bytes && self.fields == other.fields
+    }
+
     fn split(&mut self, dialect: Dialect) -> Result<(), Unclosed> {
         self.fields.clear();
         match (dialect.quote, dialect.delimiter) {
@@ -197,8 +215,10 @@ impl Row {
                 }
             }
             let begin = self.unquoted.len();
-            // Spaces before a quote are no part of the field: ` "a, b"`.
-            let quoted = rest.trim_ascii_start().strip_prefix(&[quote]);
+            // Spaces before a quote are no part of the field: ` "a, b"`. A tab between columns is no such space.
+            let is_space = |byte: &u8| byte.is_ascii_whitespace() && !is_delimiter(*byte);
+            let spaces = rest.iter().take_while(|byte| is_space(byte)).count();
+            let quoted = rest[spaces..].strip_prefix(&[quote]);
             if let Some(quoted) = quoted {
                 rest = quoted;
                 loop {
@@ -273,7 +293,7 @@ impl Rows {
 
     /// Splits the line, with those after it to which a quoted field goes on.
     fn split(&mut self) -> Result<(), TraceError> {
-        /// A field over more lines is taken for a quote that begins nothing.
+        /// A field over more lines is taken for a quote that begins nothing. As long as the sample of a guess.
         const MOST_BYTES: usize = 64 * 1024;
 
         while self.row.split(self.dialect) == Err(Unclosed) {
@@ -318,6 +338,11 @@ mod tests {
         assert_eq!(comma("\"a,\"\"b\"\"\",n:\"u,\"\""), ["a,\"b\"", "n:\"u", ""]);
         assert_eq!(comma("a, \"b,c\" , d"), ["a", "b,c", " d"]);
         assert_eq!(fields("a,\"b", Delimiter::Byte(b',')), Err(Unclosed));
+        for (delimiter, line) in
+            [(b'\t', "1\t\t\"a b\"\t5"), (b' ', "1  \"a b\" 5"), (b'\t', "1\t\t \"a b\"\t5")]
+        {
+            assert_eq!(fields(line, Delimiter::Byte(delimiter)).unwrap(), ["1", "", "a b", "5"], "{line:?}");
+        }
         let blanks = |line| fields(line, Delimiter::Blanks).unwrap();
         assert_eq!(blanks("  1\ta  22 "), ["1", "a", "22"]);
         assert_eq!(blanks(" 1  \"a b\" 2 "), ["1", "a b", "2"]);

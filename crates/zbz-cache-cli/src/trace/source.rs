@@ -10,7 +10,7 @@ mod other;
 mod zstd;
 
 use self::zstd::Zstd;
-use super::{Place, TraceError, oracle_general};
+use super::{Format, Place, TraceError, format, oracle_general};
 
 /// With the only method of compression there is.
 const GZIP_MAGIC: [u8; 3] = [0x1F, 0x8B, 0x08];
@@ -66,11 +66,13 @@ impl Read for Sampled {
 }
 
 impl Source {
+    /// Opens a file, of which its user may have said the format.
+    ///
     /// # Errors
     ///
     /// The file cannot be opened, is none, is empty, holds no data that can be decompressed, or is known to be something
     /// else.
-    pub(super) fn open(path: &Path) -> Result<Source, TraceError> {
+    pub(super) fn open(path: &Path, said: Option<Format>) -> Result<Source, TraceError> {
         let file = path.display().to_string();
         let fail = |problem: String| TraceError::new(&file, Place::File, problem);
         let opened = File::open(path).map_err(|error| fail(unopened(path, &error)))?;
@@ -89,9 +91,11 @@ impl Source {
         if source.head(Place::File)?.is_empty() {
             return Err(source.error(Place::File, "is empty; expected at least one request"));
         }
-        // Binary records may begin with any bytes.
         let sample = source.sample();
-        let problem = if oracle_general::has_records(sample) { None } else { other::problem(sample) };
+        let is_said_text = matches!(said, Some(Format::Csv | Format::Twitter | Format::Lines));
+        // Binary records may begin with any bytes, and so may the keys of a text that is known to be one.
+        let is_trace = oracle_general::has_records(sample) || is_said_text && format::may_be_text(sample);
+        let problem = if is_trace { None } else { other::problem(sample) };
         problem.map_or(Ok(()), |problem| Err(source.error(Place::File, problem)))?;
         Ok(source)
     }

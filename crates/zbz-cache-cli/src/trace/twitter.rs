@@ -36,14 +36,13 @@ impl Records for Reader {
 }
 
 fn parse(line: &Row, record: &mut Record) -> Result<(), String> {
-    if line.len() != COLUMNS {
+    if line.len() < COLUMNS {
         return Err(format!(
             "has {}; expected {COLUMNS}: timestamp, key, key size, value size, client, operation, TTL",
             columns_in_words(line.len())
         ));
     }
-    let [time, key, key_size, value_size, _client, operation, ttl] =
-        std::array::from_fn(|column| line.field(column));
+    let [time, key, key_size, value_size, _client, operation, ttl] = columns(line);
     let seconds = |what: &str, field: &[u8]| {
         fields::milliseconds(field, TimeUnit::S)
             .ok_or_else(|| format!("the {what} is {}; expected a number of seconds, 0 or more", shown(field)))
@@ -62,10 +61,25 @@ fn parse(line: &Row, record: &mut Record) -> Result<(), String> {
     Ok(())
 }
 
+/// The columns of a line that has them all. What is more than that belongs to the key, which is never quoted.
+fn columns(line: &Row) -> [&[u8]; COLUMNS] {
+    let more = line.len() - COLUMNS;
+    std::array::from_fn(|column| match column {
+        0 => line.field(0),
+        1 => line.span(1, 1 + more),
+        _ => line.field(column + more),
+    })
+}
+
 /// Whether a line may be one of this format.
 pub(super) fn is_one(line: &Row) -> bool {
-    let is_number = |column| fields::whole(line.field(column)).is_some();
-    line.len() == COLUMNS && [0, 2, 3, 6].into_iter().all(is_number) && fields::op(line.field(5)).is_some()
+    if line.len() < COLUMNS {
+        return false;
+    }
+    let [time, _, key_size, value_size, _, operation, ttl] = columns(line);
+    let are_numbers =
+        [time, key_size, value_size, ttl].into_iter().all(|field| fields::whole(field).is_some());
+    are_numbers && fields::op(operation).is_some()
 }
 
 #[cfg(test)]
@@ -95,6 +109,16 @@ mod tests {
             op: Op::Set,
         };
         assert_eq!(records, [get, set]);
+    }
+
+    #[test]
+    fn a_key_may_hold_commas() {
+        let keys: Vec<Vec<u8>> = read_all("0,a,b,3,0,3,get,0\n0,,\"x,,4,0,3,get,0\n0,a,1,0,3,get,0\n")
+            .unwrap()
+            .into_iter()
+            .map(|record| record.key)
+            .collect();
+        assert_eq!(keys, [&b"a,b"[..], b",\"x,", b"a"]);
     }
 
     #[test]

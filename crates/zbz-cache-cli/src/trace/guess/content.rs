@@ -3,7 +3,7 @@
 use super::super::fields;
 use super::super::options::{Column, Role};
 use super::super::rows::Row;
-use super::super::{MAX_KEY_BYTES, ReadAs};
+use super::super::{MAX_KEY_BYTES, ReadAs, csv};
 use super::layout::{Found, Header, Layout};
 use super::table::Table;
 
@@ -38,18 +38,36 @@ pub(super) fn of_columns(table: &Table, read_as: &ReadAs) -> Option<Found> {
         let role = |kind| Role::ALL.into_iter().find(|role| role.name() == kind);
         let roles: Vec<Option<Role>> = columns.split(' ').map(role).collect();
         let doubt = format!("there is no header; the columns are taken for those of {whose}");
-        return found(&roles, doubt);
+        let mut found = found(&roles, doubt)?;
+        found.doubts.extend(owner_of_keys(&rows, &found.layout));
+        return Some(found);
     }
     let doubt = "there is no header, so what each column holds is a guess; say it by number, as in --key-column 2, \
                  or --format lines if each line is a key";
     found(&roles(&rows, table.width())?, doubt.to_owned())
 }
 
+/// A column ahead of the key that is not read and varies: in the traces that are known it is the device or the host
+/// whose keys these are.
+fn owner_of_keys(rows: &[&Row], layout: &Layout) -> Option<String> {
+    let first = rows.first()?;
+    let is_used = |at: usize| Role::ALL.into_iter().any(|role| layout.at(role) == Some(at));
+    let varies = |at: usize| rows.iter().any(|row| row.field(at) != first.field(at));
+    let at = (0..layout.key).find(|&at| !is_used(at) && varies(at))?;
+    Some(format!(
+        "column {} varies and is no part of the key; if each of its values has keys of its own, as devices have, \
+         split the file by it",
+        at + 1
+    ))
+}
+
 /// Whether a field may be of a kind in [`KNOWN`].
 fn fits((kind, field): (&&str, &[u8])) -> bool {
     match *kind {
         "text" | "key" => !field.is_empty(),
-        "keysize" => fields::whole(field).is_some_and(|bytes| bytes <= MAX_KEY_BYTES as u64),
+        "keysize" => fields::whole(field).is_some_and(|bytes| (1..=MAX_KEY_BYTES as u64).contains(&bytes)),
+        // A time, or a size, would make of each line as many requests.
+        "count" => fields::size(field).is_some_and(|count| count <= csv::MAX_COUNT),
         "op" => fields::op(field).is_some(),
         "size" | "ttl" => fields::is_number(field) || fields::is_untold(field),
         _ => fields::is_number(field),

@@ -109,8 +109,21 @@ pub(super) fn by_header(table: &Table, read_as: &ReadAs) -> Option<Found> {
             return None;
         }
         let layout = named(names, &read_as.columns).ok()??;
-        Some(Found { layout, header, doubts: Vec::new() })
+        let is_one = read_as.says_csv() || is_evident(table, &layout, &header);
+        is_one.then(|| Found { layout, header, doubts: Vec::new() })
     })
+}
+
+/// Whether a row that has a usual name of keys is a header and not a request, of which nothing was said. Two names that
+/// are known make one where each line has commas; words between spaces are more likely to be a key with such a word.
+fn is_evident(table: &Table, layout: &Layout, header: &Header) -> bool {
+    let has_two = Role::ALL.into_iter().filter(|role| layout.at(*role).is_some()).count() > 1;
+    let has_numbers = || matches!(header, Header::Line(_)) && looks_like_header(table);
+    if table.dialect.delimiter.is_rare_in_keys() {
+        has_two || table.is_mostly_even()
+    } else {
+        table.is_mostly_even() && (has_two || has_numbers())
+    }
 }
 
 /// The columns of a text that the user says is CSV.
@@ -125,14 +138,25 @@ pub(super) fn demanded(table: &Table, read_as: &ReadAs) -> Result<Found, String>
     if has_header {
         let names = table.first();
         let layout = named(names, columns)?.ok_or_else(|| {
-            format!("no column is named like a key; {}: name it with --key-column", listed(names))
+            let maybe = |name: &&[u8]| Role::MAYBE_KEYS.contains(&&*plain(name));
+            let offered =
+                names.iter().find(maybe).map_or_else(String::new, |name| format!(" {}", shown(name)));
+            format!("no column is named like a key; {}: name it with --key-column{offered}", listed(names))
         })?;
         return Ok(Found { layout, header: Header::Line(names.clone()), doubts: Vec::new() });
     }
     let width = table.width();
+    let doubts = match read_as.has_header {
+        Some(_) => Vec::new(),
+        None => vec![
+            "the first line is taken for a request and not for a header; --header says it is one, \
+                      --no-header that it is none"
+                .to_owned(),
+        ],
+    };
     if width == 1 && columns.of(Role::Key).is_none() {
         let layout = Layout { columns: 1, ..Layout::default() };
-        return Ok(Found { layout, header: Header::None, doubts: Vec::new() });
+        return Ok(Found { layout, header: Header::None, doubts });
     }
     let find = |role: Role| match columns.of(role) {
         None | Some(Column::None) => Ok(None),
@@ -140,11 +164,11 @@ pub(super) fn demanded(table: &Table, read_as: &ReadAs) -> Result<Found, String>
     };
     let layout = Layout::by(width, find)?.ok_or_else(|| {
         format!(
-            "has {} and no header; say which one is the key, as in --key-column 1",
+            "has {} and no header; say which one is the key by its number, --key-column N",
             columns_in_words(width)
         )
     })?;
-    Ok(Found { layout, header: Header::None, doubts: Vec::new() })
+    Ok(Found { layout, header: Header::None, doubts })
 }
 
 /// The columns by these names; `None` if the key's is not among them.
@@ -181,13 +205,18 @@ pub(super) fn names_key(names: &Row) -> bool {
     usual_position(names, Role::Key).is_some()
 }
 
-/// Whether the first row is of words, and all others have a number in the same place.
+/// Whether the first row is of words, and all others have a number in the same place, or say that it is not known.
 pub(super) fn looks_like_header(table: &Table) -> bool {
-    let [names, rows @ ..] = table.rows() else { return false };
+    let names = table.first();
+    let rows = || table.rows().iter().skip(1).filter(move |row| !row.is_same(names));
     let is_word =
         |name: &[u8]| !plain(name).is_empty() && !fields::is_number(name) && fields::op(name).is_none();
-    let is_numeric =
-        |column: usize| !rows.is_empty() && rows.iter().all(|row| fields::is_number(row.field(column)));
+    let is_numeric = |column: usize| {
+        let mut fields = rows().map(|row| row.field(column));
+        let mut told = rows().map(|row| row.field(column));
+        fields.all(|field| fields::is_number(field) || fields::is_untold(field))
+            && told.any(fields::is_number)
+    };
     names.iter().all(is_word) && (0..names.len()).any(is_numeric)
 }
 

@@ -7,15 +7,23 @@ use super::layout::Header;
 /// Rows that a guess looks at.
 const MOST_ROWS: usize = 200;
 
-/// Lines over which a quoted field may go, for a guess.
-const MOST_LINES: usize = 20;
+/// The lines of a text's beginning.
+#[derive(Clone, Copy)]
+pub(super) struct Sample<'a> {
+    /// Those that are neither empty nor comments, with their numbers.
+    pub(super) lines: &'a [(u64, &'a [u8])],
+    /// The last comment before them.
+    pub(super) before: Option<&'a [u8]>,
+    /// Whether they are all there are.
+    pub(super) is_whole: bool,
+}
 
 /// A sample of a text as rows.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) dialect: Dialect,
     rows: Vec<Row>,
-    /// Whether a quoted field goes over more than one line.
+    /// Whether a quoted field goes over more than one line, or beyond the sample.
     pub(super) has_joined: bool,
     /// The last comment before them, split as they are.
     pub(super) before: Option<Row>,
@@ -23,28 +31,37 @@ pub(super) struct Table {
 
 impl Table {
     /// `None` where a quote is never closed.
-    pub(super) fn of(lines: &[(u64, &[u8])], before: Option<&[u8]>, dialect: Dialect) -> Option<Table> {
+    pub(super) fn of(sample: &Sample<'_>, dialect: Dialect) -> Option<Table> {
+        let lines = sample.lines;
         let mut rows = Vec::new();
         let (mut at, mut has_joined) = (0, false);
         while at < lines.len() && rows.len() < MOST_ROWS {
-            let (row, taken) = row_at(&lines[at..], dialect)?;
+            let Some((row, taken)) = row_at(&lines[at..], dialect) else {
+                // A row that the end of the sample cuts is no sign of a quote that is never closed.
+                if sample.is_whole || rows.is_empty() {
+                    return None;
+                }
+                has_joined = true;
+                break;
+            };
             rows.push(row);
             at += taken;
             has_joined |= taken > 1;
         }
-        let before = before.and_then(|line| Row::of(line.trim_ascii(), dialect).ok());
+        let before = sample.before.and_then(|line| Row::of(line.trim_ascii(), dialect).ok());
         Some(Table { dialect, rows, has_joined, before })
     }
 
     /// The same where quotes mean nothing.
-    pub(super) fn unquoted(lines: &[(u64, &[u8])], before: Option<&[u8]>, dialect: Dialect) -> Table {
+    pub(super) fn unquoted(sample: &Sample<'_>, dialect: Dialect) -> Table {
         let plain = Dialect { quote: None, ..dialect };
-        let rows = lines.iter().take(MOST_ROWS).filter_map(|(_, line)| Row::of(line, plain).ok()).collect();
+        let rows =
+            sample.lines.iter().take(MOST_ROWS).filter_map(|(_, line)| Row::of(line, plain).ok()).collect();
         Table {
             dialect,
             rows,
             has_joined: false,
-            before: before.and_then(|line| Row::of(line.trim_ascii(), plain).ok()),
+            before: sample.before.and_then(|line| Row::of(line.trim_ascii(), plain).ok()),
         }
     }
 
@@ -52,12 +69,13 @@ impl Table {
         &self.rows
     }
 
-    /// The rows but the header.
-    pub(super) fn data(&self, header: &Header) -> &[Row] {
-        match header {
-            Header::Line(_) => self.rows.get(1..).unwrap_or_default(),
-            Header::Comment(_) | Header::None => &self.rows,
-        }
+    /// The rows but the header, however often it stands among them.
+    pub(super) fn data(&self, header: &Header) -> Vec<Row> {
+        let is_data = |row: &&Row| match header {
+            Header::Line(names) => !row.is_same(names),
+            Header::Comment(_) | Header::None => true,
+        };
+        self.rows.iter().filter(is_data).cloned().collect()
     }
 
     pub(super) fn first(&self) -> &Row {
@@ -83,7 +101,7 @@ impl Table {
 
     /// Whether most rows have as many columns as the first one: a wrong one is told when it is read.
     pub(super) fn is_mostly_even(&self) -> bool {
-        let even = self.rows.iter().filter(|row| row.len() == self.width()).count();
+        let even = self.rows.iter().filter(|row| row.has(self.width())).count();
         even * 3 >= self.rows.len() * 2
     }
 }
@@ -91,9 +109,11 @@ impl Table {
 /// The row that begins with these lines, and how many of them it takes.
 fn row_at(lines: &[(u64, &[u8])], dialect: Dialect) -> Option<(Row, usize)> {
     let mut text = Vec::new();
-    for (taken, (_, line)) in lines.iter().take(MOST_LINES).enumerate() {
+    for (taken, (_, line)) in lines.iter().enumerate() {
         text.extend_from_slice(line);
-        if let Ok(row) = Row::of(&text, dialect) {
+        // A line without a quote closes none.
+        let may_end = taken == 0 || dialect.quote.is_some_and(|quote| line.contains(&quote));
+        if may_end && let Ok(row) = Row::of(&text, dialect) {
             return Some((row, taken + 1));
         }
         text.push(b'\n');

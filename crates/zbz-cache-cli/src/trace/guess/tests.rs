@@ -2,6 +2,8 @@ use super::super::options::Column;
 use super::super::{Columns, MAX_KEY_BYTES, Record, Step, TimeUnit};
 use super::*;
 
+mod misread;
+
 fn plan_of(text: &[u8], read_as: &ReadAs) -> Result<Plan, String> {
     plan(&mut Source::of(text), read_as).map_err(|error| error.to_string())
 }
@@ -106,7 +108,7 @@ fn columns_without_names_are_told_by_what_is_in_them_and_never_without_a_doubt()
     for text in
         ["a,b\nc,d\n", "a\tb\nc\td\n", "5,9,1,0\n4,9,1,0\n", "5 9 1 0\n4 9 1 1\n", "5|9|1|0\n4|9|1|1\n"]
     {
-        assert!(refused(text).contains("--key-column 1"), "{text:?}");
+        assert!(refused(text).contains("--key-column N"), "{text:?}");
     }
     assert!(
         refused("url,x\n/a,1\n/b,2\n").contains("the header names \"url\", \"x\": name it with --key-column")
@@ -120,7 +122,7 @@ fn a_wrong_line_in_the_sample_does_not_make_keys_of_the_others() {
     assert_eq!(taken(twitter).0, "Twitter's cache-trace, separated by commas");
     let (words, _) = taken("1 a 5\n2 b 5\n3 c\n4 d 5\n");
     assert!(words.starts_with("CSV, separated by spaces, columns time key size"), "{words}");
-    assert!(refused("a,b\nc,d\ne\nf,g\n").contains("--key-column 1"));
+    assert!(refused("a,b\nc,d\ne\nf,g\n").contains("--key-column N"));
     let (words, _) = taken("time\tkey\n1\ta\n2\n");
     assert!(words.starts_with("CSV, separated by tabs"), "{words}");
 }
@@ -186,10 +188,14 @@ fn times_tell_their_unit_by_their_size() {
     let said = ReadAs { time_unit: Some(TimeUnit::Ms), ..ReadAs::default() };
     let plan = plan_of(b"time,key,ttl\n1584000000000000000,a,5\n", &said).unwrap();
     assert!(
-        plan.words.ends_with("times and TTLs in milliseconds") && plan.doubts.is_empty(),
+        plan.words.ends_with("times and TTLs in milliseconds") && plan.doubts.len() == 1,
         "{}",
         plan.words
     );
+    let whole_seconds = b"time,key,ttl\n1584000000000,a,60000\n";
+    assert!(plan_of(whole_seconds, &said).unwrap().doubts.is_empty());
+    let seconds = ReadAs { ttl_unit: Some(TimeUnit::S), ..said };
+    assert!(plan_of(b"time,key,ttl\n1584000000000,a,86400\n", &seconds).unwrap().doubts.is_empty());
     let (words, doubts) = taken("time,key,ttl\n1584000000000,a,60000\n");
     assert!(words.ends_with("times and TTLs in milliseconds") && doubts == 1, "{words}");
 }

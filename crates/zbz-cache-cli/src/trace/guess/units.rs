@@ -54,9 +54,16 @@ impl Units {
             (Some(unit), _) | (None, Some(unit)) => unit,
             (None, None) => of_ttls(rows, layout, time),
         };
-        let is_guess = read_as.ttl_unit.is_none() && read_as.time_unit.is_none() && time != TimeUnit::S;
-        if is_guess && layout.ttl.is_some() {
+        // TTLs that nothing measures against need no unit.
+        let is_open = read_as.ttl_unit.is_none() && layout.ttl.is_some() && layout.time.is_some();
+        if is_open && read_as.time_unit.is_none() && time != TimeUnit::S {
             doubts.push(format!("the TTLs are taken for {}; --ttl-unit says otherwise", ttl.words()));
+        }
+        if is_open && read_as.time_unit.is_some() && of_ttls(rows, layout, time) != ttl {
+            doubts.push(format!(
+                "the TTLs are taken for {}, as --time-unit says of times; --ttl-unit s says that they are seconds",
+                ttl.words()
+            ));
         }
         (Units { time, ttl, is_fallback }, doubts)
     }

@@ -31,8 +31,8 @@ pub(super) fn of_csv(table: &Table, layout: &Layout, header: &Header, units: Uni
         (Some(_), Some(_)) if time == ttl => format!(", times and TTLs in {time}"),
         (Some(_), Some(_)) => format!(", times in {time}, TTLs in {ttl}"),
         (Some(_), None) => format!(", times in {time}"),
-        (None, Some(_)) => format!(", TTLs in {ttl}"),
-        (None, None) => String::new(),
+        // Without times no TTL runs out, whatever its unit.
+        (None, _) => String::new(),
     };
     words
 }

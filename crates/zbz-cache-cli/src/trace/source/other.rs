@@ -1,5 +1,7 @@
 //! Files that are no traces, and that people take for some: what they are, and how to make a trace of them.
 
+use super::super::format;
+
 /// What a file of another kind begins with, what it is, and what to do.
 const OTHERS: [(&[u8], &str, &str); 16] = [
     (b"\xFD7zXZ\0", "is compressed with xz", "decompress it first: xz -d"),
@@ -26,7 +28,8 @@ const TAR: (usize, &[u8]) = (257, b"ustar");
 /// What is wrong with a file that begins so, compression undone, if it is known to be no trace.
 pub(super) fn problem(head: &[u8]) -> Option<String> {
     let is_it = |magic: &[u8]| match magic {
-        // Three letters may be a key.
+        // Letters may be a key, and these formats go on with bytes that are no text.
+        b"PAR1" | b"ARROW1" => head.starts_with(magic) && !format::may_be_text(head),
         b"BZh" => matches!(head, [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', ..]),
         _ => head.starts_with(magic),
     };
@@ -77,7 +80,16 @@ mod tests {
         assert!(told(&tar).contains("tar -xf"));
         let utf16: Vec<u8> = "time,key\n1,a\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
         assert!(told(&utf16).contains("iconv"));
-        for trace in [&b"BZh\nBZi\n"[..], b"time,key\n", b"", &[0; 48]] {
+        assert!(told(b"PAR1\x15\x04\x15").contains("Parquet") && told(b"ARROW1\0\0").contains("Arrow"));
+        for trace in [
+            &b"BZh\nBZi\n"[..],
+            b"PAR1-LHR\nPAR1-CDG\n",
+            b"ARROW1x\n",
+            b"PAR1\r\n",
+            b"time,key\n",
+            b"",
+            &[0; 48],
+        ] {
             assert_eq!(problem(trace), None, "{trace:?}");
         }
     }

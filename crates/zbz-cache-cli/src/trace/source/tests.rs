@@ -57,7 +57,7 @@ fn a_damaged_checksum_is_told() {
 
 #[test]
 fn a_file_that_is_not_there_or_no_file_is_told_by_name() {
-    let message = |path: &str| Source::open(Path::new(path)).err().unwrap().to_string();
+    let message = |path: &str| Source::open(Path::new(path), None).err().unwrap().to_string();
     assert_eq!(message("no/such.zst"), "no/such.zst: cannot be opened: there is no such file");
     assert!(message(".").starts_with(".: is a folder"));
     assert!(message("-").contains("standard input"));

@@ -69,8 +69,8 @@ fn undecodable(error: FrameDecoderError) -> io::Error {
     match &error {
         FrameDecoderError::WindowSizeTooBig { requested, max } => {
             let problem = format!(
-                "it refers back over {requested} bytes, and at most {max} are taken; \
-                 decompress it first, with zstd -d --ultra --memory={requested}"
+                "it refers back over {requested} bytes, and at most {max} are taken, here and by zstd itself; \
+                 compress the trace anew, with zstd --long=31 or less"
             );
             return io::Error::new(io::ErrorKind::Unsupported, problem);
         }
