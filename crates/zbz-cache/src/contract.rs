@@ -92,10 +92,13 @@ impl<T: 'static> Contract<T> {
         Ok(Contract { parts })
     }
 
-    /// The deadline of values that are set with [`Ttl::Default`]; without it the provider's.
+    /// The deadline of values that are set with [`Ttl::Default`]; without it the provider's. One of
+    /// zero, by which each of them is gone at once, costs a warning.
     #[must_use]
     pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
-        self.parts.default_ttl = ttl.into().or(told_default(&self.parts.handle));
+        let ttl = ttl.into();
+        ttl.warn_if_gone(&self.parts.name);
+        self.parts.default_ttl = ttl.or(told_default(&self.parts.handle));
         self.parts.terms.ttl = self.parts.load_options.ttl.or(self.parts.default_ttl);
         self
     }
@@ -108,10 +111,10 @@ impl<T: 'static> Contract<T> {
     /// # Errors
     ///
     /// `Config`: a `fresh_for` beyond the ttl or without a spawner, or one on a raw contract,
-    /// whose values have no header to hold it.
+    /// whose values have no header to hold it; no ttl, where the default is zero.
     pub fn load_options(mut self, options: LoadOptions) -> Result<Self> {
         let parts = &mut self.parts;
-        let terms = Terms::resolve(&options, parts.default_ttl, parts.codec.has_header());
+        let terms = Terms::of_contract(&options, parts.default_ttl, parts.codec.has_header());
         parts.terms = terms.map_err(|error| parts.handle.name_error(error, "contract"))?;
         parts.load_options = options.with_refresh(&parts.terms);
         Ok(self)

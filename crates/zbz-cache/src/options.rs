@@ -18,6 +18,8 @@ mod read;
 mod system;
 pub(crate) mod url;
 
+pub(crate) use environment::URL_VARIABLE;
+
 /// What the environment's variables begin with.
 pub const ENV_PREFIX: &str = "ZBZ_CACHE_";
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::ProviderHandle;
 use crate::options::built_in::{self, BuiltIn};
-use crate::options::{Options, is_named, nearest};
+use crate::options::{Options, URL_VARIABLE, is_named, nearest};
 use crate::provider::Provider;
 
 type Make = dyn Fn(&Options) -> Result<Arc<dyn Provider>> + Send + Sync;
@@ -224,7 +224,8 @@ fn check_names(factory: &Factory, options: &Options) -> Result<()> {
 
 /// Which option names one provider takes, and which only others do.
 pub(crate) struct KnownOptions {
-    /// `None`: it did not say, so it takes whatever no other one does.
+    /// `None`: it did not say, so it takes whatever no other one does, in this build or not, and is
+    /// not for the program.
     own: Option<Arc<[String]>>,
     others: BTreeSet<String>,
     /// The providers of this crate that this build does not have.
@@ -235,7 +236,10 @@ impl KnownOptions {
     pub(crate) fn takes(&self, name: &str) -> bool {
         match &self.own {
             Some(own) => own.iter().any(|known| is_named(name, known)),
-            None => !self.is_anothers(name),
+            None => {
+                let is_free = !self.is_anothers(name) && self.missing_provider(name).is_none();
+                is_free && name != URL_VARIABLE
+            }
         }
     }
 

@@ -57,6 +57,17 @@ impl Ttl {
             Ttl::After(span) => Lifetime::For(span.max(Duration::from_millis(1))),
         }
     }
+
+    /// Warns of a default that nobody can want, where no answer can say so; `of` is whose it is.
+    pub(crate) fn warn_if_gone(self, of: &str) {
+        if self.lifetime() == Lifetime::Gone {
+            warn_log!(
+                of = of,
+                "a default ttl is zero, so every value that is set with Ttl::Default is gone at once; give more \
+                 than zero, or Ttl::Never"
+            );
+        }
+    }
 }
 
 /// What a provider has to do with a [`Ttl`].

@@ -48,8 +48,8 @@ pub struct LoadOptionsBuilder {
 }
 
 impl LoadOptionsBuilder {
-    /// How long loaded values live, unless the loader says otherwise. Without it the contract's
-    /// default, else the provider's.
+    /// How long loaded values live, unless the loader says otherwise: more than zero. Without it the
+    /// contract's default, else the provider's.
     pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         self.options.ttl = ttl.into();
         self
@@ -112,8 +112,8 @@ impl LoadOptionsBuilder {
     ///
     /// # Errors
     ///
-    /// `Config`: a span of zero or beyond 100 years (but for `ttl`), a jitter outside of 0 to 100,
-    /// or a `fresh_for` beyond the ttl.
+    /// `Config`: a span of zero, or one beyond 100 years (but for `ttl`, which then is never), a
+    /// jitter outside of 0 to 100, or a `fresh_for` beyond the ttl.
     pub fn build(self) -> Result<LoadOptions> {
         self.options.check_alone()?;
         if self.options.ttl != Ttl::Default {
@@ -190,6 +190,11 @@ impl LoadOptions {
                     "{name} is {span:?}; it takes more than zero and at most {HORIZON:?} (100 years)"
                 )));
             }
+        }
+        if self.ttl.lifetime() == Lifetime::Gone {
+            return Err(Error::config(
+                "ttl is zero, so what is loaded would be gone at once; it takes more than zero, or Ttl::Never",
+            ));
         }
         match self.jitter {
             Some(percent) if !(0.0..=100.0).contains(&percent) => {

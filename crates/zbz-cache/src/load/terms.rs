@@ -62,6 +62,21 @@ impl Terms {
         }
     }
 
+    /// As [`resolve`](Terms::resolve), for all loads of a contract.
+    ///
+    /// # Errors
+    ///
+    /// As there, and `Config` where everything that is loaded would be gone at once.
+    pub(crate) fn of_contract(options: &LoadOptions, default_ttl: Ttl, has_header: bool) -> Result<Self> {
+        if options.ttl.or(default_ttl).lifetime() == Lifetime::Gone {
+            return Err(Error::config(
+                "the default ttl is zero, so what is loaded would be gone at once; give a ttl here, or a \
+                 default_ttl of more than zero",
+            ));
+        }
+        Terms::resolve(options, default_ttl, has_header)
+    }
+
     /// # Errors
     ///
     /// `Config`: the options do not go together, or need what is not there.

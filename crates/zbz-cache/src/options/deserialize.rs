@@ -7,6 +7,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::{OptionValue, Options, built_in};
 
+/// The one key of the table in which serde_json gives a number, its text being the value, where its
+/// feature `arbitrary_precision` is on anywhere in the program and no native number is as exact.
+const NUMBER: &str = "$serde_json::private::Number";
+
 const EXPECTED: &str = "a table of options: names, and for each a text, a number, true or false";
 
 impl<'de> serde::Deserialize<'de> for Options {
@@ -34,6 +38,9 @@ impl<'de> Visitor<'de> for TableVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Options, A::Error> {
         let mut options = Options::new();
         while let Some(name) = table.next_key_seed(NameSeed)? {
+            if name == NUMBER {
+                return Err(A::Error::custom(format!("got a number, expected {EXPECTED}")));
+            }
             let value = table.next_value_seed(ValueVisitor { name: Some(&name) })?;
             // Null is as good as left out.
             let Some(value) = value else { continue };
@@ -118,6 +125,15 @@ impl Visitor<'_> for NameSeed {
     fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<String, E> {
         Err(not_a_name("bytes"))
     }
+}
+
+/// What a number's text says, as it would be without `arbitrary_precision`. `None` if no 64 bits hold
+/// anything near it.
+fn parse_number(text: &str) -> Option<OptionValue> {
+    let signed = text.parse().ok().map(OptionValue::Integer);
+    let whole = signed.or_else(|| text.parse().ok().map(OptionValue::Unsigned));
+    let float = || text.parse().ok().filter(|number: &f64| number.is_finite()).map(OptionValue::Float);
+    whole.or_else(float)
 }
 
 /// The value of an option; `None` for null.
@@ -221,6 +237,13 @@ impl<'de> Visitor<'de> for ValueVisitor<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Self::Value, A::Error> {
         let inner = table.next_key_seed(NameSeed).ok().flatten();
+        if inner.as_deref() == Some(NUMBER) {
+            let number = table.next_value::<String>().ok().and_then(|text| parse_number(&text));
+            return match number {
+                Some(number) => Ok(Some(number)),
+                None => Err(self.refuse("a number of more than 64 bits", "no option takes one")),
+            };
+        }
         Err(match self.dotted(inner.as_deref()) {
             Some(own) => {
                 let advice = format!("write each entry of the table as an option, as in {own:?}");

@@ -1,14 +1,16 @@
 //! Options from the environment.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::sync::{Mutex, PoisonError};
 
 use super::{ENV_PREFIX, Options, did_you_mean};
 use crate::error::{Error, Result};
 use crate::registry::KnownOptions;
 
-/// What a program may read for itself, and hand to [`new_provider_from_url`](crate::new_provider_from_url).
-const URL: &str = "url";
+/// The option's name of what a program may read for itself, and hand to
+/// [`new_provider_from_url`](crate::new_provider_from_url).
+pub(crate) const URL_VARIABLE: &str = "url";
 
 /// The variables that were warned of, so that each costs one warning however often it is met.
 static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -17,22 +19,16 @@ impl Options {
     /// The options of `provider` from this process's environment: `ZBZ_CACHE_MAX_SIZE` is
     /// `max_size`, `ZBZ_CACHE_NEAR__MAX_SIZE` is `near.max_size`. Those of other providers are
     /// passed over; with a warning if this build does not have the provider, as is
-    /// `ZBZ_CACHE_URL`, which is for the program to read.
+    /// `ZBZ_CACHE_URL`, which is for the program to read. A provider that did not name its options is
+    /// given what is left.
     ///
     /// # Errors
     ///
     /// `UnknownProvider`. `Config`: a variable with that prefix that no provider knows, or one of
     /// `provider` whose value is empty or not Unicode.
     pub fn from_env(provider: &str) -> Result<Options> {
-        let mut variables = Vec::new();
-        for (name, value) in std::env::vars_os() {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else { continue };
-            let value = value.into_string().map_err(|_| {
-                Error::config(format!("the value of the environment variable {name} is not Unicode"))
-            })?;
-            variables.push((name.to_owned(), value));
-        }
-        Options::from_variables(provider, variables)
+        let variables = std::env::vars_os();
+        read(provider, variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value))))
     }
 
     /// As [`from_env`](Options::from_env), from these variables.
@@ -44,28 +40,42 @@ impl Options {
         provider: &str,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Options> {
-        let knowing = crate::registry::options_of(provider)?;
-        let mut options = Options::new();
-        for (variable, value) in variables {
-            let Some(name) = variable.strip_prefix(ENV_PREFIX) else { continue };
-            let name = name.to_ascii_lowercase().replace("__", ".");
-            if knowing.takes(&name) {
-                if value.is_empty() {
-                    return Err(Error::config(format!(
-                        "the environment variable {variable} is empty; unset it, or give it a value"
-                    )));
-                }
-                if options.get(&name).is_some() {
-                    return Err(Error::config(format!(
-                        "two environment variables give the option {name:?}, {variable} is one; unset one"
-                    )));
-                }
-                options = options.with(name, value);
-            } else if !knowing.is_anothers(&name) {
-                pass_over(&variable, &name, &knowing)?;
+        read(provider, variables.into_iter().map(|(name, value)| (name, value.into())))
+    }
+}
+
+/// The values are texts only where they are read, since others' may be anything.
+fn read(provider: &str, variables: impl Iterator<Item = (String, OsString)>) -> Result<Options> {
+    let knowing = crate::registry::options_of(provider)?;
+    let mut options = Options::new();
+    for (variable, value) in variables {
+        let Some(name) = variable.strip_prefix(ENV_PREFIX) else { continue };
+        let name = name.to_ascii_lowercase().replace("__", ".");
+        if knowing.takes(&name) {
+            let value = text_of(&variable, value)?;
+            if options.get(&name).is_some() {
+                return Err(Error::config(format!(
+                    "two environment variables give the option {name:?}, {variable} is one; unset one"
+                )));
             }
+            options = options.with(name, value);
+        } else if !knowing.is_anothers(&name) {
+            pass_over(&variable, &name, &knowing)?;
         }
-        Ok(options)
+    }
+    Ok(options)
+}
+
+/// The value of a variable that gives an option.
+fn text_of(variable: &str, value: OsString) -> Result<String> {
+    match value.into_string() {
+        Ok(text) if text.is_empty() => Err(Error::config(format!(
+            "the environment variable {variable} is empty; unset it, or give it a value"
+        ))),
+        Ok(text) => Ok(text),
+        Err(_) => Err(Error::config(format!(
+            "the environment variable {variable} has a value that is not Unicode; write it in UTF-8"
+        ))),
     }
 }
 
@@ -77,7 +87,7 @@ fn pass_over(variable: &str, name: &str, knowing: &KnownOptions) -> Result<()> {
              zbz-cache, or unset it",
             missing.names[0], missing.feature
         ),
-        None if name == URL => {
+        None if name == URL_VARIABLE => {
             "it is no option of a provider; read it in the program and hand it to new_provider_from_url"
                 .to_owned()
         }
@@ -95,4 +105,35 @@ fn pass_over(variable: &str, name: &str, knowing: &KnownOptions) -> Result<()> {
         warn_log!(variable = variable, why = why, "an environment variable is passed over");
     }
     Ok(())
+}
+
+#[cfg(all(test, unix, feature = "memory"))]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
+    use super::*;
+
+    fn from(variable: &str) -> Result<Options> {
+        read("memory", [(variable.to_owned(), OsString::from_vec(b"sentinel\xff".to_vec()))].into_iter())
+    }
+
+    #[test]
+    fn a_value_that_is_not_unicode_is_refused_only_where_it_would_be_read() {
+        let theirs = ["path", "kind"];
+        let make = |_: &Options| Err::<crate::providers::memory::MemoryProvider, _>(Error::closed());
+        crate::registry::register_provider_with_options("not-unicode", &theirs, make).unwrap();
+        for passed in
+            ["ZBZ_CACHE_PATH", "ZBZ_CACHE_URL", "ZBZ_CACHE_PASSWORD", "ZBZ_CACHE_FAR__TLS_CA", "PATH"]
+        {
+            assert!(from(passed).unwrap().is_empty(), "{passed} is no option of memory");
+        }
+        let words = from("ZBZ_CACHE_WHEN_FULL").unwrap_err().to_string();
+        assert!(words.contains("ZBZ_CACHE_WHEN_FULL has a value that is not Unicode"), "{words}");
+        assert!(!words.contains("sentinel"), "{words}");
+        let words = from("ZBZ_CACHE_WHEN_FUL").unwrap_err().to_string();
+        assert!(
+            words.contains("did you mean \"when_full\""),
+            "nobody reads it, so its name is told: {words}"
+        );
+    }
 }

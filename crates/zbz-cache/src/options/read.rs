@@ -31,7 +31,7 @@ impl Options {
     }
 
     /// The error of an option with a wrong value. What came with a URL, or may be one, is not
-    /// shown.
+    /// shown. Whoever refuses an option by its value does it by this.
     pub(crate) fn wrong(&self, name: &str, takes: &str) -> Error {
         Error::config(match self.get(name) {
             Some(OptionValue::Text(text)) if text.contains("://") || text.contains('@') => {
@@ -60,11 +60,9 @@ impl Options {
                 Some(percent) => percent_of_memory(percent, name).ok_or_else(refuse)??,
                 None => match parse_size(text.trim()) {
                     Size::Bytes(bytes) => bytes,
-                    Size::Ambiguous { unit } => {
-                        return Err(self.wrong(
-                            name,
-                            &format!("{SIZE_TAKES}; {unit} alone may be {unit}B or {unit}iB: say which"),
-                        ));
+                    Size::Ambiguous => {
+                        let say = "a unit alone may be of 10^3 or 2^10 (M is MB or MiB): say which";
+                        return Err(self.wrong(name, &format!("{SIZE_TAKES}; {say}")));
                     }
                     Size::Wrong => return Err(refuse()),
                 },
@@ -95,25 +93,30 @@ impl Options {
             OptionValue::Unsigned(number) => Duration::from_secs(*number),
             OptionValue::Float(number) => Duration::try_from_secs_f64(*number).map_err(|_| refuse())?,
             OptionValue::Text(text) => match parse_duration(text.trim()) {
-                Some(_) if text.contains('M') => {
-                    let (minutes, months) =
-                        (text.trim().replace('M', "m"), text.trim().replace('M', "months"));
-                    let say = format!("{takes}; M may be minutes or months: say {minutes:?} or {months:?}");
-                    return Err(self.wrong(name, &say));
-                }
-                Some(duration) => duration,
-                None => {
-                    let lower = text.trim().to_lowercase();
-                    return Err(match parse_duration(&lower) {
-                        Some(_) => self.wrong(name, &format!("{takes}; did you mean {lower:?}?")),
-                        None => refuse(),
-                    });
-                }
+                Some(duration) if !text.contains('M') => duration,
+                _ => return Err(self.wrong(name, &format!("{takes}{}", self.meant_by(text.trim())))),
             },
             OptionValue::Duration(duration) => *duration,
             OptionValue::Bool(_) => return Err(refuse()),
         };
         Ok(Some(duration))
+    }
+
+    /// What may be meant by a text that is no duration, or two of them. Of a URL's it is said without
+    /// the text.
+    fn meant_by(&self, text: &str) -> String {
+        let lower = text.to_lowercase();
+        let is_month = parse_duration(text).is_some();
+        match (is_month, self.is_concealed()) {
+            (true, true) => "; M may be minutes or months: say m or months".to_owned(),
+            (true, false) => {
+                let (minutes, months) = (text.replace('M', "m"), text.replace('M', "months"));
+                format!("; M may be minutes or months: say {minutes:?} or {months:?}")
+            }
+            (false, _) if parse_duration(&lower).is_none() => String::new(),
+            (false, true) => "; units are written in small letters".to_owned(),
+            (false, false) => format!("; did you mean {lower:?}?"),
+        }
     }
 
     /// The option `name` as a default deadline; [`Ttl::Never`] for "never".
@@ -208,9 +211,7 @@ fn whole(number: f64) -> Option<u64> {
 enum Size {
     Bytes(u64),
     /// `100M`: a unit that is 10^6 to some and 2^20 to others.
-    Ambiguous {
-        unit: char,
-    },
+    Ambiguous,
     Wrong,
 }
 
@@ -220,7 +221,7 @@ fn parse_size(text: &str) -> Size {
         return Size::Wrong;
     };
     match text.chars().last().map(|last| last.to_ascii_uppercase()) {
-        Some(unit) if "KMGTPE".contains(unit) => Size::Ambiguous { unit },
+        Some(unit) if "KMGTPE".contains(unit) => Size::Ambiguous,
         _ => Size::Bytes(bytes.as_u64()),
     }
 }

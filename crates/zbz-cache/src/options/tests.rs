@@ -194,6 +194,39 @@ fn what_a_serde_format_gives_in_place_of_a_value_is_refused_with_what_to_write()
     assert!(error.contains("got bytes, takes a text") && !error.contains("sentinel"), "{error}");
 }
 
+/// As serde_json gives a number with its feature `arbitrary_precision`.
+fn exact(text: &str) -> String {
+    format!(r#"{{"$serde_json::private::Number": {text:?}}}"#)
+}
+
+#[test]
+fn a_number_that_serde_json_keeps_as_its_text_is_that_number() {
+    for (text, number) in [
+        ("0.5", OptionValue::Float(0.5)),
+        ("-2.5e3", OptionValue::Float(-2500.0)),
+        ("1E400", OptionValue::Text(String::new())),
+        ("-1e999", OptionValue::Text(String::new())),
+        ("sentinel", OptionValue::Text(String::new())),
+        ("-7", OptionValue::Integer(-7)),
+        ("18446744073709551615", OptionValue::Unsigned(u64::MAX)),
+        ("18446744073709551616", OptionValue::Float(18_446_744_073_709_551_616.0)),
+    ] {
+        let read = from_json(&format!(r#"{{"cleanup_interval": {}}}"#, exact(text)));
+        match number {
+            OptionValue::Text(_) => {
+                let words = read.expect_err(text);
+                assert!(words.contains("\"cleanup_interval\": got a number of more than 64 bits"), "{words}");
+                assert!(!words.contains("sentinel") && !words.contains("a table"), "{words}");
+            }
+            number => assert_eq!(read, Ok(options! { "cleanup_interval" => number }), "{text}"),
+        }
+    }
+    let value: OptionValue = serde_json::from_str(&exact("1.25")).unwrap();
+    assert_eq!(value, OptionValue::Float(1.25));
+    let words = from_json(&exact("1.5")).unwrap_err();
+    assert!(words.contains("got a number, expected a table of options"), "{words}");
+}
+
 #[test]
 fn debug_shows_no_value() {
     let options = options! { "password" => "sentinel" };

@@ -1,4 +1,5 @@
-//! Options from a URL. No error shows any part of it: each may be a secret in the wrong place.
+//! Options from a URL. No error of reading one shows any part of it: each may be a secret in the
+//! wrong place.
 
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
@@ -10,6 +11,11 @@ use crate::error::{Error, Result};
 
 const ENCODE: &str = "percent-encode the password (@ is %40, ? is %3F, # is %23, / is %2F, % is %25)";
 
+/// Of a URL that was an option in another one, whose percent-encoding is decoded by now.
+#[cfg(feature = "tiered")]
+const ENCODE_TWICE: &str = "percent-encode the password twice, since its URL is within another \
+     (@ is %2540, ? is %253F, # is %2523, / is %252F, % is %2525)";
+
 /// What stands between the scheme and the query, and the query.
 struct Parts<'a> {
     scheme: String,
@@ -17,7 +23,7 @@ struct Parts<'a> {
     query: &'a str,
 }
 
-fn split(url: &str) -> Result<Parts<'_>> {
+fn split<'a>(url: &'a str, encode: &str) -> Result<Parts<'a>> {
     if has_blanks(url) {
         return Err(Error::config(
             "the URL has a space, a line break or another control character in it; take it out, or \
@@ -29,10 +35,14 @@ fn split(url: &str) -> Result<Parts<'_>> {
     })?;
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
     if rest[end..].contains('@') {
-        return Err(Error::config(format!("the URL has an @ behind its first ? or #; {ENCODE}")));
+        let whole = match rest[end..].contains("://") {
+            true => ", and a URL within this one as a whole",
+            false => "",
+        };
+        return Err(Error::config(format!("the URL has an @ behind its first ? or #; {encode}{whole}")));
     }
     if rest.contains('#') {
-        return Err(Error::config(format!("the URL has a #, which nothing in it may hold; {ENCODE}")));
+        return Err(Error::config(format!("the URL has a #, which nothing in it may hold; {encode}")));
     }
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
     Ok(Parts { scheme: scheme.to_ascii_lowercase(), address: address.trim_end_matches('/'), query })
@@ -60,36 +70,48 @@ impl Options {
     ///
     /// The scheme is the name, the query holds the options, percent-encoded: a `+` is a plus sign,
     /// not a space. What stands between them, if anything, becomes the option `address`. A
-    /// password that holds an `@`, `?`, `#` or `%` has to be percent-encoded.
+    /// password that holds an `@`, `?`, `#` or `%` has to be percent-encoded; twice, if its URL is
+    /// the value of an option in this one, which is percent-encoded as a whole.
     ///
     /// # Errors
     ///
     /// `Config`: it has no scheme, an option twice, a `#`, an `@` behind the first `?`, blanks or
     /// line breaks, or a wrong percent-encoding. No error shows any part of a URL, here and where
-    /// a provider is made from what this returns.
+    /// a provider is made from what this returns; but for the names of providers and of their
+    /// options, where they are known ones.
     pub fn from_url(url: &str) -> Result<(String, Options)> {
-        let Parts { scheme, address, query } = split(url)?;
-        let mut options = Options::new().concealed();
-        if !address.is_empty() {
-            options = options.with("address", address);
-        }
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (Some(name), Some(value)) = (decode(name), decode(value)) else {
-                return Err(Error::config(
-                    "the URL has a % without two hexadecimal digits behind it, or one that makes no UTF-8; \
-                     a percent sign is %25",
-                ));
-            };
-            match options.values.entry(name.into_owned()) {
-                Entry::Vacant(entry) => entry.insert(OptionValue::Text(value.into_owned())),
-                Entry::Occupied(_) => {
-                    return Err(Error::config("the URL gives an option twice; give it once"));
-                }
-            };
-        }
-        Ok((scheme, options))
+        read(url, ENCODE)
     }
+
+    /// As [`from_url`](Options::from_url), of a URL that was an option in another one.
+    #[cfg(feature = "tiered")]
+    pub(crate) fn from_inner_url(url: &str) -> Result<(String, Options)> {
+        read(url, ENCODE_TWICE)
+    }
+}
+
+/// `encode` says how a password is written.
+fn read(url: &str, encode: &str) -> Result<(String, Options)> {
+    let Parts { scheme, address, query } = split(url, encode)?;
+    let mut options = Options::new().concealed();
+    if !address.is_empty() {
+        options = options.with("address", address);
+    }
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+            return Err(Error::config(format!(
+                "the URL has a % without two hexadecimal digits behind it, or one that makes no UTF-8; {encode}"
+            )));
+        };
+        match options.values.entry(name.into_owned()) {
+            Entry::Vacant(entry) => entry.insert(OptionValue::Text(value.into_owned())),
+            Entry::Occupied(_) => {
+                return Err(Error::config("the URL gives an option twice; give it once"));
+            }
+        };
+    }
+    Ok((scheme, options))
 }
 
 #[cfg(test)]

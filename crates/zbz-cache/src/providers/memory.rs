@@ -65,10 +65,13 @@ impl MemoryProvider {
         MemoryProvider { cache, default_ttl: Ttl::Never, limits }
     }
 
-    /// What [`Ttl::Default`] falls back to.
+    /// What [`Ttl::Default`] falls back to. One of zero, by which every value that is set with it is
+    /// gone at once, costs a warning; in options it is refused.
     #[must_use]
     pub fn with_default_ttl(self, ttl: impl Into<Ttl>) -> Self {
-        MemoryProvider { default_ttl: ttl.into(), ..self }
+        let default_ttl = ttl.into();
+        default_ttl.warn_if_gone(NAME);
+        MemoryProvider { default_ttl, ..self }
     }
 
     fn lifetime(&self, ttl: Ttl) -> Option<Duration> {
@@ -93,18 +96,33 @@ pub(crate) fn from_options(options: &Options) -> Result<MemoryProvider> {
     }
     let default_ttl = options.ttl("default_ttl")?.unwrap_or(Ttl::Never);
     let max_key_bytes = options.bytes("max_key_size")?;
-    let mut provider =
-        MemoryProvider::new(builder.build().map_err(Error::from)?).with_default_ttl(default_ttl);
+    let cache = builder.build().map_err(|error| refused(options, "", error))?;
+    let mut provider = MemoryProvider::new(cache).with_default_ttl(default_ttl);
     if let Some(bytes) = max_key_bytes {
         let most = provider.limits.max_stored_key_bytes;
-        let fits = usize::try_from(bytes).ok().filter(|bytes| (1..=most).contains(bytes)).ok_or_else(|| {
-            Error::config(format!(
-                "option \"max_key_size\": got {bytes}, takes 1 to {most} bytes (32 KiB, and an eighth of max_size)"
-            ))
-        })?;
+        let fits =
+            usize::try_from(bytes).ok().filter(|bytes| (1..=most).contains(bytes)).ok_or_else(|| {
+                let takes = format!("1 to {most} bytes (32 KiB, and an eighth of max_size)");
+                options.wrong("max_key_size", &takes)
+            })?;
         provider.limits = provider.limits.with_max_key_bytes(fits);
     }
     Ok(provider)
+}
+
+/// The error of options that the engine refuses, whose names begin with `prefix` here.
+pub(super) fn refused(options: &Options, prefix: &str, error: engine::Error) -> Error {
+    match &error {
+        // What it got may be computed from a part of a URL.
+        engine::Error::Config { option, takes, .. } if options.is_concealed() => {
+            options.wrong(&format!("{prefix}{option}"), takes)
+        }
+        engine::Error::Config { option, got, takes } => {
+            let words = format!("option \"{prefix}{option}\": got {got}, takes {takes}");
+            Error::config(words).with_source(error)
+        }
+        _ => Error::from(error),
+    }
 }
 
 impl From<engine::Error> for Error {

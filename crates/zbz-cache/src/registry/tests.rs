@@ -63,3 +63,21 @@ fn options_of_a_provider_that_is_not_in_the_build_are_told_from_unknown_ones() {
     assert_eq!(feature("near.max_size"), Some("tiered"));
     assert_eq!(feature("max_sise"), None);
 }
+
+#[test]
+fn a_provider_that_did_not_name_its_options_takes_none_that_are_known_to_be_for_others() {
+    let knowing = KnownOptions {
+        own: None,
+        others: BTreeSet::from(["max_size".to_owned(), "near.*".to_owned()]),
+        missing: vec![&built_in::REDIS, &built_in::TIERED],
+    };
+    for theirs in ["max_size", "near.max_size", "password", "tls_ca", "far", "far.password", "url"] {
+        assert!(!knowing.takes(theirs), "{theirs}");
+    }
+    for own in ["path", "urls", "passwords", "near"] {
+        assert!(knowing.takes(own), "{own}");
+    }
+    let names_it =
+        KnownOptions { own: Some(Arc::from(["url".to_owned(), "password".to_owned()])), ..knowing };
+    assert!(names_it.takes("url") && names_it.takes("password"), "what it names is its own");
+}

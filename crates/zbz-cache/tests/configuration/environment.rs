@@ -1,6 +1,9 @@
 //! Options from the environment.
 
-use zbz_cache::{Error, ErrorKind, Options, options, providers, register_provider_with_options};
+use zbz_cache::{
+    Error, ErrorKind, MemoryCache, Options, new_provider, options, providers, register_provider,
+    register_provider_with_options,
+};
 
 #[test]
 fn the_environment_gives_options_and_refuses_what_nobody_knows() {
@@ -31,36 +34,6 @@ fn the_environment_gives_options_and_refuses_what_nobody_knows() {
     assert!(twice.to_string().contains("two environment variables"), "{twice}");
 }
 
-/// Counts the warnings and keeps their words.
-#[cfg(feature = "tracing")]
-#[derive(Clone, Default)]
-struct Warnings(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
-
-#[cfg(feature = "tracing")]
-impl tracing::Subscriber for Warnings {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Words(String);
-        impl tracing::field::Visit for Words {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                self.0 += &format!("{field}={value:?} ");
-            }
-        }
-        let mut words = Words(event.metadata().level().to_string());
-        event.record(&mut words);
-        self.0.lock().unwrap().push(words.0);
-    }
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[cfg(feature = "tracing")]
 #[test]
 fn a_url_in_the_environment_and_options_of_absent_providers_cost_one_warning_each() {
@@ -73,14 +46,12 @@ fn a_url_in_the_environment_and_options_of_absent_providers_cost_one_warning_eac
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
     };
-    let warnings = Warnings::default();
-    tracing::subscriber::with_default(warnings.clone(), || {
+    let said = crate::warnings::Warnings::of(|| {
         for _ in 0..3 {
             let read = Options::from_variables("memory", variables()).unwrap();
             assert_eq!(read, options! { "max_size" => "64MiB" });
         }
     });
-    let said = warnings.0.lock().unwrap().clone();
     let about = |name: &str| said.iter().filter(|words| words.contains(name)).count();
     assert_eq!(about("ZBZ_CACHE_URL"), 1, "{said:?}");
     assert_eq!(about("ZBZ_CACHE_ADDRESS"), usize::from(!cfg!(feature = "redis")), "{said:?}");
@@ -89,4 +60,26 @@ fn a_url_in_the_environment_and_options_of_absent_providers_cost_one_warning_eac
     assert!(said.iter().any(|words| words.contains("new_provider_from_url")), "{said:?}");
     let unknown = ("ZBZ_CACHE_MAX_SISE".to_owned(), "1".to_owned());
     assert!(Options::from_variables("memory", [unknown]).is_err(), "nobody has it");
+}
+
+#[test]
+fn a_provider_that_did_not_name_its_options_is_given_what_nobody_else_has() {
+    register_provider("env-plain", |options| {
+        options.refuse_unknown(&["folder"])?;
+        Ok(providers::memory::MemoryProvider::new(MemoryCache::builder().build()?))
+    })
+    .unwrap();
+    let read = |names: &[&str]| {
+        let variables = names.iter().map(|name| (format!("ZBZ_CACHE_{name}"), "sentinel".to_owned()));
+        Options::from_variables("env-plain", variables).unwrap()
+    };
+    // In their own spelling, since a variable is warned of once.
+    for others in ["Url", "Password", "Tls_Ca", "Far", "Far__Password", "Near__Max_Size", "Cleanup_Interval"]
+    {
+        let given = read(&["FOLDER", others]);
+        assert_eq!(given, options! { "folder" => "sentinel" }, "{others}");
+        assert!(new_provider("env-plain", given).is_ok());
+    }
+    let unknown = new_provider("env-plain", read(&["FOLDR"])).unwrap_err().to_string();
+    assert!(unknown.contains("did you mean \"folder\""), "what it does not know, it refuses: {unknown}");
 }

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
+mod defaults;
 mod environment;
 mod fresh;
 #[cfg(all(feature = "redis", feature = "tiered"))]
 mod urls;
 mod values;
+#[cfg(feature = "tracing")]
+mod warnings;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -7,9 +7,10 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn wrong_spans_and_shares_are_refused_with_both_values() {
     let new = LoadOptions::builder;
-    let cases: [(LoadOptionsBuilder, &[&str]); 14] = [
+    let cases: [(LoadOptionsBuilder, &[&str]); 15] = [
         (new().ttl(SECOND).fresh_for(SECOND * 2), &["fresh_for is 2s", "ttl is 1s"]),
-        (new().ttl(Duration::ZERO).fresh_for(SECOND), &["fresh_for is 1s", "ttl is 0ns"]),
+        (new().ttl(Duration::ZERO), &["ttl is zero", "more than zero", "Ttl::Never"]),
+        (new().ttl(Duration::ZERO).fresh_for(SECOND), &["ttl is zero"]),
         (new().ttl(Ttl::Never).fresh_for(SECOND), &["fresh_for is 1s", "ttl is never"]),
         (new().ttl(Duration::MAX).fresh_for(SECOND), &["fresh_for is 1s", "ttl is never"]),
         (new().fresh_for(Duration::ZERO), &["fresh_for is 0ns", "more than zero"]),

@@ -60,6 +60,20 @@ fn a_url_that_says_something_else_than_it_seems_is_refused_and_not_shown() {
     }
 }
 
+#[cfg(feature = "tiered")]
+#[test]
+fn a_url_within_a_url_is_decoded_by_both() {
+    for (far, wanted) in [
+        ("redis://host?password=p%2540ss%2525", options! { "address" => "host", "password" => "p@ss%" }),
+        ("redis%3A%2F%2F%3Ap%2540ss%40host", options! { "address" => ":p%40ss@host" }),
+        ("redis://host?a=1%26b=2", options! { "address" => "host", "a" => "1", "b" => "2" }),
+    ] {
+        let outer = read(&format!("tiered://?far={far}"));
+        let inner = outer.text("far").unwrap().unwrap();
+        assert_eq!(Options::from_inner_url(&inner).unwrap(), ("redis".to_owned(), wanted), "{far}");
+    }
+}
+
 #[test]
 fn what_a_url_names_is_concealed_where_the_provider_is_made() {
     let (_, options) = Options::from_url("memory://?sentinel=1").unwrap();

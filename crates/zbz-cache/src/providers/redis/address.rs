@@ -96,7 +96,10 @@ impl Place {
         }
         let (user, rest) = match text.rsplit_once('@') {
             Some((user, _)) if user.contains(['@', '?', '#']) => {
-                return Err(refuse("; percent-encode the password, and give it once, ahead of all servers"));
+                return Err(refuse(
+                    "; percent-encode the password, twice in a URL within a URL (@ is %2540), and give it \
+                     once, ahead of all servers",
+                ));
             }
             Some((user, rest)) => (Some(user), rest),
             None => (None, text),

@@ -109,7 +109,7 @@ impl Settings {
 fn one_of_two(options: &Options, name: &str, said: bool, scheme: &str) -> Result<bool> {
     match options.flag(name)? {
         Some(false) if said => {
-            Err(Error::config(format!("option {name:?} is false, and {scheme:?} means true; take one away")))
+            Err(options.wrong(name, &format!("true, or nothing, where the provider is {scheme:?}")))
         }
         flag => Ok(flag.unwrap_or(said)),
     }
@@ -144,7 +144,7 @@ fn read_database(options: &Options, within: Option<String>, cluster: bool) -> Re
 fn timeout(options: &Options, name: &str, otherwise: Duration) -> Result<Duration> {
     let span = options.duration(name)?.unwrap_or(otherwise);
     if span < Duration::from_millis(1) || span > Duration::from_secs(3600) {
-        return Err(Error::config(format!("option {name:?}: got {span:?}, takes 1 ms to 1 hour")));
+        return Err(options.wrong(name, "1 ms to 1 hour"));
     }
     Ok(span)
 }
@@ -174,7 +174,7 @@ fn read_limits(options: &Options) -> Result<Limits> {
     let Some(bytes) = options.bytes("max_key_size")? else { return Ok(limits) };
     let most = limits.max_stored_key_bytes;
     let fits = usize::try_from(bytes).ok().filter(|bytes| (1..=most).contains(bytes));
-    let refuse = || Error::config(format!("option \"max_key_size\": got {bytes}, takes 1 to {most} bytes"));
+    let refuse = || options.wrong("max_key_size", &format!("1 to {most} bytes"));
     Ok(limits.with_max_key_bytes(fits.ok_or_else(refuse)?))
 }
 

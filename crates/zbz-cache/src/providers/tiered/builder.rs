@@ -17,6 +17,11 @@ use crate::handle::ProviderHandle;
 /// A day: what nobody can see should not outlive it.
 const LONGEST_NEAR_TTL: Duration = Duration::from_secs(24 * 3600);
 pub(super) const MAX_NEAR_TTL: Duration = Duration::from_secs(60);
+pub(super) const NEAR_TTL_TAKES: &str = "more than zero to 24 hours";
+
+pub(super) fn is_near_ttl(span: Duration) -> bool {
+    !span.is_zero() && span <= LONGEST_NEAR_TTL
+}
 
 /// Builds a [`TieredProvider`] from its parts.
 #[derive(Debug)]
@@ -58,9 +63,9 @@ impl Builder {
     /// [`ttl_only`](Builder::ttl_only).
     pub fn build(self) -> Result<TieredProvider> {
         let Builder { tiers, max_near_ttl, source, clock } = self;
-        if max_near_ttl.is_zero() || max_near_ttl > LONGEST_NEAR_TTL {
+        if !is_near_ttl(max_near_ttl) {
             return Err(Error::config(format!(
-                "option \"max_near_ttl\": got {max_near_ttl:?}, takes more than zero to 24 hours"
+                "option \"max_near_ttl\": got {max_near_ttl:?}, takes {NEAR_TTL_TAKES}"
             )));
         }
         let (able, name) = (tiers.far.provider().capabilities(), tiers.far.name());

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use zbz_cache_memory as engine;
 use zbz_cache_memory::MemoryCache;
 
-use super::builder::{Builder, MAX_NEAR_TTL};
+use super::super::memory;
+use super::builder::{Builder, MAX_NEAR_TTL, NEAR_TTL_TAKES, is_near_ttl};
 use crate::error::{Error, Result};
 use crate::handle::ProviderHandle;
-use crate::options::{OptionValue, Options};
+use crate::options::{OptionValue, Options, built_in};
 use crate::registry::new_provider;
 
 /// What the words of `coherence` mean: whether time alone ends a copy.
@@ -25,14 +25,12 @@ pub(super) fn read(options: &Options) -> Result<Builder> {
         near = near.max_size(bytes);
     }
     let max_near_ttl = options.duration("max_near_ttl")?.unwrap_or(MAX_NEAR_TTL);
+    if !is_near_ttl(max_near_ttl) {
+        return Err(options.wrong("max_near_ttl", NEAR_TTL_TAKES));
+    }
     let coherence = options.word("coherence", &COHERENCE.map(|(word, _)| word))?;
     let far = far_of(options)?;
-    let near = near.build().map_err(|error| match error {
-        engine::Error::Config { option, got, takes } => {
-            Error::config(format!("option \"near.{option}\": got {got}, takes {takes}"))
-        }
-        error => Error::from(error),
-    })?;
+    let near = near.build().map_err(|error| memory::refused(options, "near.", error))?;
     let builder = Builder::new(near, far).max_near_ttl(max_near_ttl);
     Ok(match coherence {
         Some(index) if COHERENCE[index].1 => builder.ttl_only(),
@@ -47,16 +45,18 @@ fn far_of(options: &Options) -> Result<ProviderHandle> {
             "option \"far\" is missing; give the provider behind the memory: \"redis\", or a URL, redis://host:6379",
         ));
     };
-    let (name, mut its) = match far.contains("://") {
-        true => Options::from_url(&far)?,
+    let (name, mut its) = match (far.contains("://"), options.is_concealed()) {
+        (true, true) => Options::from_inner_url(&far)?,
+        (true, false) => Options::from_url(&far)?,
         // Perhaps a URL with a typing error, so it is not shown.
-        false => (far, Options::new().concealed()),
+        (false, _) => (far, Options::new().concealed()),
     };
     for option in options.names() {
         let (Some(own), Some(value)) = (option.strip_prefix("far."), options.get(option)) else { continue };
         if its.get(own).is_some() {
+            let shown = if built_in::is_option(option) { option } else { "far.*" };
             return Err(Error::config(format!(
-                "option {option:?} is given twice, also in the URL of \"far\"; give it once"
+                "option {shown:?} is given twice, also in the URL of \"far\"; give it once"
             )));
         }
         its = its.with(own, OptionValue::clone(value));
