@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use zbz_cache::provider::SetOutcome;
 use zbz_cache::providers::redis::RedisConnection;
-use zbz_cache::{BlockingCache, ErrorKind, Options, ProviderHandle, Result, Ttl, options};
+use zbz_cache::{BlockingCache, ErrorKind, LoadOptions, Options, ProviderHandle, Result, Ttl};
+use zbz_cache::{new_provider, options};
 
 use crate::server::{Server, each, provider_with, texts};
 
-const MIB: usize = 1 << 20;
+pub const MIB: usize = 1 << 20;
 
 /// Refusals are answered at once: long before this.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -21,12 +22,12 @@ fn slow() -> Options {
 }
 
 /// Which connection the link is, by the server's word.
-fn link(provider: &ProviderHandle) -> u64 {
+pub fn link(provider: &ProviderHandle) -> u64 {
     let mut native = provider.native::<RedisConnection>().unwrap().clone();
     pollster::block_on(async { redis::cmd("CLIENT").arg("ID").query_async(&mut native).await.unwrap() })
 }
 
-fn text(bytes: usize) -> String {
+pub fn text(bytes: usize) -> String {
     "v".repeat(bytes)
 }
 
@@ -254,6 +255,45 @@ fn a_batch_needs_no_right_that_its_single_verb_does_not() {
     assert_eq!(each(cache.get_each(["open a", "open b"])).unwrap().into_iter().flatten().count(), 2);
 }
 
+/// A batch that brings the remaining times too, each by itself.
+fn load_each(cache: &BlockingCache<String>, names: Vec<String>) -> Vec<Result<Option<String>>> {
+    let options = LoadOptions::builder().ttl(Duration::from_secs(60)).build().unwrap();
+    let load = |names: Vec<String>| {
+        Ok::<_, std::io::Error>(names.into_iter().map(|name| (name, "L".to_owned())).collect::<Vec<_>>())
+    };
+    let answers = cache.get_or_load_each_with(names, &options, load).into_iter();
+    answers.map(|answer| answer.map(|loaded| loaded.value)).collect()
+}
+
+#[test]
+#[ignore = "starts redis-server: make test-redis"]
+fn a_batch_whose_command_is_refused_is_not_asked_for_key_by_key_in_vain() {
+    let server = Server::start();
+    let provider = confined(&server, &["-eval_ro"]);
+    let far = format!("ann:pw@{}", server.address());
+    let tier = new_provider("tiered", options! { "far" => "redis", "far.address" => far }).unwrap();
+    let names: Vec<String> = (0..1200).map(|number| format!("open {number}")).collect();
+    for provider in [provider, tier] {
+        server.tell(&["CONFIG", "RESETSTAT"]);
+        for answer in load_each(&texts("t", &provider), names.clone()) {
+            let error = answer.unwrap_err();
+            assert!(error.kind() == ErrorKind::Denied && error.to_string().contains("+eval_ro"), "{error}");
+        }
+        let refused = server.rejected("eval_ro");
+        assert!((1..=3).contains(&refused), "{refused} for three pieces of at most 512 keys");
+    }
+}
+
+#[test]
+#[ignore = "starts redis-server: make test-redis"]
+fn a_batch_that_brings_times_fails_for_those_keys_alone_that_the_user_may_not_use() {
+    let server = Server::start();
+    let cache = texts("t", &confined(&server, &[]));
+    let answers = load_each(&cache, ["open", "closed"].map(String::from).to_vec());
+    assert_eq!(answers[0].as_ref().unwrap().as_deref(), Some("L"));
+    assert_eq!(answers[1].as_ref().unwrap_err().kind(), ErrorKind::Denied);
+}
+
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
 fn a_server_without_room_refuses_what_stores_and_serves_the_rest_of_a_batch() {
@@ -288,4 +328,23 @@ fn a_command_that_the_server_does_not_have_is_named_at_once() {
     let answers = cache.get_each(["k", "other"]);
     assert_eq!(each(answers).unwrap(), [Some("v".to_owned()), None], "asked for one by one");
     assert!(begun.elapsed() < CALL_TIMEOUT / 4);
+}
+
+#[test]
+#[ignore = "starts redis-server: make test-redis"]
+fn a_command_that_a_script_needs_and_the_server_does_not_have_is_named() {
+    let server = Server::start_with(&["--rename-command", "PTTL", ""]);
+    let cache = texts("t", &provider_with(&server.address(), slow()));
+    cache.set("k", &"v".to_owned(), Ttl::Never).unwrap();
+    let refused = [
+        cache.set_if_absent("free", &"v".to_owned(), Ttl::Never).map(drop),
+        cache.replace("k", &"v".to_owned(), Ttl::Never).map(drop),
+        cache.get_and_delete("k").map(drop),
+        cache.get_versioned("k").map(drop),
+    ];
+    for refused in refused {
+        let told = refused.unwrap_err().to_string();
+        assert!(told.contains("does not know the command PTTL"), "{told}");
+    }
+    assert_eq!(cache.get("k").unwrap().as_deref(), Some("v"), "nothing was changed");
 }

@@ -16,6 +16,7 @@ mod redirected;
 mod rights;
 mod secrets;
 mod server;
+mod sizes;
 mod speed;
 mod suite;
 mod tiered;

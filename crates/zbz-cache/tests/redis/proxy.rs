@@ -16,6 +16,8 @@ pub enum Fault {
     Silent,
     /// Replies come late.
     Slow(Duration),
+    /// So many bytes a second get through to the server, over each connection.
+    Narrow(usize),
     /// So many bytes of replies get through yet, over all connections; the next ends its own.
     Cut(usize),
     /// As `Cut`, once: the connections after that one are whole.
@@ -160,6 +162,9 @@ fn pump(mut from: TcpStream, mut to: TcpStream, to_server: bool, shared: &Mutex<
         let mut ends = false;
         match fault {
             Fault::Silent => lost = true,
+            Fault::Narrow(rate) if to_server => {
+                thread::sleep(Duration::from_secs_f64(count as f64 / rate as f64));
+            }
             Fault::Slow(span) if !to_server => thread::sleep(span),
             Fault::Cut(_) | Fault::CutOnce(_) if !to_server => {
                 let mut shared = shared.lock().unwrap();

@@ -301,6 +301,26 @@ fn a_tiers_reads_need_the_same_before_and_after_its_link_is_proven() {
 
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
+fn a_replica_without_its_primary_refuses_every_read_for_the_same_reason() {
+    let server = Server::start();
+    let owner = Contract::<String>::new("t", provider_with(&server.address(), options! {})).unwrap().cache();
+    wait(owner.set("k", &value(), Ttl::Never)).unwrap();
+    server.tell(&["CONFIG", "SET", "replica-serve-stale-data", "no"]);
+    server.tell(&["REPLICAOF", "127.0.0.1", "1"]);
+    let reads: [Call; 4] = [
+        |c| wait(c.get("k")).map(drop),
+        |c| wait(c.get_versioned("k")).map(drop),
+        |c| wait(c.get_or_load_with("k", &never(), load)).map(drop),
+        |c| first(wait(c.get_each(["k", "k2"]))),
+    ];
+    for (at, read) in reads.iter().enumerate() {
+        let told = read(&owner).unwrap_err().to_string();
+        assert!(told.contains("replica without its primary"), "{at}: {told}");
+    }
+}
+
+#[test]
+#[ignore = "starts redis-server: make test-redis"]
 fn a_swap_needs_the_same_whether_or_not_the_version_is_still_there() {
     let server = Server::start();
     let_in(&server, &[]);

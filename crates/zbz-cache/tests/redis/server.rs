@@ -201,6 +201,14 @@ impl Server {
         line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
     }
 
+    /// How often it refused a command before it carried it out.
+    pub fn rejected(&self, command: &str) -> u64 {
+        let stats: String = self.ask(&["INFO", "commandstats"]);
+        let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{command}:")));
+        let count = line.and_then(|line| line.split_once("rejected_calls=")?.1.split(',').next());
+        count.map_or(0, |count| count.parse().unwrap())
+    }
+
     /// Ends it at once, as a lost machine does.
     pub fn kill(&mut self) {
         self.process.end();

@@ -1,8 +1,9 @@
 //! The long way to an answer, on the provider's thread: it routes, sends, follows redirections and
 //! tries again.
 //!
-//! An [`Ask`] is one command about one slot. All asks of a call go out at once, one write a server,
-//! and those without an answer go again, until their deadline or [`TRIES`] times. What goes again:
+//! An [`Ask`] is one command about one slot. All asks of a call go out at once, one write a server
+//! (but for what may be too large, `sizes.rs`), and those without an answer go again, until their
+//! deadline or [`TRIES`] times. What goes again:
 //!
 //! - what a server said it did not do, if that may pass (loading, moving, failing over);
 //! - what was surely not sent: no link could be made, or it broke before a byte went out;
@@ -18,16 +19,18 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
-use super::command;
-use super::failure::{self, Effect, Failure, Fate};
-use super::line::{Broken, Carried, Values};
-use super::link::Link;
+use super::failure::{self, Concern, Effect, Failure, Fate};
+use super::line::Broken;
 use super::node::Node;
 use super::settings::Settings;
 use super::slots::redirection;
 use super::topology::Topology;
 use crate::error::{Error, ErrorKind};
 use crate::provider::Token;
+
+mod sending;
+
+use sending::send;
 
 /// How often a thing is asked at most.
 const TRIES: usize = 6;
@@ -58,9 +61,12 @@ pub(super) enum Failed {
 }
 
 impl Failed {
-    /// Whether keys that were asked for together are answered one by one.
-    pub(super) fn is_split(&self) -> bool {
-        matches!(self, Failed::Failure(failure) if failure.split)
+    /// What of a command about many keys it is about.
+    pub(super) fn concern(&self) -> Concern {
+        match self {
+            Failed::Failure(failure) => failure.concern,
+            Failed::Revoked | Failed::Ended(_) => Concern::Everything,
+        }
     }
 
     pub(super) fn into_error(self, effect: Effect) -> Error {
@@ -309,48 +315,12 @@ impl Exchange {
     }
 }
 
-/// Sends asks to one server in one write, and splits what comes back.
-async fn send(node: Arc<Node>, mut group: Vec<Open>, deadline: Instant, waiting: Failure) -> Sent {
-    let link = match timeout_at(deadline, node.link()).await {
-        Ok(Ok(link)) => link,
-        Ok(Err(failure)) => return all(group, &failure.into()),
-        Err(_) => return all(group, &waiting.with_fate(Fate::Unsent).into()),
-    };
-    let mut sent = refuse_too_large(&node, &link, &mut group, deadline).await;
-    if group.is_empty() {
-        return sent;
-    }
-    let alone = group.len() == 1 && group.first().is_some_and(|one| one.asking.is_none());
-    let (asked, count) = pack(&mut group, alone);
-    let gate = group.first().and_then(|one| one.ask.gate.clone());
-    let Carried { asked, answer } = link.carry(asked, count, deadline, gate.as_ref()).await;
-    if let (true, [one]) = (alone, group.as_mut_slice()) {
-        one.ask.command = asked;
-    }
-    sent.extend(match answer {
-        Ok(Values::One(value)) => group.pop().map(|one| (one, Ok(value))).into_iter().collect(),
-        Ok(Values::Many(values)) => split(group, values),
-        Err(broken) => all(group, &failed(broken, waiting)),
-    });
-    sent
-}
-
-/// Takes out of a group what the server would end the link for: it is answered apart.
-async fn refuse_too_large(node: &Node, link: &Link, group: &mut Vec<Open>, deadline: Instant) -> Sent {
-    let mut refused = Vec::new();
-    for at in (0..group.len()).rev() {
-        if let Err(failure) = node.prove(link, &group[at].ask.command, deadline).await {
-            refused.push((group.swap_remove(at), Err(failure.into())));
-        }
-    }
-    refused
-}
-
 /// What a link's failure means to an ask; `late`: that its time ran out.
 pub(super) fn failed(broken: Broken, late: Failure) -> Failed {
     match broken {
         Broken::Revoked => Failed::Revoked,
         Broken::Late => Failed::Failure(late),
+        Broken::Overdue => Failed::Failure(late.with_fate(Fate::Unsent)),
         Broken::Lost(failure) => Failed::Failure(failure),
         Broken::Inside => Failed::Ended(broke_inside()),
     }
@@ -360,41 +330,4 @@ pub(super) fn failed(broken: Broken, late: Failure) -> Failed {
 pub(super) fn broke_inside() -> Error {
     let what = "the provider failed inside; whether a write took effect is unknown; please report this";
     Error::new(ErrorKind::Unavailable, what)
-}
-
-fn all(group: Vec<Open>, failed: &Failed) -> Sent {
-    group.into_iter().map(|one| (one, Err(failed.clone()))).collect()
-}
-
-/// The commands of all asks, and how many they are. One alone goes itself, and comes back.
-fn pack(group: &mut [Open], alone: bool) -> (Vec<u8>, usize) {
-    if let (true, [one]) = (alone, &mut *group) {
-        return (std::mem::take(&mut one.ask.command), 1);
-    }
-    let mut asked = Vec::with_capacity(group.iter().map(|one| one.ask.command.len() + 16).sum());
-    let mut count = 0;
-    for one in group {
-        if one.asking.is_some() {
-            command::append(&mut asked, &[b"ASKING"]);
-            count += 1;
-        }
-        asked.extend_from_slice(&one.ask.command);
-        count += 1;
-    }
-    (asked, count)
-}
-
-fn split(group: Vec<Open>, values: Vec<Value>) -> Sent {
-    let mut values = values.into_iter();
-    let mut next = |one: &Open| {
-        // Every other answer is to an ASKING.
-        values.nth(usize::from(one.asking.is_some())).unwrap_or(Value::Nil)
-    };
-    group
-        .into_iter()
-        .map(|one| {
-            let value = next(&one);
-            (one, Ok(value))
-        })
-        .collect()
 }

@@ -1,7 +1,8 @@
 //! [`Failure`]: why something was not answered, what became of it, and what to do.
 //!
 //! Nothing that a server or a peer wrote gets into the words, but for error codes that are known
-//! here: an "unknown command" error repeats its arguments, a password or a key among them.
+//! here and what a certificate says of its server (`linking.rs`), which is public: an "unknown command"
+//! error repeats its arguments, a password or a key among them.
 
 use std::borrow::Cow;
 use std::io;
@@ -37,6 +38,17 @@ pub(super) enum Effect {
     Writes,
 }
 
+/// What of a command about many keys a failure is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Concern {
+    /// All of it.
+    Everything,
+    /// Perhaps not each of its keys: one by one they are answered.
+    Keys,
+    /// The command itself, whatever its keys: another one may be answered.
+    Command,
+}
+
 /// Why, and whether trying again may help.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
@@ -46,8 +58,7 @@ pub(super) struct Failure {
     fate: Fate,
     /// Trying again cannot help: somebody has to change something.
     pub(super) lasting: bool,
-    /// It may not concern each of the keys that were asked for together: one by one they are answered.
-    pub(super) split: bool,
+    pub(super) concern: Concern,
     source: Option<Arc<io::Error>>,
 }
 
@@ -64,7 +75,7 @@ impl Failure {
             advice: advice.into(),
             fate,
             lasting: false,
-            split: false,
+            concern: Concern::Everything,
             source: None,
         }
     }
@@ -74,9 +85,12 @@ impl Failure {
         Failure { lasting: true, ..self }
     }
 
-    /// One of a command about many keys that may not concern each of them.
-    fn split(self) -> Self {
-        Failure { split: true, ..self }
+    fn about(self, concern: Concern) -> Self {
+        Failure { concern, ..self }
+    }
+
+    pub(super) fn kind(&self) -> ErrorKind {
+        self.kind
     }
 
     fn because(self, source: io::Error) -> Self {
@@ -122,6 +136,18 @@ pub(super) fn timed_out(fate: Fate, waited_for: &str) -> Failure {
         format!("no answer within call_timeout ({waited_for})"),
         "see whether the server is overloaded or unreachable, or raise call_timeout",
     )
+}
+
+/// There is no time left to send a value so large, after it was tried whether the server takes it.
+pub(super) fn tried_for_too_long() -> Failure {
+    Failure::new(
+        ErrorKind::Timeout,
+        Fate::Unsent,
+        "call_timeout leaves no time to send a value so large, after it was tried whether the server \
+         takes it",
+        "set it again, since that is tried once for each link, or raise call_timeout",
+    )
+    .lasting()
 }
 
 /// The link was ended because nothing at all was answered on it for as long as a call may take.
@@ -188,7 +214,10 @@ pub(super) fn of_server_error(address: &Address, error: &ServerError) -> Failure
         Failure::new(ErrorKind::Denied, Fate::NotRun, what, advice).lasting()
     };
     match error.code() {
-        "NOPERM" => denied(missing_right(details)).split(),
+        "NOPERM" => denied(missing_right(details)).about(match command_in(details, "run the ") {
+            None if is_about_keys(details) => Concern::Keys,
+            _ => Concern::Command,
+        }),
         // The answers of a script that was stopped.
         "ERR" if IN_SCRIPT.iter().any(|words| details.contains(words)) => denied(missing_right(details)),
         "ERR" if details.contains("invalid bulk length") => {
@@ -203,7 +232,7 @@ pub(super) fn of_server_error(address: &Address, error: &ServerError) -> Failure
                 "enable it there: see rename-command; Redis from 7.0 and Valkey have it",
             )
             .lasting()
-            .split(),
+            .about(Concern::Command),
             None => of_server(address, error.code()),
         },
         code => of_server(address, code),
@@ -219,12 +248,16 @@ fn missing_right(details: &str) -> Cow<'static, str> {
         return format!("give the user that right: ACL SETUSER <user> +{command}; the guide lists all")
             .into();
     }
-    match details.contains("access") && details.contains("key") {
+    match is_about_keys(details) {
         true => "give the user these keys: ACL SETUSER <user> ~<prefix>*, the prefix being key_prefix, \
                  namespace and a colon"
             .into(),
         false => "give the user the commands and keys that the guide lists, by ACL SETUSER".into(),
     }
+}
+
+fn is_about_keys(details: &str) -> bool {
+    details.contains("access") && details.contains("key")
 }
 
 /// The commands that are sent. Only their names are taken from a server's words.
@@ -313,7 +346,8 @@ fn of_server(address: &Address, code: &str) -> Failure {
         ),
     };
     let failure = Failure::new(kind, Fate::NotRun, format!("{address} {what}"), advice);
-    Failure { lasting, split: code == "TRYAGAIN", ..failure }
+    let concern = if code == "TRYAGAIN" { Concern::Keys } else { Concern::Everything };
+    Failure { lasting, concern, ..failure }
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ pub(super) enum Broken {
     Revoked,
     /// It did not come by the deadline.
     Late,
+    /// The deadline had passed before any of it was sent, so nothing was.
+    Overdue,
     /// The link broke, or something came that is no answer.
     Lost(Failure),
     /// The driver broke inside, while it told somebody else or this.

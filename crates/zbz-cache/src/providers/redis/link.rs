@@ -28,7 +28,7 @@ pub(super) struct Link {
     pub(super) id: u64,
     made: Instant,
     /// How long a part of a command its server takes.
-    pub(super) sizes: Sizes,
+    pub(super) sizes: Arc<Sizes>,
     line: Arc<Line>,
     driver: AbortHandle,
     /// Says by its end that the driver is over.
@@ -47,7 +47,8 @@ impl Link {
         let line = Arc::new(Line::new(address.clone()));
         let (server, (ending, ended)) = (address.clone(), watch::channel(()));
         let is_for_calls = hear.is_none();
-        let driver = Driver::new(Arc::clone(&line), stream, hear);
+        let patience = if is_for_calls { settings.call_timeout / 2 } else { Duration::ZERO };
+        let driver = Driver::new(Arc::clone(&line), stream, hear, patience);
         let driver = tokio::spawn(async move {
             if !driver.await && is_for_calls {
                 tracing::warn!(%server, "the link broke; the next call makes a new one");
@@ -58,7 +59,7 @@ impl Link {
             address: address.clone(),
             id: RandomState::new().hash_one(address),
             made: Instant::now(),
-            sizes: Sizes::new(),
+            sizes: Arc::new(Sizes::new()),
             line,
             driver: driver.abort_handle(),
             ended,
@@ -81,7 +82,7 @@ impl Link {
         let values = match told.answer {
             Ok(Values::Many(values)) => values,
             Ok(Values::One(_)) => Vec::new(),
-            Err(Broken::Late | Broken::Revoked | Broken::Inside) => {
+            Err(Broken::Late | Broken::Overdue | Broken::Revoked | Broken::Inside) => {
                 return Err(failure::not_in_time(&self.address, LinkStage::Introduction));
             }
             Err(Broken::Lost(failure)) => return Err(self.not_introduced(settings, deadline, failure).await),

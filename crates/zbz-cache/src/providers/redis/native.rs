@@ -9,6 +9,7 @@ use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Valu
 use super::Shared;
 use super::line::{Broken, Values};
 use super::slots::slot_of;
+use crate::error::ErrorKind as Kind;
 
 /// The provider's own connection, as a connection of the crate `redis`: for the commands that a
 /// cache has no verb for. Cheap to clone; it works on any executor, and as long as the provider.
@@ -68,13 +69,16 @@ impl RedisConnection {
                 };
                 let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
                 let (node, link) = tokio::time::timeout_at(deadline, link).await.map_err(|_| late())??;
-                if node.prove(&link, &asked, deadline).await.is_err() {
-                    return Err(failed(
-                        "a part of the command is more than the server takes; nothing was sent",
-                    ));
-                }
+                let proven = node.prove(&link, &asked, deadline).await;
+                proven.map_err(|why| match why.kind() {
+                    Kind::TooLarge => {
+                        failed("a part of the command is more than the server takes; nothing was sent")
+                    }
+                    Kind::Timeout => late(),
+                    _ => failed("it could not be tried whether the server takes it; nothing was sent"),
+                })?;
                 link.carry(asked, count, deadline, None).await.answer.map_err(|broken| match broken {
-                    Broken::Late => late(),
+                    Broken::Late | Broken::Overdue => late(),
                     _ => failed("the link broke; whether a write took effect is unknown"),
                 })
             })

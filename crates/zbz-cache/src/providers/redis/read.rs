@@ -3,19 +3,20 @@
 //! A value alone is a `GET` or `MGET`. A value with what is left of its time is a script, for they
 //! are of one moment, and a transaction would be refused by a server that is out of memory. What
 //! is no string under a key was written by another program, and is a miss. What a server refuses for
-//! one of many keys it refuses for all; they are asked for one by one then.
+//! one of many keys it refuses for all; they are asked for one by one then, and where `MGET` is refused.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redis::Value;
+use tokio::time::Instant;
 
 use super::Shared;
 use super::call::{Batch, Call};
 use super::client::Client;
 use super::command;
-use super::exchange::{Answer, Ask};
-use super::failure::{Effect, Failure};
+use super::exchange::{Answer, Ask, Failed};
+use super::failure::{Concern, Effect, Failure};
 use super::scripts;
 use crate::error::{Error, Result};
 use crate::key::Packed;
@@ -172,6 +173,17 @@ pub(super) async fn get(shared: &Shared, wanted: Wanted, ask: Ask, mut buffer: V
     })
 }
 
+/// Whether the keys of a chunk that has no answer may have one each if asked for one by one.
+fn splits(wanted: Wanted, chunk: &Chunk, why: &Failed) -> bool {
+    !chunk.is_alone
+        && match why.concern() {
+            Concern::Everything => false,
+            Concern::Keys => true,
+            // By GET, not by the script that was refused.
+            Concern::Command => wanted == Wanted::Value,
+        }
+}
+
 pub(super) async fn get_multi(
     shared: &Shared,
     wanted: Wanted,
@@ -181,6 +193,7 @@ pub(super) async fn get_multi(
     let (client, call) = (&shared.client, shared.call(Effect::Reads));
     let keys = keys.as_slices();
     batch.reset(keys.len());
+    let is_in_time = || Instant::now() < call.deadline;
     let mut chunks = chunks(client, &keys);
     loop {
         let answers = ask_for(shared, wanted, &keys, &chunks, call).await;
@@ -195,7 +208,7 @@ pub(super) async fn get_multi(
             };
             match failed {
                 Ok(()) => {}
-                Err(why) if why.is_split() && !chunk.is_alone => alone.extend(&chunk.at),
+                Err(why) if splits(wanted, chunk, &why) && is_in_time() => alone.extend(&chunk.at),
                 Err(why) => {
                     let error = why.into_error(Effect::Reads);
                     for &at in &chunk.at {

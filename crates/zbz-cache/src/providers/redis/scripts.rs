@@ -1,24 +1,36 @@
 //! The scripts, all of which Redis 7.0 runs: what has to be judged and done in one step and is no
 //! command of its own. Sent in full each time; the server keeps them compiled.
 //!
-//! Each asks first for every right that it may need, whatever it is about to find: a user who is
-//! short of one is told so at the first use, and not when the data happen to ask for it. Those that
-//! write say so in their first line, so that a server which takes no writes refuses them always.
+//! Each asks for every right that it may need, whatever it is about to find: a user who is short of
+//! one is told so at the first use, and not when the data happen to ask for it. Those that write ask
+//! first, so that nothing is done by halves; the one that reads needs all its rights each time, and
+//! asks only which one it lacked. Those that write say so in their first line, so that a server which
+//! takes no writes refuses them always. The one that reads says there that it does not write, so that a
+//! replica without its primary refuses it in the words in which it refuses a `GET`.
 
 use super::command;
+
+/// Ends a script by an error that names the first of these commands that may not be run, or that the
+/// server does not have.
+macro_rules! named {
+    ($needs:expr) => {
+        concat!(
+            "for _, need in ipairs({",
+            $needs,
+            "}) do\n  local is_known, may = pcall(redis.acl_check_cmd, unpack(need))\n",
+            "  if not is_known then\n",
+            "    return redis.error_reply(\"ERR unknown command '\" .. need[1] .. \"'\")\n",
+            "  end\n  if not may then\n",
+            "    return redis.error_reply(\"NOPERM no permissions to run the '\" .. need[1] .. \"' command\")\n",
+            "  end\nend\n",
+        )
+    };
+}
 
 /// A script of these flags, which needs these commands.
 macro_rules! script {
     ($flags:literal, $needs:expr, $body:expr) => {
-        concat!(
-            $flags,
-            "for _, need in ipairs({",
-            $needs,
-            "}) do\n  if not redis.acl_check_cmd(unpack(need)) then\n",
-            "    return redis.error_reply(\"NOPERM no permissions to run the '\" .. need[1] .. \"' command\")\n",
-            "  end\nend\n",
-            $body
-        )
+        concat!($flags, named!($needs), $body)
     };
 }
 
@@ -44,12 +56,18 @@ macro_rules! judged {
 }
 
 /// The values of keys, and the milliseconds that each has left.
-pub(super) const READ: &str = script!(
-    "",
-    "{'mget', KEYS[1]}, {'pttl', KEYS[1]}",
-    "local answer = {redis.call('MGET', unpack(KEYS))}
-for at = 1, #KEYS do answer[at + 1] = redis.call('PTTL', KEYS[at]) end
-return answer"
+pub(super) const READ: &str = concat!(
+    "#!lua flags=no-writes\n",
+    "local answer = {redis.pcall('MGET', unpack(KEYS))}
+local failed = answer[1].err and answer[1]
+for at = 1, failed and 0 or #KEYS do
+  answer[at + 1] = redis.pcall('PTTL', KEYS[at])
+  if type(answer[at + 1]) == 'table' then failed = answer[at + 1] break end
+end
+if not failed then return answer end
+",
+    named!("{'mget', KEYS[1]}, {'pttl', KEYS[1]}"),
+    "return failed"
 );
 
 /// What a key holds, if it is a string; for who is about to store under a condition.

@@ -8,17 +8,21 @@
 //! - **Nothing goes out on a shared link that the server might end it for.** What is longer than
 //!   [`SURE`] goes there after the server took as much on a connection of its own.
 //! - What was proven holds for as long as the link does; what was refused, for [`REFUSED_FOR`].
+//! - **A trial is a task of its own**, one for each whole [`STEP`] at a time: nobody waits for that of
+//!   another size, and what it finds out is there for the next call if this one's time is over.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::Value;
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Address;
 use super::command;
-use super::failure::{self, Failure, Fate};
+use super::failure::{self, Failure};
 use super::line::Broken;
 use super::link::Link;
 use super::settings::Settings;
@@ -33,17 +37,41 @@ const STEP: usize = 1 << 20;
 /// The owner of the server may raise what it takes.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 
+/// How long a trial took that found something out.
+type Outcome = Result<Duration, Failure>;
+
+/// Tells the outcome of a trial.
+type Told = watch::Receiver<Option<Outcome>>;
+
 /// What is known of one server's sizes.
 pub(super) struct Sizes {
     /// Guards nothing, so Relaxed suffices.
     proven: AtomicUsize,
-    /// What was refused last, and when; held while a size is tried, so that one is at a time.
-    refused: Mutex<Option<(usize, Instant)>>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The least that was refused, and when.
+    refused: Option<(usize, Instant)>,
+    /// What is tried, in whole ones of [`STEP`].
+    trials: HashMap<usize, Told>,
+}
+
+impl State {
+    /// The least that is known to be refused.
+    fn refused(&self) -> Option<usize> {
+        self.refused.filter(|(_, at)| at.elapsed() < REFUSED_FOR).map(|(least, _)| least)
+    }
 }
 
 impl Sizes {
     pub(super) fn new() -> Sizes {
-        Sizes { proven: AtomicUsize::new(SURE), refused: Mutex::new(None) }
+        Sizes { proven: AtomicUsize::new(SURE), state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the server surely takes these packed commands.
@@ -55,14 +83,15 @@ impl Sizes {
         bytes <= self.proven.load(Ordering::Relaxed)
     }
 
-    /// Finds out whether the server takes these packed commands, by the deadline.
+    /// Finds out whether the server takes these packed commands, by the deadline. Within the runtime.
     ///
     /// # Errors
     ///
-    /// `TooLarge`; or why it could not be found out.
+    /// `TooLarge`; `Timeout` where the time that is left is less than the trial took, since they would
+    /// be sent in vain; or why it could not be found out.
     pub(super) async fn prove(
-        &self,
-        settings: &Settings,
+        self: &Arc<Self>,
+        settings: &Arc<Settings>,
         address: &Address,
         commands: &[u8],
         deadline: Instant,
@@ -70,34 +99,64 @@ impl Sizes {
         if self.take(commands) {
             return Ok(());
         }
-        let proving = self.prove_part(settings, address, command::longest_part(commands));
-        timeout_at(deadline, proving).await.unwrap_or_else(|_| Err(late()))
+        let bytes = command::longest_part(commands);
+        let mut took = Duration::ZERO;
+        loop {
+            if self.is_proven(bytes) {
+                let is_in_time = Instant::now() + took <= deadline;
+                return if is_in_time { Ok(()) } else { Err(failure::tried_for_too_long()) };
+            }
+            let mut trial = self.trial(settings, address, bytes)?;
+            took = match timeout_at(deadline, trial.wait_for(Option::is_some)).await {
+                Ok(Ok(told)) => told.clone().unwrap_or_else(|| Err(failure::tried_for_too_long()))?,
+                _ => return Err(failure::tried_for_too_long()),
+            };
+        }
     }
 
-    async fn prove_part(&self, settings: &Settings, address: &Address, bytes: usize) -> Result<(), Failure> {
-        let mut refused = self.refused.lock().await;
-        if self.is_proven(bytes) {
-            return Ok(());
+    /// The trial of this size that is under way, or a new one; `TooLarge` if none is needed.
+    fn trial(
+        self: &Arc<Self>,
+        settings: &Arc<Settings>,
+        address: &Address,
+        bytes: usize,
+    ) -> Result<Told, Failure> {
+        let step = bytes.next_multiple_of(STEP);
+        let mut state = self.state();
+        if state.refused().is_some_and(|least| bytes >= least) {
+            return Err(failure::too_large(address, bytes));
         }
-        let too_large = || failure::too_large(address, bytes);
-        match *refused {
-            Some((least, at)) if bytes >= least && at.elapsed() < REFUSED_FOR => return Err(too_large()),
+        match state.trials.get(&step) {
+            // One whose task is gone will not end; it is made again.
+            Some(told) if told.has_changed().is_ok() => return Ok(told.clone()),
             _ => {}
         }
+        let (tell, told) = watch::channel(None);
+        state.trials.insert(step, told.clone());
+        let (this, settings, address) = (Arc::clone(self), Arc::clone(settings), address.clone());
+        tokio::spawn(async move {
+            let outcome = this.find_out(&settings, &address, bytes).await;
+            this.state().trials.remove(&step);
+            tell.send_replace(Some(outcome));
+        });
+        Ok(told)
+    }
+
+    async fn find_out(&self, settings: &Settings, address: &Address, bytes: usize) -> Outcome {
         // A connection may break by chance; hardly twice in a row, each time just then.
         for size in [bytes.next_multiple_of(STEP), bytes] {
+            let begun = Instant::now();
             if is_taken(settings, address, size).await? {
                 self.proven.fetch_max(size, Ordering::Relaxed);
-                return Ok(());
+                return Ok(begun.elapsed());
             }
         }
-        *refused = Some((bytes, Instant::now()));
-        Err(too_large())
+        let mut state = self.state();
+        if state.refused().is_none_or(|least| bytes < least) {
+            state.refused = Some((bytes, Instant::now()));
+        }
+        Ok(Duration::ZERO)
     }
-}
-
-fn late() -> Failure {
-    failure::timed_out(Fate::Unsent, "while a value so large was tried")
 }
 
 /// Whether the server takes a part so long, tried on a connection of its own. It is part of a
@@ -112,6 +171,8 @@ async fn is_taken(settings: &Settings, address: &Address, bytes: usize) -> Resul
         Ok(_) => Ok(true),
         // It was linked a moment ago, so that is its answer: not all of them say why they hang up.
         Err(Broken::Lost(_)) => Ok(false),
-        Err(Broken::Late | Broken::Revoked | Broken::Inside) => Err(late()),
+        Err(Broken::Late | Broken::Overdue | Broken::Revoked | Broken::Inside) => {
+            Err(failure::tried_for_too_long())
+        }
     }
 }

@@ -25,6 +25,7 @@ use crate::ttl::{Lifetime, Ttl};
 
 /// What no server takes in one piece (`sizes.rs` finds out what this one does).
 const MAX_VALUE_BYTES: usize = 512 << 20;
+const OVER_THE_MOST: &str = "more than 512 MiB";
 
 /// A set on its way.
 pub(super) struct Set {
@@ -78,7 +79,7 @@ async fn too_large(shared: &Shared, key: &[u8], bytes: usize, call: Call) -> Err
 async fn store(shared: &Shared, set: &Set, lifetime: Lifetime, call: Call) -> Result<SetOutcome> {
     let Set { key, value, options } = set;
     if value.len() > MAX_VALUE_BYTES {
-        return Err(Error::new(ErrorKind::TooLarge, "more than 512 MiB"));
+        return Err(Error::new(ErrorKind::TooLarge, OVER_THE_MOST));
     }
     let is_plain = !keeps(options);
     let (command, token) = match &options.condition {
@@ -237,21 +238,20 @@ pub(super) async fn set_multi(shared: &Shared, sets: Sets) -> Result<Failures> {
     let mut reasons: HashMap<usize, Error> = HashMap::new();
     let answers = shared.answers(batch, call).await;
     for (at, place) in places.iter().enumerate() {
-        let is_over = match *place {
-            Place::Ask(ask, slot) => match stored(client, slot, answers.get(ask)) {
-                Err(error) if error.kind() == ErrorKind::TooLarge => true,
-                Err(error) => {
-                    reasons.insert(at, error);
-                    false
-                }
-                Ok(()) => false,
-            },
-            Place::Large => true,
-            Place::Before(_) => false,
+        let refused = match *place {
+            Place::Ask(ask, slot) => stored(client, slot, answers.get(ask)).err(),
+            Place::Large => Some(Error::new(ErrorKind::TooLarge, OVER_THE_MOST)),
+            Place::Before(_) => None,
         };
-        if is_over && let Some((key, bytes)) = large.get(&at) {
-            reasons.insert(at, too_large(shared, key, *bytes, call).await);
-        }
+        let Some(error) = refused else { continue };
+        let error = match large.get(&at) {
+            Some((key, bytes)) if error.kind() == ErrorKind::TooLarge => {
+                too_large(shared, key, *bytes, call).await
+            }
+            // Of one that every server takes the key is not kept; nothing was changed, which it says.
+            _ => error,
+        };
+        reasons.insert(at, error);
     }
     if reasons.is_empty() {
         client.counts.sets(places.len() as u64);

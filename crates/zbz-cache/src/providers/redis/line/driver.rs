@@ -4,13 +4,15 @@
 //!
 //! - **Surely not sent** is what lies beyond the bytes that the stream took, once the driver is over.
 //! - **Silence**: where a call's deadline passes and nobody was told an answer since it was handed
-//!   over, the link is taken for dead.
+//!   over, the link is taken for dead. A call that had little time left when it was handed over says
+//!   nothing of the link, and what was handed over too late is not sent.
 
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use redis::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -44,8 +46,9 @@ struct Waiting {
     /// Where its bytes begin among all that ever were on this link.
     begins: u64,
     deadline: Instant,
-    /// How many answers there were when it was handed over.
-    answered: u64,
+    /// How many answers there were when it was handed over; `None` if it had so little time left that
+    /// its deadline is no sign of silence.
+    answered: Option<u64>,
     /// Taken when it was told.
     tell: Option<oneshot::Sender<Carried>>,
 }
@@ -64,6 +67,8 @@ pub(in crate::providers::redis) struct Driver {
     line: Arc<Line>,
     stream: Box<dyn Duplex>,
     hear: Option<Hear>,
+    /// For how long nothing may be answered at least before that is silence.
+    patience: Duration,
     /// What has to go out, from `gone` on.
     out: Vec<u8>,
     gone: usize,
@@ -90,11 +95,13 @@ impl Driver {
         line: Arc<Line>,
         stream: Box<dyn Duplex>,
         hear: Option<Hear>,
+        patience: Duration,
     ) -> Driver {
         Driver {
             line,
             stream,
             hear,
+            patience,
             out: Vec::new(),
             gone: 0,
             is_flushed: true,
@@ -120,10 +127,16 @@ impl Driver {
             state.waker = Some(context.waker().clone());
             state.stage
         };
+        let mut now = None;
         for request in self.taken.drain(..) {
             let Request { asked, count, deadline, tell } = request;
             // Who left meanwhile does not want it done.
             if tell.is_closed() {
+                continue;
+            }
+            let left = deadline.saturating_duration_since(*now.get_or_insert_with(Instant::now));
+            if left.is_zero() {
+                let _ = tell.send(Carried { asked, answer: Err(Broken::Overdue) });
                 continue;
             }
             if !self.is_set || deadline < self.timer.deadline() {
@@ -139,7 +152,7 @@ impl Driver {
                 values: Vec::new(),
                 begins,
                 deadline,
-                answered: self.answered,
+                answered: (left >= self.patience).then_some(self.answered),
                 tell: Some(tell),
             });
         }
@@ -254,7 +267,7 @@ impl Driver {
             let mut is_silent = false;
             for late in self.waiting.iter_mut().filter(|waiting| waiting.deadline <= now) {
                 if let Some(tell) = late.tell.take() {
-                    is_silent |= late.answered == answered;
+                    is_silent |= late.answered == Some(answered);
                     let asked = std::mem::take(&mut late.asked);
                     let _ = tell.send(Carried { asked, answer: Err(Broken::Late) });
                 }

@@ -9,13 +9,21 @@ use super::*;
 use crate::providers::redis::failure::Effect;
 
 const LONG: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(30);
+const SHORT: Duration = Duration::from_millis(100);
 
 /// A line whose stream holds so many bytes on their way, the server's end, and the driver.
 fn line(room: usize, hear: Option<Hear>) -> (Arc<Line>, DuplexStream, JoinHandle<bool>) {
+    patient_line(room, hear, Duration::ZERO)
+}
+
+fn patient_line(
+    room: usize,
+    hear: Option<Hear>,
+    patience: Duration,
+) -> (Arc<Line>, DuplexStream, JoinHandle<bool>) {
     let (ours, theirs) = duplex(room);
     let line = Arc::new(Line::new(Address::parse("host:7000").unwrap()));
-    let driver = tokio::spawn(Driver::new(Arc::clone(&line), Box::new(ours), hear));
+    let driver = tokio::spawn(Driver::new(Arc::clone(&line), Box::new(ours), hear, patience));
     (line, theirs, driver)
 }
 
@@ -183,6 +191,33 @@ fn silence_until_a_deadline_ends_the_link() {
         assert!(matches!(late.await.unwrap().answer, Err(Broken::Late)));
         assert!(begun.elapsed() >= SHORT / 2);
         assert!(!is_unsent(other).await && !driver.await.unwrap());
+    });
+}
+
+#[test]
+fn what_is_handed_over_past_its_deadline_is_not_sent_and_ends_nothing() {
+    within(async {
+        let (line, mut server, _driver) = line(64, None);
+        let other = ask(&line, b"other", LONG);
+        let Carried { asked, answer } = ask(&line, b"overdue", Duration::ZERO).await.unwrap();
+        assert_eq!(asked, b"overdue", "it comes back");
+        assert!(matches!(answer, Err(Broken::Overdue)), "{answer:?}");
+        let next = ask(&line, b"next", LONG);
+        server_reads(&mut server, b"othernext").await;
+        server.write_all(b":1\r\n:2\r\n").await.unwrap();
+        assert_eq!((value(other).await, value(next).await), (Value::Int(1), Value::Int(2)));
+    });
+}
+
+#[test]
+fn who_had_hardly_any_time_left_does_not_end_the_link() {
+    within(async {
+        let (line, mut server, _driver) = patient_line(64, None, LONG);
+        let (other, late) = (ask(&line, b"other", LONG), ask(&line, b"late", SHORT));
+        server_reads(&mut server, b"otherlate").await;
+        assert!(matches!(late.await.unwrap().answer, Err(Broken::Late)));
+        server.write_all(b":1\r\n").await.unwrap();
+        assert_eq!(value(other).await, Value::Int(1));
     });
 }
 
