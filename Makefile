@@ -57,7 +57,7 @@ fault-redis: redis-server ## the same, its faults in their long forms: every byt
 checks: ## what it costs to look whether sets come back, in instructions; takes valgrind
 	@command -v valgrind > /dev/null || { echo "valgrind is missing; install it: sudo apt-get install valgrind"; exit 1; }
 	cargo build --release --package zbz-cache --example checks
-	@for what in trusted set get; do valgrind --tool=callgrind --callgrind-out-file=/dev/null $${CARGO_TARGET_DIR:-target}/release/examples/checks $$what 2>&1 | sed -n "s/.*refs: */$$what: /p"; done
+	@for what in bare trusted set get texts numbers; do valgrind --tool=callgrind --callgrind-out-file=/dev/null $${CARGO_TARGET_DIR:-target}/release/examples/checks $$what 2>&1 | sed -n "s/.*refs: */$$what: /p"; done
 
 portable: ## the engine's parts over plain heap memory, as on systems other than Linux
 	RUSTFLAGS="--cfg zbz_cache_heap" ZBZ_CACHE_TEST_SEQUENCES=4000 cargo test --package zbz-cache-memory --lib --target-dir target/portable

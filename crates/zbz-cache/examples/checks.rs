@@ -1,6 +1,8 @@
 //! What it costs to look whether sets come back: `cargo run --release --example checks`. With `set`
-//! it makes 10,000 sets, with `trusted` the same through a codec that is not checked, with `get` 10,000
-//! hits, each of records and of maps, and prints nothing, for an instruction counter (`make checks`).
+//! it makes 10,000 sets, with `trusted` the same without the sample, with `bare` without any look at
+//! what is written, with `get` 10,000 hits, each of records and of maps; `texts` and `numbers` are hits of
+//! a text of 4 KiB and of 1,000 numbers. Each prints nothing, for an instruction counter
+//! (`make checks`).
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -8,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use zbz_cache::{BlockingCache, Codec, Contract, MessagePack, ProviderHandle, Result, Ttl, options};
+use zbz_cache::{
+    BlockingCache, Codec, Contract, Error, ErrorKind, MessagePack, ProviderHandle, Result, Ttl, options,
+};
 
 const CALLS: u32 = 10_000;
 const TURNS: usize = 20;
@@ -39,39 +43,58 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Trusted {
     }
 }
 
-/// Values of one type, in a contract that is checked and in one that is not.
-struct Pair<T> {
+/// What the default codec is made of, alone.
+struct Bare;
+
+impl<T: Serialize + DeserializeOwned> Codec<T> for Bare {
+    fn id(&self) -> u8 {
+        201
+    }
+
+    fn encode(&self, value: &T, bytes: &mut Vec<u8>) -> Result<()> {
+        let mut serializer = rmp_serde::Serializer::new(bytes).with_struct_map().with_human_readable();
+        value.serialize(&mut serializer).map_err(|error| Error::new(ErrorKind::Codec, error.to_string()))
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Option<T> {
+        T::deserialize(&mut rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable()).ok()
+    }
+}
+
+/// Values of one type, in a contract that is checked, in one without the sample and in one without any
+/// look.
+struct Trio<T> {
     checked: BlockingCache<T>,
     trusted: BlockingCache<T>,
+    bare: BlockingCache<T>,
     value: T,
 }
 
-impl<T: Serialize + DeserializeOwned + 'static> Pair<T> {
+impl<T: Serialize + DeserializeOwned + 'static> Trio<T> {
     fn new(name: &str, provider: &ProviderHandle, value: T) -> Result<Self> {
         let checked = Contract::new(name, provider.clone())?.cache().blocking();
         let trusted = format!("{name}, trusted");
         let trusted = Contract::with_codec(&trusted, provider.clone(), Trusted)?.cache().blocking();
-        Ok(Pair { checked, trusted, value })
+        let bare = format!("{name}, bare");
+        let bare = Contract::with_codec(&bare, provider.clone(), Bare)?.cache().blocking();
+        Ok(Trio { checked, trusted, bare, value })
     }
 
-    fn set(&self) -> Result<()> {
-        (0..CALLS).try_for_each(|_| self.checked.set("name", black_box(&self.value), Ttl::Never))
+    fn set(&self, cache: &BlockingCache<T>) -> Result<()> {
+        (0..CALLS).try_for_each(|_| cache.set("name", black_box(&self.value), Ttl::Never))
     }
 
-    fn set_trusted(&self) -> Result<()> {
-        (0..CALLS).try_for_each(|_| self.trusted.set("name", black_box(&self.value), Ttl::Never))
-    }
-
-    fn get(&self) -> Result<()> {
-        self.checked.set("name", &self.value, Ttl::Never)?;
-        (0..CALLS).try_for_each(|_| self.checked.get("name").map(|found| drop(black_box(found))))
+    fn get(&self, cache: &BlockingCache<T>) -> Result<()> {
+        cache.set("name", &self.value, Ttl::Never)?;
+        (0..CALLS).try_for_each(|_| cache.get("name").map(|found| drop(black_box(found))))
     }
 
     fn print(&self, name: &str) -> Result<()> {
-        let (set, trusted) = (fastest(|| self.set())?, fastest(|| self.set_trusted())?);
-        let price = 100.0 * (set / trusted - 1.0);
-        println!("{name:<8}  set {set:6.1} ns, unchecked {trusted:6.1} ns ({price:+.1} %)");
-        println!("{name:<8}  get {:6.1} ns", fastest(|| self.get())?);
+        let ways = [("checked", &self.checked), ("no sample", &self.trusted), ("bare", &self.bare)];
+        for (way, cache) in ways {
+            let (set, get) = (fastest(|| self.set(cache))?, fastest(|| self.get(cache))?);
+            println!("{name:<8} {way:<10} set {set:9.1} ns  get {get:9.1} ns");
+        }
         Ok(())
     }
 }
@@ -96,13 +119,24 @@ fn main() -> Result<()> {
         scores: (0..8).map(|score| f64::from(score) / 3.0).collect(),
         tags: ["red", "green", "blue"].map(str::to_owned).to_vec(),
     };
-    let records = Pair::new("records", &provider, record)?;
+    let records = Trio::new("records", &provider, record)?;
     let map: HashMap<String, u64> = (0..16).map(|key| (format!("key {key}"), key)).collect();
-    let maps = Pair::new("maps", &provider, map)?;
+    let maps = Trio::new("maps", &provider, map)?;
+    let texts = Trio::new("texts", &provider, "c'est un \u{441}\u{44b}\u{440} ".repeat(227))?;
+    let numbers: Vec<u32> = (0..1_000_u32).map(|number| number.wrapping_mul(0x9E37_79B9)).collect();
+    let numbers = Trio::new("numbers", &provider, numbers)?;
     match std::env::args().nth(1).as_deref() {
-        Some("set") => records.set().and_then(|()| maps.set()),
-        Some("trusted") => records.set_trusted().and_then(|()| maps.set_trusted()),
-        Some("get") => records.get().and_then(|()| maps.get()),
-        _ => records.print("records").and_then(|()| maps.print("maps")),
+        Some("set") => records.set(&records.checked).and_then(|()| maps.set(&maps.checked)),
+        Some("trusted") => records.set(&records.trusted).and_then(|()| maps.set(&maps.trusted)),
+        Some("bare") => records.set(&records.bare).and_then(|()| maps.set(&maps.bare)),
+        Some("get") => records.get(&records.checked).and_then(|()| maps.get(&maps.checked)),
+        Some("texts") => texts.get(&texts.checked),
+        Some("numbers") => numbers.get(&numbers.checked),
+        _ => {
+            records.print("records")?;
+            maps.print("maps")?;
+            texts.print("texts")?;
+            numbers.print("numbers")
+        }
     }
 }

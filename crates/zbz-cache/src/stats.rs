@@ -125,7 +125,7 @@ impl fmt::Display for Stats {
                 f,
                 "loads           {loaded} succeeded, {failed} failed, {coalesced} shared, {under_way} running"
             )?;
-            writeln!(f, "not stored      {unstored} of the loaded values")?;
+            writeln!(f, "not stored      {unstored} answers of loads")?;
             writeln!(f, "stale           {stale} hits, {refreshes} refreshes begun")?;
         }
         if let Some(near) = &self.near {

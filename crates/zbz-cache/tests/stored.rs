@@ -346,17 +346,23 @@ async fn an_untagged_enum_whose_first_variant_reads_the_second_is_refused() {
 }
 
 #[test]
-fn after_its_first_sets_a_contract_looks_at_one_in_256() {
+fn after_its_first_sets_a_contract_looks_at_one_in_256_until_one_is_refused() {
     let cache = caches(MessagePack).blocking();
+    let taken = |value: &Measure| cache.set("k", value, Ttl::Never).is_ok();
+    let (good, bad) = (Measure::Float(0.5), Measure::Count(5));
     for _ in 0..64 {
-        cache.set("k", &Measure::Float(0.5), Ttl::Never).unwrap();
+        assert!(taken(&good));
     }
-    let refused = |sets: usize| (0..sets).filter(|_| cache.set("k", &Measure::Count(5), Ttl::Never).is_err());
-    assert_eq!(refused(256).count(), 1);
-    assert_eq!(refused(512).count(), 2);
-    let entries = || (0..256).map(|name| (name.to_string(), Measure::Count(5)));
+    for _ in 0..3 {
+        // What is left of one block may be over with, so the next one has it.
+        let passed = (0..512).take_while(|_| taken(&bad)).count();
+        assert!(passed < 511, "{passed}");
+        assert!((0..100).all(|_| !taken(&bad)), "where one is refused, those after it are looked at");
+        assert!((0..64).all(|_| taken(&good)));
+    }
+    let entries = || (0..512).map(|name| (name.to_string(), Measure::Count(5)));
     let outcome = cache.set_multi(entries(), Ttl::Never).unwrap_err();
-    assert_eq!(outcome.batch_outcome().unwrap().failed.len(), 1, "each entry of a batch is a set");
+    assert!(!outcome.batch_outcome().unwrap().failed.is_empty(), "each entry of a batch is a set");
 }
 
 #[tokio::test]

@@ -9,24 +9,64 @@ use super::watch::MAX_DEPTH;
 /// Whether these bytes are nested deeper than anything that is written.
 #[inline]
 pub(super) fn is_too_deep(bytes: &[u8]) -> bool {
-    // A variant that holds something is a map of one entry, which begins with one of these bytes.
-    let variants = bytes.iter().filter(|&&byte| matches!(byte, 0x81 | 0xde | 0xdf)).count();
-    variants > MAX_DEPTH && walks_too_deep(bytes)
+    // A level takes two bytes at the least, a marker and a name.
+    bytes.len() > 2 * MAX_DEPTH && is_long_one_too_deep(bytes)
 }
 
-/// Bytes that end too early, or stand for nothing, are left to the reader.
-#[cold]
-fn walks_too_deep(mut bytes: &[u8]) -> bool {
+fn is_long_one_too_deep(bytes: &[u8]) -> bool {
+    /// Of elements that are longer on average, to pass over all is less than to look at each byte.
+    const LONG: usize = 256;
+
+    walk(bytes, bytes.len() / LONG)
+        .or_else(|| if may_be_variants(bytes) > MAX_DEPTH { walk(bytes, usize::MAX) } else { Some(false) })
+        .unwrap_or(false)
+}
+
+/// How many variants that hold something there may be. Such a one is a map of one entry, which begins
+/// with 0x81, 0xde 0x00 0x01 or 0xdf 0x00 0x00 0x00 0x01.
+fn may_be_variants(bytes: &[u8]) -> usize {
+    let Some((_, followers)) = bytes.split_first() else { return 0 };
+    // Counted in bytes, so that 16 and more are looked at in one go; as many such as a byte can count.
+    const RUN: usize = 7 * 32;
+    let count = |(run, followers): (&[u8], &[u8])| -> usize {
+        let may_be = |(&byte, &follower): (&u8, &u8)| {
+            u8::from(byte == 0x81) | (u8::from(byte | 1 == 0xdf) & u8::from(follower == 0))
+        };
+        usize::from(run.iter().zip(followers).map(may_be).sum::<u8>())
+    };
+    bytes.chunks(RUN).zip(followers.chunks(RUN)).map(count).sum()
+}
+
+/// A list or a map that begins.
+#[derive(Default)]
+struct Level {
+    /// How many values are to come in it.
+    left: usize,
+    is_variant: bool,
+}
+
+/// Whether the levels are too many; `None` if it would take more than so many steps to know. A list, or
+/// a map of more entries than one, is no level of its own where a variant holds it directly, as it is
+/// none to the writer. Bytes that end too early, or stand for nothing, are left to the reader.
+fn walk(mut bytes: &[u8], steps: usize) -> Option<bool> {
     // Of each level that is open, how many values are to come.
     let mut open = [0_usize; MAX_DEPTH];
+    // Of each level that is open, one bit, whether it is one of a variant.
+    let mut variants = 0_u128;
     let mut depth = 0;
-    while let Some(inside) = step(&mut bytes) {
-        if inside > 0 {
-            if depth == MAX_DEPTH {
-                return true;
+    for _ in 0..steps {
+        let Some(level) = step(&mut bytes) else { return Some(false) };
+        if level.left > 0 {
+            let is_held = depth > 0 && open[depth - 1] == 1 && variants >> (depth - 1) & 1 == 1;
+            if !is_held || level.is_variant {
+                if depth == MAX_DEPTH {
+                    return Some(true);
+                }
+                depth += 1;
             }
-            open[depth] = inside;
-            depth += 1;
+            open[depth - 1] = level.left;
+            variants &= !(1 << (depth - 1));
+            variants |= u128::from(level.is_variant) << (depth - 1);
             continue;
         }
         while depth > 0 {
@@ -37,40 +77,49 @@ fn walks_too_deep(mut bytes: &[u8]) -> bool {
             depth -= 1;
         }
         if depth == 0 {
-            break;
+            return Some(false);
         }
     }
-    false
+    None
 }
 
-/// Passes over the next marker and what belongs to it alone; how many values stand in it.
-fn step(bytes: &mut &[u8]) -> Option<usize> {
+/// Passes over the next marker and what belongs to it alone; the level that it opens, of no values if it
+/// opens none.
+fn step(bytes: &mut &[u8]) -> Option<Level> {
     let marker = *bytes.split_off_first()?;
-    let (own, inside) = match marker {
-        0x80..=0x8f => (0, 2 * usize::from(marker & 0x0f)),
-        0x90..=0x9f => (0, usize::from(marker & 0x0f)),
-        0xa0..=0xbf => (usize::from(marker & 0x1f), 0),
-        0xc4 | 0xd9 => (number(bytes, 1)?, 0),
-        0xc5 | 0xda => (number(bytes, 2)?, 0),
-        0xc6 | 0xdb => (number(bytes, 4)?, 0),
+    let own = match marker {
+        0x80..=0x8f => return Some(map_of(usize::from(marker & 0x0f))),
+        0xde => return number(bytes, 2).map(map_of),
+        0xdf => return number(bytes, 4).map(map_of),
+        0x90..=0x9f => return Some(list_of(usize::from(marker & 0x0f))),
+        0xdc => return number(bytes, 2).map(list_of),
+        0xdd => return number(bytes, 4).map(list_of),
+        0xa0..=0xbf => usize::from(marker & 0x1f),
+        0xc4 | 0xd9 => number(bytes, 1)?,
+        0xc5 | 0xda => number(bytes, 2)?,
+        0xc6 | 0xdb => number(bytes, 4)?,
         // Extensions have a byte for their type besides.
-        0xc7 => (number(bytes, 1)? + 1, 0),
-        0xc8 => (number(bytes, 2)? + 1, 0),
-        0xc9 => (number(bytes, 4)? + 1, 0),
-        0xd4..=0xd8 => ((1 << (marker - 0xd4)) + 1, 0),
-        0xcc | 0xd0 => (1, 0),
-        0xcd | 0xd1 => (2, 0),
-        0xca | 0xce | 0xd2 => (4, 0),
-        0xcb | 0xcf | 0xd3 => (8, 0),
-        0xdc => (0, number(bytes, 2)?),
-        0xdd => (0, number(bytes, 4)?),
-        0xde => (0, 2 * number(bytes, 2)?),
-        0xdf => (0, 2 * number(bytes, 4)?),
+        0xc7 => number(bytes, 1)?.saturating_add(1),
+        0xc8 => number(bytes, 2)?.saturating_add(1),
+        0xc9 => number(bytes, 4)?.saturating_add(1),
+        0xd4..=0xd8 => (1 << (marker - 0xd4)) + 1,
+        0xcc | 0xd0 => 1,
+        0xcd | 0xd1 => 2,
+        0xca | 0xce | 0xd2 => 4,
+        0xcb | 0xcf | 0xd3 => 8,
         // Small numbers, nil, true and false.
-        _ => (0, 0),
+        _ => 0,
     };
     *bytes = bytes.get(own..)?;
-    Some(inside)
+    Some(Level::default())
+}
+
+fn list_of(left: usize) -> Level {
+    Level { left, is_variant: false }
+}
+
+fn map_of(entries: usize) -> Level {
+    Level { left: entries.saturating_mul(2), is_variant: entries == 1 }
 }
 
 /// A number of so many bytes, the highest first.
@@ -93,6 +142,7 @@ mod tests {
         Next(Box<Chain>),
         Pair(u8, Box<Chain>),
         Named { bytes: Vec<u8>, next: Box<Chain> },
+        Single { next: Box<Chain> },
         Many(Vec<Chain>),
     }
 
@@ -124,20 +174,59 @@ mod tests {
         let next = |inner| Chain::Next(Box::new(inner));
         let pair = |inner| Chain::Pair(0xde, Box::new(inner));
         let named = |inner| Chain::Named { bytes: vec![0x81; 40], next: Box::new(inner) };
+        let single = |inner| Chain::Single { next: Box::new(inner) };
         let many = |inner| Chain::Many(vec![Chain::End, inner, Chain::End]);
         let deepest = [
             chain(MAX_DEPTH, next),
-            chain(MAX_DEPTH / 2, pair),
-            chain(MAX_DEPTH / 3, named),
-            chain(MAX_DEPTH / 2, many),
-            Chain::Many((0..1_000).map(|_| chain(MAX_DEPTH - 2, next)).collect()),
+            chain(MAX_DEPTH, pair),
+            // The innermost holds a list besides.
+            chain(MAX_DEPTH - 1, named),
+            chain(MAX_DEPTH, many),
+            chain(MAX_DEPTH / 2, single),
+            chain(MAX_DEPTH / 2, |inner| next(pair(inner))),
+            Chain::Many((0..1_000).map(|_| chain(MAX_DEPTH - 1, next)).collect()),
         ];
         for value in deepest {
             let bytes = encoded(&value);
-            assert!(!walks_too_deep(&bytes));
+            assert_eq!(walk(&bytes, usize::MAX), Some(false));
             assert_eq!(MessagePack.decode(&bytes), Some(value));
         }
-        assert!(MessagePack.encode(&chain(MAX_DEPTH + 1, next), &mut Vec::new()).is_err());
+        for deeper in [
+            chain(MAX_DEPTH + 1, next),
+            chain(MAX_DEPTH + 1, pair),
+            chain(MAX_DEPTH + 1, named),
+            chain(MAX_DEPTH + 1, many),
+            chain(MAX_DEPTH / 2 + 1, single),
+        ] {
+            assert!(MessagePack.encode(&deeper, &mut Vec::new()).is_err());
+        }
+    }
+
+    #[test]
+    fn what_stands_in_numbers_and_texts_is_seldom_taken_for_variants() {
+        let numbers = |number: u32| [&[0xce][..], &number.to_be_bytes()].concat().repeat(10_000);
+        assert_eq!(may_be_variants(&numbers(0xdede_dfdf)), 0);
+        assert_eq!(may_be_variants(&numbers(0x0102_de05)), 0);
+        assert_eq!(may_be_variants(&numbers(0x81)), 10_000 - 1, "but for one at the very end");
+        assert_eq!(may_be_variants(b"\x81\xa1x\xde\x00\x01\xa1x\xdf\x00\x00\x00\x01\xa1x\xc0"), 3);
+        for len in 0..3 {
+            assert_eq!(may_be_variants(&b"\xde\x00\x01"[..len]), usize::from(len == 2));
+        }
+        // A long text is passed over in one step.
+        let text = [&[0xdb, 0, 0, 0x40, 0][..], &[0x81; 0x4000]].concat();
+        assert_eq!(walk(&text, 1), Some(false));
+        assert!(!is_too_deep(&text));
+    }
+
+    #[test]
+    fn a_chain_between_long_texts_and_many_numbers_is_found() {
+        let text = [&[0xda, 0x40, 0][..], &[b'x'; 0x4000]].concat();
+        let numbers = [&[0xdc, 0x27, 0x10][..], &[0x05; 10_000]].concat();
+        for beside in [text, numbers] {
+            let opening = [&b"\x81\xa5Named\x82\xa5bytes"[..], &beside, b"\xa4next"].concat();
+            assert!(!is_too_deep(&opening.repeat(MAX_DEPTH)));
+            assert!(is_too_deep(&[opening.repeat(MAX_DEPTH + 1), b"\xa3End".to_vec()].concat()));
+        }
     }
 
     #[test]
@@ -173,7 +262,7 @@ mod tests {
         let mut rest = bytes.as_slice();
         let mut left = 1;
         while left > 0 {
-            left = left - 1 + step(&mut rest).unwrap();
+            left = left - 1 + step(&mut rest).unwrap().left;
         }
         assert!(rest.is_empty(), "{rest:?}");
     }

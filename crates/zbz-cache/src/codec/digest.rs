@@ -16,13 +16,21 @@ use serde::ser::{
 
 type Result<T> = std::result::Result<T, Error>;
 
+/// What is made of texts and bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Texts {
+    Read,
+    /// All are taken for one and the same.
+    Passed,
+}
+
 /// The digest of `value`, as a human-readable format would see it.
 ///
 /// # Errors
 ///
 /// What the value's own code says.
-pub(super) fn digest<T: Serialize + ?Sized>(value: &T) -> Result<u64> {
-    value.serialize(Digest)
+pub(super) fn digest<T: Serialize + ?Sized>(value: &T, texts: Texts) -> Result<u64> {
+    value.serialize(Digest { texts })
 }
 
 #[inline]
@@ -63,7 +71,31 @@ enum Kind {
     Field,
 }
 
-struct Digest;
+#[derive(Clone, Copy)]
+struct Digest {
+    texts: Texts,
+}
+
+impl Digest {
+    fn of<T: Serialize + ?Sized>(self, value: &T) -> Result<u64> {
+        value.serialize(self)
+    }
+
+    fn of_text(self, kind: Kind, text: &[u8]) -> u64 {
+        match self.texts {
+            Texts::Read => hash_of(&(kind, text)),
+            Texts::Passed => hash_of(&kind),
+        }
+    }
+
+    fn bag(self, kind: Kind) -> Bag {
+        Bag { digest: self, kind, sum: 0, count: 0, key: 0 }
+    }
+
+    fn row(self, name: &str) -> Row {
+        Row { digest: self, chain: hash_of(&(Kind::Tuple, name)) }
+    }
+}
 
 macro_rules! scalars {
     ($($method:ident: $scalar:ty => $kind:ident),+) => { $(
@@ -89,11 +121,19 @@ impl Serializer for Digest {
     }
 
     scalars! {
-        serialize_bool: bool => Bool, serialize_char: char => Char, serialize_str: &str => Str,
-        serialize_bytes: &[u8] => Bytes, serialize_unit_struct: &'static str => UnitStruct,
+        serialize_bool: bool => Bool, serialize_char: char => Char,
+        serialize_unit_struct: &'static str => UnitStruct,
         serialize_i8: i8 => I8, serialize_i16: i16 => I16, serialize_i32: i32 => I32, serialize_i64: i64 => I64,
         serialize_u8: u8 => U8, serialize_u16: u16 => U16, serialize_u32: u32 => U32, serialize_u64: u64 => U64,
         serialize_i128: i128 => I128, serialize_u128: u128 => U128
+    }
+
+    fn serialize_str(self, text: &str) -> Result<u64> {
+        Ok(self.of_text(Kind::Str, text.as_bytes()))
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Result<u64> {
+        Ok(self.of_text(Kind::Bytes, bytes))
     }
 
     fn serialize_f32(self, number: f32) -> Result<u64> {
@@ -109,7 +149,7 @@ impl Serializer for Digest {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<u64> {
-        Ok(hash_of(&(Kind::Some, digest(value)?)))
+        Ok(hash_of(&(Kind::Some, self.of(value)?)))
     }
 
     fn serialize_unit(self) -> Result<u64> {
@@ -121,7 +161,7 @@ impl Serializer for Digest {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<u64> {
-        Ok(hash_of(&(Kind::NewtypeStruct, name, digest(value)?)))
+        Ok(hash_of(&(Kind::NewtypeStruct, name, self.of(value)?)))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -131,19 +171,19 @@ impl Serializer for Digest {
         variant: &'static str,
         value: &T,
     ) -> Result<u64> {
-        Ok(hash_of(&(Kind::NewtypeVariant, index, variant, digest(value)?)))
+        Ok(hash_of(&(Kind::NewtypeVariant, index, variant, self.of(value)?)))
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Bag> {
-        Ok(Bag { kind: Kind::List, sum: 0, count: 0, key: 0 })
+        Ok(self.bag(Kind::List))
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Row> {
-        Ok(Row::new(""))
+        Ok(self.row(""))
     }
 
     fn serialize_tuple_struct(self, name: &'static str, _: usize) -> Result<Row> {
-        Ok(Row::new(name))
+        Ok(self.row(name))
     }
 
     fn serialize_tuple_variant(
@@ -153,15 +193,15 @@ impl Serializer for Digest {
         variant: &'static str,
         _: usize,
     ) -> Result<Row> {
-        Ok(Row::new(variant))
+        Ok(self.row(variant))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Bag> {
-        Ok(Bag { kind: Kind::Map, sum: 0, count: 0, key: 0 })
+        Ok(self.bag(Kind::Map))
     }
 
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Row> {
-        Ok(Row::new(name))
+        Ok(self.row(name))
     }
 
     fn serialize_struct_variant(
@@ -171,12 +211,13 @@ impl Serializer for Digest {
         variant: &'static str,
         _: usize,
     ) -> Result<Row> {
-        Ok(Row::new(variant))
+        Ok(self.row(variant))
     }
 }
 
 /// What may come in any order: a sum of what is in it.
 struct Bag {
+    digest: Digest,
     kind: Kind,
     sum: u64,
     count: u64,
@@ -200,7 +241,7 @@ impl SerializeSeq for Bag {
     type Error = Error;
 
     fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.add(digest(value)?);
+        self.add(self.digest.of(value)?);
         Ok(())
     }
 
@@ -214,12 +255,12 @@ impl SerializeMap for Bag {
     type Error = Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        self.key = digest(key)?;
+        self.key = self.digest.of(key)?;
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        self.add(hash_of(&(Kind::Entry, self.key, digest(value)?)));
+        self.add(hash_of(&(Kind::Entry, self.key, self.digest.of(value)?)));
         Ok(())
     }
 
@@ -230,16 +271,13 @@ impl SerializeMap for Bag {
 
 /// What has an order.
 struct Row {
+    digest: Digest,
     chain: u64,
 }
 
 impl Row {
-    fn new(name: &str) -> Self {
-        Row { chain: hash_of(&(Kind::Tuple, name)) }
-    }
-
     fn add<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
-        self.chain = hash_of(&(Kind::Field, self.chain, name, digest(value)?));
+        self.chain = hash_of(&(Kind::Field, self.chain, name, self.digest.of(value)?));
         Ok(())
     }
 }

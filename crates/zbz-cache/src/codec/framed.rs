@@ -81,7 +81,7 @@ impl<T: 'static> Framed<T> {
         let start = bytes.len();
         self.codec.encode(value, bytes)?;
         match self.sample.is_due() {
-            true => self.codec.check(value, &bytes[start..]),
+            true => self.codec.check(value, &bytes[start..]).inspect_err(|_| self.sample.begin_anew()),
             false => Ok(()),
         }
     }

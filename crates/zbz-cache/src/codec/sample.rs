@@ -1,12 +1,13 @@
 //! [`Sample`]: which sets of a contract are looked at.
 
+use std::hash::{BuildHasher, RandomState};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// So many are looked at from the first one on.
+/// So many are looked at from the first one on, and after one that was refused.
 const FIRST: u32 = 64;
 
-/// Of those after them, one in so many.
+/// Of those after them, one in each so many.
 const ONE_IN: u32 = 256;
 
 const STRIPES: usize = 8;
@@ -15,6 +16,9 @@ const STRIPES: usize = 8;
 /// thinner and costs no thread a wait.
 pub(super) struct Sample {
     begun: Stripe,
+    /// Chooses which one of so many, another one each time: a job that sets the same names in one order
+    /// would have the same ones looked at for ever.
+    seed: u32,
     stripes: [Stripe; STRIPES],
 }
 
@@ -25,7 +29,8 @@ struct Stripe(AtomicU32);
 
 impl Sample {
     pub(super) fn new() -> Self {
-        Sample { begun: Stripe::default(), stripes: Default::default() }
+        let seed = RandomState::new().hash_one(0) as u32;
+        Sample { begun: Stripe::default(), seed, stripes: Default::default() }
     }
 
     /// Counts a set; whether it is one to look at.
@@ -36,9 +41,23 @@ impl Sample {
             return self.begun.0.fetch_add(1, Relaxed) < FIRST;
         }
         let count = &self.stripes[stripe_of_thread()].0;
-        let met = count.load(Relaxed).wrapping_add(1);
-        count.store(met, Relaxed);
-        met.is_multiple_of(ONE_IN)
+        let met = count.load(Relaxed);
+        count.store(met.wrapping_add(1), Relaxed);
+        met % ONE_IN == self.place_in(met / ONE_IN)
+    }
+
+    /// One was refused: others like it may follow, so the next ones are looked at as the first ones were.
+    #[cold]
+    pub(super) fn begin_anew(&self) {
+        self.begun.0.store(0, Relaxed);
+    }
+
+    /// Which one of the `block`th so many.
+    #[inline]
+    fn place_in(&self, block: u32) -> u32 {
+        // Odd, so that no two blocks close by get one product; its high bits are the mixed ones.
+        let mixed = (block ^ self.seed).wrapping_mul(0x9E37_79B1);
+        (mixed >> 24) % ONE_IN
     }
 }
 
@@ -57,14 +76,34 @@ fn stripe_of_thread() -> usize {
 mod tests {
     use super::*;
 
+    fn due_in_a_block(sample: &Sample) -> Vec<u32> {
+        (0..ONE_IN).filter(|_| sample.is_due()).collect()
+    }
+
     #[test]
-    fn the_first_sets_are_due_and_then_one_in_so_many() {
+    fn the_first_sets_are_due_and_then_one_in_each_so_many_at_another_place() {
         let sample = Sample::new();
         assert!((0..FIRST).all(|_| sample.is_due()));
-        for _ in 0..3 {
-            assert!((1..ONE_IN).all(|_| !sample.is_due()));
-            assert!(sample.is_due());
-        }
+        let mut places: Vec<u32> = (0..64)
+            .map(|_| match due_in_a_block(&sample).as_slice() {
+                &[place] => place,
+                many => panic!("{many:?}"),
+            })
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        assert!(places.len() > 32, "{places:?}");
+        assert!(places.iter().any(|&place| place < 64) && places.iter().any(|&place| place >= 192));
+    }
+
+    #[test]
+    fn after_one_that_was_refused_as_many_are_due_as_at_first() {
+        let sample = Sample::new();
+        assert!((0..FIRST).all(|_| sample.is_due()));
+        due_in_a_block(&sample);
+        sample.begin_anew();
+        assert!((0..FIRST).all(|_| sample.is_due()));
+        assert_eq!(due_in_a_block(&sample).len(), 1);
     }
 
     #[test]
@@ -75,7 +114,8 @@ mod tests {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| due(FIRST))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        let later = (FIRST * 7 / ONE_IN) as usize;
+        // No thread has sets enough for a third block.
+        let later = 2 * 8;
         assert!((FIRST as usize..=FIRST as usize + later).contains(&early), "{early}");
     }
 }

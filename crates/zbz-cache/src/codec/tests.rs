@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 use super::framed::HEADER_BYTES;
 use super::*;
@@ -173,6 +174,10 @@ fn numbers_come_back_with_all_their_bits() {
     }
 }
 
+fn read<T: Serialize + ?Sized>(value: &T) -> std::result::Result<u64, serde::de::value::Error> {
+    digest(value, Texts::Read)
+}
+
 #[test]
 fn a_digest_tells_values_apart_and_not_orders_of_maps_and_sets() {
     use std::collections::{HashMap, HashSet};
@@ -180,31 +185,214 @@ fn a_digest_tells_values_apart_and_not_orders_of_maps_and_sets() {
     let map = |from: u32| (0..40).map(|key| ((key + from) % 40, key)).collect::<Vec<(u32, u32)>>();
     let (one, two): (HashMap<u32, u32>, HashMap<u32, u32>) =
         (map(0).into_iter().collect(), map(0).into_iter().rev().collect());
-    assert_eq!(digest(&one).unwrap(), digest(&two).unwrap());
+    assert_eq!(read(&one).unwrap(), read(&two).unwrap());
     let other: HashMap<u32, u32> = map(1).into_iter().collect();
-    assert_ne!(digest(&one).unwrap(), digest(&other).unwrap(), "the same keys and values, paired otherwise");
+    assert_ne!(read(&one).unwrap(), read(&other).unwrap(), "the same keys and values, paired otherwise");
     let (one, two): (HashSet<u32>, HashSet<u32>) = ((0..40).collect(), (0..40).rev().collect());
-    assert_eq!(digest(&one).unwrap(), digest(&two).unwrap());
+    assert_eq!(read(&one).unwrap(), read(&two).unwrap());
     let all = [
-        digest(&(1, 2)).unwrap(),
-        digest(&(2, 1)).unwrap(),
-        digest(&[1, 2]).unwrap(),
-        digest(&vec![1, 2]).unwrap(),
-        digest(&vec![1, 1, 2]).unwrap(),
-        digest(&vec![1, 2, 2]).unwrap(),
-        digest(&1_u8).unwrap(),
-        digest(&1_u16).unwrap(),
-        digest(&Some(1_u8)).unwrap(),
-        digest(&Some(Some(1_u8))).unwrap(),
-        digest(&None::<u8>).unwrap(),
-        digest(&()).unwrap(),
-        digest(&0.0_f64).unwrap(),
-        digest(&-0.0_f64).unwrap(),
-        digest(&Shape::Point).unwrap(),
-        digest("Point").unwrap(),
+        read(&(1, 2)).unwrap(),
+        read(&(2, 1)).unwrap(),
+        read(&[1, 2]).unwrap(),
+        read(&vec![1, 2]).unwrap(),
+        read(&vec![1, 1, 2]).unwrap(),
+        read(&vec![1, 2, 2]).unwrap(),
+        read(&1_u8).unwrap(),
+        read(&1_u16).unwrap(),
+        read(&Some(1_u8)).unwrap(),
+        read(&Some(Some(1_u8))).unwrap(),
+        read(&None::<u8>).unwrap(),
+        read(&()).unwrap(),
+        read(&0.0_f64).unwrap(),
+        read(&-0.0_f64).unwrap(),
+        read(&Shape::Point).unwrap(),
+        read("Point").unwrap(),
     ];
     let apart: HashSet<u64> = all.into_iter().collect();
     assert_eq!(apart.len(), all.len() - 1, "an array of two is a tuple of two, all else differs");
+}
+
+#[test]
+fn a_digest_that_passes_over_texts_tells_all_else_apart() {
+    let passed = |value: &(&str, ByteBuf, Option<u8>)| digest(value, Texts::Passed).unwrap();
+    let bytes = |bytes: &[u8]| ByteBuf::from(bytes);
+    let one = passed(&("one", bytes(&[1]), None));
+    assert_eq!(one, passed(&("other", bytes(&[2, 3]), None)));
+    assert_ne!(one, passed(&("one", bytes(&[1]), Some(1))));
+}
+
+/// Hash tables in one text each, which each copy writes in an order of its own.
+mod tables_in_texts {
+    use std::collections::{HashMap, HashSet};
+
+    use serde::de::Error;
+    use serde::{Deserializer, Serializer};
+
+    use super::*;
+
+    mod joined {
+        use super::*;
+
+        pub(super) fn serialize<S: Serializer>(
+            set: &HashSet<u8>,
+            serializer: S,
+        ) -> std::result::Result<S::Ok, S::Error> {
+            let all: Vec<String> = set.iter().map(u8::to_string).collect();
+            serializer.serialize_str(&all.join(","))
+        }
+
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> std::result::Result<HashSet<u8>, D::Error> {
+            let text = String::deserialize(deserializer)?;
+            text.split(',').map(|number| number.parse().map_err(D::Error::custom)).collect()
+        }
+    }
+
+    mod packed {
+        use super::*;
+
+        pub(super) fn serialize<S: Serializer>(
+            map: &HashMap<u8, u8>,
+            serializer: S,
+        ) -> std::result::Result<S::Ok, S::Error> {
+            serializer
+                .serialize_bytes(&map.iter().flat_map(|(&key, &value)| [key, value]).collect::<Vec<_>>())
+        }
+
+        pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> std::result::Result<HashMap<u8, u8>, D::Error> {
+            let bytes = ByteBuf::deserialize(deserializer)?;
+            Ok(bytes.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
+        }
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Tables {
+        #[serde(with = "joined")]
+        set: HashSet<u8>,
+        #[serde(with = "packed")]
+        map: HashMap<u8, u8>,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Measure {
+        Float(f64),
+        Count(i64),
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Beside<T> {
+        tables: Tables,
+        other: T,
+    }
+
+    fn beside<T>(len: u8, other: T) -> Beside<T> {
+        let tables = Tables { set: (0..len).collect(), map: (0..len).map(|key| (key, key)).collect() };
+        Beside { tables, other }
+    }
+
+    fn checked<T: Serialize + DeserializeOwned>(codec: &impl Codec<T>, value: &T) -> Result<()> {
+        let mut bytes = Vec::new();
+        codec.encode(value, &mut bytes)?;
+        codec.check(value, &bytes)
+    }
+
+    #[test]
+    fn they_are_taken_in_whatever_order_they_come_back() {
+        for _ in 0..50 {
+            for len in [1, 2, 3, 50] {
+                checked(&MessagePack, &beside(len, 5_u8)).unwrap();
+                // A number of 128 bits is looked at in every set.
+                checked(&MessagePack, &beside(len, 5_u128)).unwrap();
+                #[cfg(feature = "json")]
+                checked(&Json, &beside(len, 5_u128)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_come_back_beside_them_is_refused() {
+        for _ in 0..20 {
+            checked(&MessagePack, &beside(50, Measure::Float(0.5))).unwrap();
+            assert!(checked(&MessagePack, &beside(50, Measure::Count(5))).is_err());
+            assert!(checked(&MessagePack, &beside(50, Some(()))).is_err());
+            #[cfg(feature = "json")]
+            assert!(checked(&Json, &beside(50, Some(f64::INFINITY))).is_err());
+        }
+    }
+}
+
+/// Tags in tags, and what stands beside them.
+mod tags {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "a rather long name of a type")]
+    enum Outermost {
+        Outer(Outer),
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "type")]
+    enum Outer {
+        Event(Inner),
+        Leaf(Leaf),
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    enum Inner {
+        Custom(BTreeMap<String, u8>),
+        Leaf(Leaf),
+        Other(Other),
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Leaf {
+        id: u8,
+        kind: u8,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Other {
+        id: u8,
+    }
+
+    fn custom(key: &str) -> Outer {
+        Outer::Event(Inner::Custom(BTreeMap::from([("id".into(), 1), (key.into(), 2), ("zone".into(), 3)])))
+    }
+
+    fn is_taken<T: Serialize + DeserializeOwned>(value: &T) -> bool {
+        let taken = MessagePack.encode(value, &mut Vec::new());
+        #[cfg(feature = "json")]
+        assert_eq!(taken.is_ok(), Json.encode(value, &mut Vec::new()).is_ok());
+        taken.inspect_err(|error| assert!(error.to_string().contains("one key twice"), "{error}")).is_ok()
+    }
+
+    #[test]
+    fn the_name_of_any_of_them_as_a_key_or_a_field_is_refused_as_it_is_written() {
+        for key in ["kind", "type"] {
+            assert!(!is_taken(&custom(key)), "{key}");
+            assert!(!is_taken(&Outermost::Outer(custom(key))), "{key}");
+        }
+        assert!(!is_taken(&Outermost::Outer(custom("a rather long name of a type"))));
+        assert!(!is_taken(&Outer::Event(Inner::Leaf(Leaf { id: 1, kind: 2 }))));
+        assert!(!is_taken(&Outermost::Outer(Outer::Event(Inner::Leaf(Leaf { id: 1, kind: 2 })))));
+    }
+
+    #[test]
+    fn other_keys_and_fields_are_taken() {
+        for key in ["kinds", "tind", "", "a", "a rather long tail of a type", "b rather long name of a type"]
+        {
+            assert!(is_taken(&custom(key)), "{key}");
+            assert!(is_taken(&Outermost::Outer(custom(key))), "{key}");
+        }
+        assert!(is_taken(&Outer::Leaf(Leaf { id: 1, kind: 2 })));
+        assert!(is_taken(&Outermost::Outer(Outer::Event(Inner::Other(Other { id: 1 })))));
+    }
 }
 
 #[cfg(feature = "tracing")]

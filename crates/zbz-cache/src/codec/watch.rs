@@ -16,8 +16,11 @@ mod suspicion;
 use keys::Keys;
 use parts::{Elements, Entries, Fields};
 pub(super) use suspicion::Suspicion;
+use suspicion::{too_deep, too_long};
 
-/// The most lists and maps, of those that are written, around one value.
+/// The most lists, maps and enum variants, of those that are written, around one value. As MessagePack, a
+/// variant and the list or the map that it holds directly are one together, unless that map has one entry
+/// or does not say how many: that could be a chain of variants, whose levels the reader does not count.
 pub(super) const MAX_DEPTH: usize = 127;
 
 /// The only `f32` whose shortest decimals, read as an `f64`, are nearest to another `f32`.
@@ -87,25 +90,13 @@ impl Watch {
     }
 }
 
-#[cold]
-fn too_deep<E: Error>() -> E {
-    E::custom(format_args!(
-        "it is nested more than {MAX_DEPTH} deep, which no reader follows; store it flat, or in parts"
-    ))
-}
-
-#[cold]
-fn too_long<E: Error>() -> E {
-    E::custom(
-        "it holds more bytes or elements in one place than a length of 32 bits can say; store it in parts",
-    )
-}
-
 /// Where in the value something is.
 #[derive(Clone, Copy, Default)]
 struct Place<'w> {
     /// Directly inside a `Some`.
     in_some: bool,
+    /// Directly inside a variant.
+    in_variant: bool,
     /// It is a key of a map, which remembers its keys here.
     keys: Option<&'w Keys>,
 }
@@ -132,6 +123,18 @@ impl<X> Watched<'_, X> {
         if self.place.keys.is_some() && self.watch.format.is_json() {
             self.watch.suspect(Suspicion::WrittenKey);
         }
+    }
+
+    /// How many levels a list is.
+    #[inline]
+    fn levels_of_list(&self) -> usize {
+        usize::from(self.watch.format.is_json() || !self.place.in_variant)
+    }
+
+    /// How many levels a map is, with so many entries if that is known.
+    #[inline]
+    fn levels_of_map(&self, len: Option<usize>) -> usize {
+        if matches!(len, None | Some(1)) { 1 } else { self.levels_of_list() }
     }
 
     #[inline]
@@ -265,8 +268,9 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
             self.nil();
         } else {
             // It is written as an empty list.
-            self.watch.enter(1)?;
-            self.watch.leave(1);
+            let levels = self.levels_of_list();
+            self.watch.enter(levels)?;
+            self.watch.leave(levels);
         }
         self.inner.serialize_unit_struct(name)
     }
@@ -302,24 +306,26 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
     ) -> Result<S::Ok, S::Error> {
         let watch = self.watch;
         watch.enter(1)?;
-        let written = self.inner.serialize_newtype_variant(name, index, variant, &watch.over(value))?;
+        let place = Place { in_variant: true, ..Place::default() };
+        let value = Watched { inner: value, watch, place };
+        let written = self.inner.serialize_newtype_variant(name, index, variant, &value)?;
         watch.leave(1);
         Ok(written)
     }
 
     #[inline]
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
-        let watch = self.watch;
-        watch.enter(1)?;
+        let (watch, levels) = (self.watch, self.levels_of_list());
+        watch.enter(levels)?;
         watch.fits(len.unwrap_or(0))?;
-        Ok(Elements { inner: self.inner.serialize_seq(len)?, watch, levels: 1, said: len, met: 0 })
+        Ok(Elements { inner: self.inner.serialize_seq(len)?, watch, levels, said: len, met: 0 })
     }
 
     #[inline]
     fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
-        let watch = self.watch;
-        watch.enter(1)?;
-        Ok(Elements { inner: self.inner.serialize_tuple(len)?, watch, levels: 1, said: Some(len), met: 0 })
+        let (watch, levels) = (self.watch, self.levels_of_list());
+        watch.enter(levels)?;
+        Ok(Elements { inner: self.inner.serialize_tuple(len)?, watch, levels, said: Some(len), met: 0 })
     }
 
     #[inline]
@@ -328,10 +334,10 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
         name: &'static str,
         len: usize,
     ) -> Result<Self::SerializeTupleStruct, S::Error> {
-        let watch = self.watch;
-        watch.enter(1)?;
+        let (watch, levels) = (self.watch, self.levels_of_list());
+        watch.enter(levels)?;
         let inner = self.inner.serialize_tuple_struct(name, len)?;
-        Ok(Elements { inner, watch, levels: 1, said: Some(len), met: 0 })
+        Ok(Elements { inner, watch, levels, said: Some(len), met: 0 })
     }
 
     #[inline]
@@ -343,36 +349,30 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
         len: usize,
     ) -> Result<Self::SerializeTupleVariant, S::Error> {
         let watch = self.watch;
-        watch.enter(2)?;
+        let levels = if watch.format.is_json() { 2 } else { 1 };
+        watch.enter(levels)?;
         let inner = self.inner.serialize_tuple_variant(name, index, variant, len)?;
-        Ok(Elements { inner, watch, levels: 2, said: Some(len), met: 0 })
+        Ok(Elements { inner, watch, levels, said: Some(len), met: 0 })
     }
 
     #[inline]
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
-        let watch = self.watch;
-        watch.enter(1)?;
+        let (watch, levels) = (self.watch, self.levels_of_map(len));
+        watch.enter(levels)?;
         watch.fits(len.unwrap_or(0))?;
         let keys = Keys::new(len.is_none());
-        Ok(Entries { inner: self.inner.serialize_map(len)?, watch, said: len, met: 0, keys })
+        Ok(Entries { inner: self.inner.serialize_map(len)?, watch, levels, said: len, met: 0, keys })
     }
 
     #[inline]
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
-        let watch = self.watch;
-        watch.enter(1)?;
+        let (watch, levels) = (self.watch, self.levels_of_map(Some(len)));
+        watch.enter(levels)?;
         // Text that is JSON already, and may be `null`.
         if self.place.in_some && name == "$serde_json::private::RawValue" {
             self.nil();
         }
-        Ok(Fields {
-            inner: self.inner.serialize_struct(name, len)?,
-            watch,
-            levels: 1,
-            said: len,
-            met: 0,
-            first: "",
-        })
+        Ok(Fields::new(self.inner.serialize_struct(name, len)?, watch, levels, len))
     }
 
     #[inline]
@@ -384,8 +384,9 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
         len: usize,
     ) -> Result<Self::SerializeStructVariant, S::Error> {
         let watch = self.watch;
-        watch.enter(2)?;
+        let levels = if watch.format.is_json() || len == 1 { 2 } else { 1 };
+        watch.enter(levels)?;
         let inner = self.inner.serialize_struct_variant(name, index, variant, len)?;
-        Ok(Fields { inner, watch, levels: 2, said: len, met: 0, first: "" })
+        Ok(Fields::new(inner, watch, levels, len))
     }
 }

@@ -48,6 +48,10 @@ shape! { struct HasKind { kind: u8 } }
 
 shape! { #[serde(tag = "kind")] enum TaggedTwice { Twice(HasKind), Once { a: u8 } } }
 
+shape! { #[serde(tag = "type")] enum TaggedTag { Map(TaggedMap), Twice(TaggedTwice), Leaf(HasKind) } }
+
+shape! { #[serde(tag = "a rather long tag")] enum TaggedTags { Tags(TaggedTag), Internal(Internal) } }
+
 shape! { #[serde(untagged)] enum UntaggedNumbers { Map(BTreeMap<i64, u8>), Text(String) } }
 
 shape! { #[serde(untagged)] enum UntaggedWide { Wide(i128), Text(String) } }
@@ -127,6 +131,8 @@ try_shapes! { Always:
     a_tagged_map_with_keys_of_numbers = TaggedNumbers,
     a_tagged_wide_number = TaggedWide,
     a_tagged_struct_with_the_tag_as_a_field = TaggedTwice,
+    a_tag_in_a_tag = TaggedTag,
+    tags_in_a_tag = TaggedTags,
     an_untagged_map_with_keys_of_numbers = UntaggedNumbers,
     an_untagged_wide_number = UntaggedWide,
     an_option_of_an_untagged_unit = Option<UntaggedUnit>,

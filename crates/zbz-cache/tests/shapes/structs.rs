@@ -1,6 +1,6 @@
 //! Structs, with the attributes of serde that change how they are encoded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -103,6 +103,45 @@ fn nil_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, 
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
+/// Hash tables in one text each, whose order is another one each time.
+#[derive(Debug, Serialize, Deserialize)]
+struct Texts {
+    #[serde(with = "json")]
+    map: HashMap<String, u64>,
+    #[serde(with = "json")]
+    set: HashSet<u16>,
+    wide: u128,
+}
+
+impl Shape for Texts {
+    fn values() -> BoxedStrategy<Self> {
+        let parts = <(HashMap<String, u64>, HashSet<u16>, u128) as Shape>::values();
+        parts.prop_map(|(map, set, wide)| Texts { map, set, wide }).boxed()
+    }
+
+    fn show(&self) -> String {
+        format!("{} and {} and {}", self.map.show(), self.set.show(), self.wide)
+    }
+}
+
+mod json {
+    use serde::de::{DeserializeOwned, Error};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&serde_json::to_string(value).unwrap())
+    }
+
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<T, D::Error> {
+        serde_json::from_str(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 /// Lists in lists.
 #[derive(Debug, Serialize, Deserialize)]
 struct Nested(Vec<Nested>);
@@ -183,6 +222,7 @@ try_shapes! { Always:
     a_flattened_enum = FlattenedEnum,
     flattened_bytes = FlattenedBytes,
     a_patch = Patch,
+    tables_in_texts = Texts,
     a_float_that_may_be_nil = Measured,
     lists_in_lists = Nested,
     flattened_structs_in_structs = Chained,

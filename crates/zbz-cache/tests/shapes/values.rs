@@ -69,13 +69,24 @@ macro_rules! any {
     )+ };
 }
 
-any!(bool, char, (), std::time::Duration, std::net::IpAddr, std::net::Ipv4Addr, std::net::Ipv6Addr);
+any!(bool, (), std::time::Duration, std::net::IpAddr, std::net::Ipv4Addr, std::net::Ipv6Addr);
+
+/// Names that the shapes have for fields, tags and variants.
+const NAMES: [&str; 12] =
+    ["id", "kind", "name", "type", "t", "c", "a", "b", "at", "first-name", "a rather long tag", "Newtype"];
+
+impl Shape for char {
+    fn values() -> BoxedStrategy<Self> {
+        prop_oneof![6 => any::<char>(), 1 => proptest::sample::select(vec!['k', 't', 'c', 'a'])].boxed()
+    }
+}
 
 impl Shape for String {
     fn values() -> BoxedStrategy<Self> {
         let long = (lengths(65_536), any::<char>())
             .prop_map(|(len, char)| std::iter::repeat_n('x', len.saturating_sub(1)).chain([char]).collect());
-        prop_oneof![16 => any::<String>(), 4 => "[0-9a-z:./-]{0,12}", 1 => long].boxed()
+        let name = proptest::sample::select(NAMES.map(str::to_owned).to_vec());
+        prop_oneof![16 => any::<String>(), 4 => "[0-9a-z:./-]{0,12}", 3 => name, 1 => long].boxed()
     }
 }
 

@@ -5,11 +5,14 @@ use std::cell::{Cell, RefCell};
 use super::super::digest::hash_of;
 use super::{Suspicion, Watch};
 
+/// The first so many keys may be tags, one for each tagged type that another one wraps.
+pub(super) const TAGS: usize = 4;
+
 /// Finds keys that one map has twice: a tag, which comes first, among the keys of the map that it
 /// tags, or a field among those of a map that is flattened beside it.
 pub(super) enum Keys {
     /// Of a map that says its length: only a tag can be there twice.
-    Counted { first: Cell<Option<Start>> },
+    Counted { met: Cell<usize>, first: [Cell<Start>; TAGS] },
     /// Of a map that does not, as flattened ones do not. Hashes.
     Open { met: RefCell<Vec<u64>> },
 }
@@ -20,18 +23,23 @@ impl Keys {
         if is_open {
             Keys::Open { met: RefCell::default() }
         } else {
-            Keys::Counted { first: Cell::new(None) }
+            Keys::Counted { met: Cell::new(0), first: [const { Cell::new(Start::NONE) }; TAGS] }
         }
     }
 
     #[inline]
     pub(super) fn meet(&self, key: &str, watch: &Watch) {
         match self {
-            Keys::Counted { first } => match first.get() {
-                None => first.set(Some(Start::of(key))),
-                Some(start) if start.is_of(key) => watch.suspect(Suspicion::TwoAlike),
-                Some(_) => {}
-            },
+            Keys::Counted { met, first } => {
+                let (start, count) = (Start::of(key), met.get());
+                if first.iter().any(|earlier| earlier.get().is_of(start, key)) {
+                    watch.suspect(Suspicion::TwoAlike);
+                }
+                if let Some(free) = first.get(count) {
+                    free.set(start.with_hash(key));
+                    met.set(count + 1);
+                }
+            }
             Keys::Open { met } => met.borrow_mut().push(hash_of(key)),
         }
     }
@@ -52,29 +60,45 @@ impl Keys {
 #[derive(Clone, Copy)]
 pub(super) struct Start {
     len: usize,
-    head: [u8; 16],
-    /// Of keys longer than the head.
+    /// Its first bytes, and its last ones, where keys that are alike differ. Together all of a key of up
+    /// to 16 bytes.
+    head: u64,
+    tail: u64,
+    /// Of keys longer than that.
     hash: u64,
 }
 
 impl Start {
+    /// Of no key, since none is so long.
+    const NONE: Start = Start { len: usize::MAX, head: 0, tail: 0, hash: 0 };
+
     #[inline]
     fn of(key: &str) -> Self {
-        let mut head = [0; 16];
-        let shared = key.len().min(head.len());
-        head[..shared].copy_from_slice(&key.as_bytes()[..shared]);
-        let hash = if key.len() > head.len() { hash_of(key) } else { 0 };
-        Start { len: key.len(), head, hash }
+        let bytes = key.as_bytes();
+        let (head, tail) = if let (Some(&head), Some(&tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            (u64::from_le_bytes(head), u64::from_le_bytes(tail))
+        } else if let (Some(&head), Some(&tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            (u64::from(u32::from_le_bytes(head)), u64::from(u32::from_le_bytes(tail)))
+        } else {
+            (bytes.iter().fold(0, |head, &byte| head << 8 | u64::from(byte)), 0)
+        };
+        Start { len: bytes.len(), head, tail, hash: 0 }
     }
 
     #[inline]
-    fn is_of(&self, key: &str) -> bool {
-        if self.len != key.len() {
-            return false;
-        }
-        let shared = self.len.min(self.head.len());
-        // From the end, where keys that are alike differ.
-        let is_alike = self.head[..shared].iter().rev().eq(key.as_bytes()[..shared].iter().rev());
-        is_alike && (self.len <= self.head.len() || self.hash == hash_of(key))
+    fn is_whole(self) -> bool {
+        self.len <= 2 * size_of::<u64>()
+    }
+
+    #[inline]
+    fn with_hash(self, key: &str) -> Self {
+        Start { hash: if self.is_whole() { 0 } else { hash_of(key) }, ..self }
+    }
+
+    /// Whether this is of the same key as `start`, the start of `key`, which has no hash.
+    #[inline]
+    fn is_of(self, start: Start, key: &str) -> bool {
+        let is_alike = self.tail == start.tail && self.head == start.head && self.len == start.len;
+        is_alike && (self.is_whole() || self.hash == hash_of(key))
     }
 }

@@ -6,7 +6,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
-use super::keys::Keys;
+use super::keys::{Keys, TAGS};
 use super::{Place, Suspicion, Watch, Watched};
 
 /// The elements of a list or a tuple.
@@ -56,22 +56,28 @@ elements! {
 
 /// The fields of a struct.
 pub(in crate::codec) struct Fields<'w, C> {
-    pub(super) inner: C,
-    pub(super) watch: &'w Watch,
-    pub(super) levels: usize,
-    pub(super) said: usize,
-    pub(super) met: usize,
-    /// The name of the first one, which is the tag if there is one.
-    pub(super) first: &'static str,
+    inner: C,
+    watch: &'w Watch,
+    levels: usize,
+    said: usize,
+    met: usize,
+    /// The names of the first ones, among which are the tags if there are any.
+    first: [&'static str; TAGS],
 }
 
-impl<C> Fields<'_, C> {
+impl<'w, C> Fields<'w, C> {
+    #[inline]
+    pub(super) fn new(inner: C, watch: &'w Watch, levels: usize, said: usize) -> Self {
+        Fields { inner, watch, levels, said, met: 0, first: [""; TAGS] }
+    }
+
     #[inline]
     fn meet(&mut self, name: &'static str) {
-        if self.met == 0 {
-            self.first = name;
-        } else if self.first == name {
+        if self.first.contains(&name) {
             self.watch.suspect(Suspicion::TwoAlike);
+        }
+        if let Some(free) = self.first.get_mut(self.met) {
+            *free = name;
         }
         self.met += 1;
     }
@@ -121,6 +127,7 @@ fields! { SerializeStruct, SerializeStructVariant }
 pub(in crate::codec) struct Entries<'w, C> {
     pub(super) inner: C,
     pub(super) watch: &'w Watch,
+    pub(super) levels: usize,
     pub(super) said: Option<usize>,
     pub(super) met: usize,
     pub(super) keys: Keys,
@@ -133,7 +140,7 @@ impl<C: SerializeMap> SerializeMap for Entries<'_, C> {
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), C::Error> {
         self.met += 1;
-        let place = Place { in_some: false, keys: Some(&self.keys) };
+        let place = Place { keys: Some(&self.keys), ..Place::default() };
         self.inner.serialize_key(&Watched { inner: key, watch: self.watch, place })
     }
 
@@ -148,7 +155,7 @@ impl<C: SerializeMap> SerializeMap for Entries<'_, C> {
             self.watch.suspect(Suspicion::Miscounted);
         }
         self.keys.close(self.watch);
-        self.watch.leave(1);
+        self.watch.leave(self.levels);
         self.inner.end()
     }
 }

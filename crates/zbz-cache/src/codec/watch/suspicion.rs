@@ -1,6 +1,10 @@
-//! [`Suspicion`]: what only some readers bring back.
+//! [`Suspicion`]: what only some readers bring back; and the words for what none does.
 
 use std::fmt;
+
+use serde::ser::Error;
+
+use super::MAX_DEPTH;
 
 /// What may keep a value from coming back.
 #[derive(Debug, Clone, Copy)]
@@ -31,4 +35,18 @@ impl fmt::Display for Suspicion {
             Suspicion::Miscounted => "it holds a list or a map that said another length than it had",
         })
     }
+}
+
+#[cold]
+pub(super) fn too_deep<E: Error>() -> E {
+    E::custom(format_args!(
+        "it is nested more than {MAX_DEPTH} deep, which no reader follows; store it flat, or in parts"
+    ))
+}
+
+#[cold]
+pub(super) fn too_long<E: Error>() -> E {
+    E::custom(
+        "it holds more bytes or elements in one place than a length of 32 bits can say; store it in parts",
+    )
 }
