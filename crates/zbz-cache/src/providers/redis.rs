@@ -54,6 +54,7 @@ mod link;
 mod native;
 mod node;
 mod probe;
+mod quarantine;
 mod read;
 mod runtime;
 mod scan;

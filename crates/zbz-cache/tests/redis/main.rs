@@ -12,6 +12,7 @@ mod isolation;
 mod leaks;
 mod linking;
 mod proxy;
+mod quarantine;
 mod redirected;
 mod rights;
 mod secrets;

@@ -26,6 +26,8 @@ use crate::error::Error;
 pub(super) struct Call {
     pub(super) effect: Effect,
     pub(super) deadline: Instant,
+    /// Whether each ask may end the link it is on, so that it has to go by itself.
+    pub(super) is_suspect: bool,
 }
 
 /// The asks of a batch, packed one after another.
@@ -46,28 +48,35 @@ impl Batch {
         self.asks.push((slot, self.commands.len()));
     }
 
+    /// Each command of it.
+    fn each(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = [0].into_iter().chain(self.asks.iter().map(|&(_, ends)| ends));
+        begins.zip(&self.asks).map(|(begins, &(_, ends))| &self.commands[begins..ends])
+    }
+
     /// The asks, apart.
     fn into_asks(self) -> Vec<Ask> {
-        let mut begins = 0;
-        let asks = self.asks.iter().map(|&(slot, ends)| {
-            let command = self.commands[begins..ends].to_vec();
-            begins = ends;
-            Ask { slot, command, gate: None }
-        });
-        asks.collect()
+        let ask = |(&(slot, _), command): (&(u16, usize), &[u8])| Ask {
+            slot,
+            command: command.to_vec(),
+            gate: None,
+        };
+        self.asks.iter().zip(self.each()).map(ask).collect()
     }
 }
 
 impl Shared {
     /// The call of a verb that begins now.
     pub(super) fn call(&self, effect: Effect) -> Call {
-        Call { effect, deadline: self.client.deadline() }
+        Call { effect, deadline: self.client.deadline(), is_suspect: false }
     }
 
     /// The answer of one ask.
     pub(super) async fn answer(&self, mut ask: Ask, call: Call) -> Answer {
         let link = self.client.topology.link(ask.slot);
-        let Some(link) = link.filter(|link| link.sizes.take(&ask.command)) else {
+        let is_refused =
+            || call.effect == Effect::Reads && self.client.topology.unanswerable.has(&ask.command);
+        let Some(link) = link.filter(|link| link.sizes.take(&ask.command) && !is_refused()) else {
             return self.long_way_of_one(vec![Open::new(0, ask)], Vec::new(), call).await;
         };
         let asked = std::mem::take(&mut ask.command);
@@ -90,9 +99,10 @@ impl Shared {
         if batch.asks.is_empty() {
             return Vec::new();
         }
-        let Some(link) = self.one_link(&batch) else {
+        let Some(link) = self.one_link(&batch, call) else {
             let asks = batch.into_asks().into_iter().enumerate();
-            let open = asks.map(|(index, ask)| Open::new(index, ask)).collect();
+            let open = asks.map(|(index, ask)| Open::new(index, ask));
+            let open = open.map(|open| if call.is_suspect { open.suspect() } else { open }).collect();
             return self.long_way(open, Vec::new(), call).await;
         };
         let (asked, count) = (std::mem::take(&mut batch.commands), batch.asks.len());
@@ -116,12 +126,14 @@ impl Shared {
     }
 
     /// The link that all of a batch can go over at once.
-    fn one_link(&self, batch: &Batch) -> Option<Arc<Link>> {
+    fn one_link(&self, batch: &Batch, call: Call) -> Option<Arc<Link>> {
         let topology = &self.client.topology;
         let link = topology.link(batch.asks.first()?.0)?;
         let all =
             !topology.is_cluster() || topology.has_all(&link.address, batch.asks.iter().map(|ask| ask.0));
-        (all && link.sizes.take(&batch.commands)).then_some(link)
+        let is_refused =
+            || call.effect == Effect::Reads && batch.each().any(|one| topology.unanswerable.has(one));
+        (all && !call.is_suspect && link.sizes.take(&batch.commands) && !is_refused()).then_some(link)
     }
 
     fn failed(&self, broken: Broken, call: Call) -> Failed {

@@ -103,6 +103,8 @@ pub(super) struct Open {
     ask: Ask,
     /// Where a server said to ask it, just this time.
     asking: Option<Address>,
+    /// It goes by itself, in quarantine.
+    is_suspect: bool,
     /// Who was asked last.
     node: Option<Arc<Node>>,
     tries: usize,
@@ -111,11 +113,21 @@ pub(super) struct Open {
 
 impl Open {
     pub(super) fn new(index: usize, ask: Ask) -> Open {
-        Open { index, ask, asking: None, node: None, tries: 0, hops: 0 }
+        Open { index, ask, asking: None, is_suspect: false, node: None, tries: 0, hops: 0 }
     }
 
     pub(super) fn sent_to(node: Arc<Node>, index: usize, ask: Ask) -> Open {
         Open { node: Some(node), ..Open::new(index, ask) }
+    }
+
+    /// One that may end the link it is on.
+    pub(super) fn suspect(self) -> Open {
+        Open { is_suspect: true, ..self }
+    }
+
+    /// Whether it may go in one write with others.
+    fn may_join(&self) -> bool {
+        self.asking.is_none() && self.ask.gate.is_none() && !self.is_suspect
     }
 }
 
@@ -171,6 +183,10 @@ impl Exchange {
         let failure = match sent {
             Err(Failed::Failure(failure)) => {
                 one.tries += 1;
+                one.is_suspect |= failure.broke_link && self.effect == Effect::Reads;
+                if failure.concern == Concern::Answer {
+                    self.topology.unanswerable.insert(&one.ask.command);
+                }
                 Some(failure)
             }
             Ok(ref value) => match self.judge(&one, value) {
@@ -222,12 +238,15 @@ impl Exchange {
             };
             match node {
                 Err(failure) => lost.push((one, Err(Failed::Failure(failure)))),
+                Ok(node) if self.is_unanswerable(&one.ask) => {
+                    lost.push((one, Err(failure::unanswerable(Some(&node.address)).into())));
+                }
                 Ok(node) => {
                     let one = Open { node: Some(Arc::clone(&node)), ..one };
-                    let alone = one.asking.is_some() || one.ask.gate.is_some();
                     let same = |(other, group): &&mut (Arc<Node>, Vec<Open>)| {
-                        let may_join = |first: &Open| first.asking.is_none() && first.ask.gate.is_none();
-                        !alone && Arc::ptr_eq(other, &node) && group.first().is_some_and(may_join)
+                        one.may_join()
+                            && Arc::ptr_eq(other, &node)
+                            && group.first().is_some_and(Open::may_join)
                     };
                     match groups.iter_mut().find(same) {
                         Some((_, group)) => group.push(one),
@@ -249,6 +268,10 @@ impl Exchange {
         };
         sent.append(&mut lost);
         sent
+    }
+
+    fn is_unanswerable(&self, ask: &Ask) -> bool {
+        self.effect == Effect::Reads && self.topology.unanswerable.has(&ask.command)
     }
 
     /// Who has a slot, asked for if nobody knows.

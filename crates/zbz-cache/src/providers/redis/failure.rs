@@ -45,6 +45,9 @@ pub(super) enum Concern {
     Everything,
     /// Perhaps not each of its keys: one by one they are answered.
     Keys,
+    /// The length of the answer: that about fewer keys may come. They go one by one in quarantine, since
+    /// one of them ended links.
+    Answer,
     /// The command itself, whatever its keys: another one may be answered.
     Command,
 }
@@ -56,6 +59,8 @@ pub(super) struct Failure {
     what: String,
     advice: Cow<'static, str>,
     fate: Fate,
+    /// Whether it was on a link when that broke: its answer may have been the reason.
+    pub(super) broke_link: bool,
     /// Trying again cannot help: somebody has to change something.
     pub(super) lasting: bool,
     pub(super) concern: Concern,
@@ -74,6 +79,7 @@ impl Failure {
             what: what.into(),
             advice: advice.into(),
             fate,
+            broke_link: false,
             lasting: false,
             concern: Concern::Everything,
             source: None,
@@ -162,12 +168,9 @@ pub(super) fn silent(address: &Address, fate: Fate) -> Failure {
 
 /// The link broke while something was on it.
 pub(super) fn link_lost(address: &Address, fate: Fate) -> Failure {
-    Failure::new(
-        ErrorKind::Unavailable,
-        fate,
-        format!("the link to {address} broke"),
-        "the next call makes a new one; see the server's log if it goes on",
-    )
+    let what = format!("the link to {address} broke");
+    let advice = "the next call makes a new one; see the server's log if it goes on";
+    Failure { broke_link: fate == Fate::Unknown, ..Failure::new(ErrorKind::Unavailable, fate, what, advice) }
 }
 
 /// The other side said something that no Redis says there.
@@ -189,6 +192,20 @@ pub(super) fn too_large(address: &Address, bytes: usize) -> Failure {
         TAKES_LESS,
     )
     .lasting()
+}
+
+/// The server ends each connection on which it is asked this.
+pub(super) fn unanswerable(address: Option<&Address>) -> Failure {
+    let server = address.map_or("the cluster".to_owned(), Address::to_string);
+    let what = "ends every connection that asks for this, so the answer is probably too large for it";
+    Failure::new(
+        ErrorKind::TooLarge,
+        Fate::Unknown,
+        format!("{server} {what}"),
+        "raise client-output-buffer-limit on the server, or store smaller values",
+    )
+    .lasting()
+    .about(Concern::Answer)
 }
 
 /// What to do about a value that is more than a server takes.

@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{MappedMutexGuard, watch};
 use tokio::time::Instant;
 
 use super::address::Address;
 use super::failure::{self, Failure, Fate};
 use super::link::Link;
+use super::quarantine::{Quarantine, Ticket};
 use super::settings::Settings;
 
 /// A link younger than this led to where the address leads already.
@@ -32,13 +33,20 @@ pub(super) struct Node {
     pub(super) address: Address,
     settings: Arc<Settings>,
     state: Mutex<State>,
+    pub(super) quarantine: Quarantine,
     /// Whether there ever was a link. Guards nothing, so Relaxed suffices.
     met: AtomicBool,
 }
 
 impl Node {
     pub(super) fn new(settings: Arc<Settings>, address: Address) -> Node {
-        Node { address, settings, state: Mutex::new(State::Down), met: AtomicBool::new(false) }
+        Node {
+            address,
+            settings,
+            state: Mutex::new(State::Down),
+            quarantine: Quarantine::default(),
+            met: AtomicBool::new(false),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -89,6 +97,14 @@ impl Node {
     /// Those of [`Sizes::prove`](super::sizes::Sizes::prove).
     pub(super) async fn prove(&self, link: &Link, commands: &[u8], deadline: Instant) -> Result<(), Failure> {
         link.sizes.prove(&self.settings, &self.address, commands, deadline).await
+    }
+
+    /// The link on which one read goes at a time, when it is free.
+    pub(super) async fn quarantined_link<'a>(
+        &self,
+        ticket: &'a Ticket<'_>,
+    ) -> Result<MappedMutexGuard<'a, Link>, Failure> {
+        ticket.link(&self.settings, &self.address).await
     }
 
     /// Has a new link made, to wherever the address leads by now. What is on the old one is

@@ -16,7 +16,7 @@ use super::call::{Batch, Call};
 use super::client::Client;
 use super::command;
 use super::exchange::{Answer, Ask, Failed};
-use super::failure::{Concern, Effect, Failure};
+use super::failure::{self, Concern, Effect, Failure};
 use super::scripts;
 use crate::error::{Error, Result};
 use crate::key::Packed;
@@ -76,14 +76,13 @@ impl Chunk {
     }
 }
 
-/// All keys, by slot.
-fn chunks(client: &Client, keys: &[&[u8]]) -> Vec<Chunk> {
-    let all: Vec<usize> = (0..keys.len()).collect();
+/// Keys, by slot: those that stand at `asked`.
+fn chunks(client: &Client, keys: &[&[u8]], asked: Vec<usize>) -> Vec<Chunk> {
     if !client.settings.cluster {
-        return all.chunks(CHUNK).map(|at| Chunk::of(0, at)).collect();
+        return asked.chunks(CHUNK).map(|at| Chunk::of(0, at)).collect();
     }
     let mut by_slot: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
-    for at in all {
+    for at in asked {
         by_slot.entry(client.slot(keys[at])).or_default().push(at);
     }
     by_slot.iter().flat_map(|(&slot, at)| at.chunks(CHUNK).map(move |at| Chunk::of(slot, at))).collect()
@@ -178,10 +177,27 @@ fn splits(wanted: Wanted, chunk: &Chunk, why: &Failed) -> bool {
     !chunk.is_alone
         && match why.concern() {
             Concern::Everything => false,
-            Concern::Keys => true,
+            Concern::Keys | Concern::Answer => true,
             // By GET, not by the script that was refused.
             Concern::Command => wanted == Wanted::Value,
         }
+}
+
+/// Where the keys stand that are asked for. One that is known to have no answer fails at once, since it
+/// would cost the others theirs.
+fn sent(client: &Client, wanted: Wanted, keys: &[&[u8]], batch: &mut ReadBatch) -> Vec<usize> {
+    let (all, unanswerable) = (0..keys.len(), &client.topology.unanswerable);
+    if unanswerable.is_empty() {
+        return all.collect();
+    }
+    let (refused, sent): (Vec<usize>, _) =
+        all.partition(|&at| unanswerable.has(&ask(client, wanted, keys[at]).command));
+    for at in refused {
+        let server = client.topology.owner(client.slot(keys[at]));
+        let why = failure::unanswerable(server.as_ref().map(|node| &node.address));
+        batch.fail(at, why.into_error(Effect::Reads));
+    }
+    sent
 }
 
 pub(super) async fn get_multi(
@@ -190,11 +206,12 @@ pub(super) async fn get_multi(
     keys: Packed,
     mut batch: ReadBatch,
 ) -> Result<ReadBatch> {
-    let (client, call) = (&shared.client, shared.call(Effect::Reads));
+    let (client, mut call) = (&shared.client, shared.call(Effect::Reads));
     let keys = keys.as_slices();
     batch.reset(keys.len());
-    let is_in_time = || Instant::now() < call.deadline;
-    let mut chunks = chunks(client, &keys);
+    let deadline = call.deadline;
+    let is_in_time = || Instant::now() < deadline;
+    let mut chunks = chunks(client, &keys, sent(client, wanted, &keys, &mut batch));
     loop {
         let answers = ask_for(shared, wanted, &keys, &chunks, call).await;
         let mut alone: Vec<usize> = Vec::new();
@@ -208,7 +225,10 @@ pub(super) async fn get_multi(
             };
             match failed {
                 Ok(()) => {}
-                Err(why) if splits(wanted, chunk, &why) && is_in_time() => alone.extend(&chunk.at),
+                Err(why) if splits(wanted, chunk, &why) && is_in_time() => {
+                    call.is_suspect |= why.concern() == Concern::Answer;
+                    alone.extend(&chunk.at);
+                }
                 Err(why) => {
                     let error = why.into_error(Effect::Reads);
                     for &at in &chunk.at {

@@ -18,6 +18,7 @@ use super::failure::{self, Failure, Fate};
 use super::line::Broken;
 use super::link::Link;
 use super::node::Node;
+use super::quarantine::Unanswerable;
 use super::settings::Settings;
 use super::slots::{Range, SLOTS, read_ranges};
 use super::tracking::Audience;
@@ -48,6 +49,7 @@ pub(super) struct Topology {
     asking: tokio::sync::Mutex<()>,
     /// Has to know of every change at once, before anything is read from where it leads.
     pub(super) audience: Arc<Audience>,
+    pub(super) unanswerable: Unanswerable,
     /// How often the map was asked for. Only ever compared, so Relaxed suffices.
     asked: AtomicU64,
 }
@@ -79,7 +81,16 @@ impl Topology {
         }
         let asking = tokio::sync::Mutex::default();
         let audience = Arc::new(Audience::new(&settings.key_prefix));
-        Topology { settings, only, map: Mutex::new(map), asking, audience, asked: AtomicU64::new(0) }
+        let unanswerable = Unanswerable::default();
+        Topology {
+            settings,
+            only,
+            map: Mutex::new(map),
+            asking,
+            audience,
+            unanswerable,
+            asked: AtomicU64::new(0),
+        }
     }
 
     fn map(&self) -> MutexGuard<'_, Map> {

@@ -8,10 +8,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Failed, Open, Sent, failed};
 use crate::providers::redis::command;
-use crate::providers::redis::failure::{Failure, Fate};
+use crate::providers::redis::failure::{self, Failure, Fate};
 use crate::providers::redis::line::{Carried, Values};
 use crate::providers::redis::link::Link;
 use crate::providers::redis::node::Node;
+use crate::providers::redis::quarantine::Ticket;
+
+/// How many connections of its own an ask ends before its answer is taken for the reason.
+const ENDED: usize = 2;
 
 /// Sends asks to one server in one write. What the server might end the link for goes by itself, once
 /// it is known that it does not: neither the others nor one another wait for that.
@@ -21,6 +25,13 @@ pub(super) async fn send(node: Arc<Node>, group: Vec<Open>, deadline: Instant, w
         Ok(Err(failure)) => return all(group, &failure.into()),
         Err(_) => return all(group, &waiting.with_fate(Fate::Unsent).into()),
     };
+    // The server can be reached, so it is worth while.
+    if let [one] = group.as_slice()
+        && one.is_suspect
+        && let Some(ticket) = node.quarantine.ticket()
+    {
+        return send_suspect(&node, &ticket, group, deadline, waiting).await;
+    }
     let (sure, large): (Vec<Open>, Vec<Open>) =
         group.into_iter().partition(|one| link.sizes.take(&one.ask.command));
     let mut sending = JoinSet::new();
@@ -33,6 +44,30 @@ pub(super) async fn send(node: Arc<Node>, group: Vec<Open>, deadline: Instant, w
     };
     sent.extend(sending.join_all().await.into_iter().flatten());
     sent
+}
+
+/// Sends an ask in quarantine, until it is answered or ended [`ENDED`] connections.
+async fn send_suspect(
+    node: &Node,
+    ticket: &Ticket<'_>,
+    mut group: Vec<Open>,
+    deadline: Instant,
+    waiting: Failure,
+) -> Sent {
+    for _ in 0..ENDED {
+        let link = match timeout_at(deadline, node.quarantined_link(ticket)).await {
+            Ok(Ok(link)) => link,
+            Ok(Err(failure)) => return all(group, &failure.into()),
+            Err(_) => return all(group, &waiting.with_fate(Fate::Unsent).into()),
+        };
+        let sent = carry(&link, group, deadline, waiting.clone()).await;
+        match sent.as_slice() {
+            [(_, Err(Failed::Failure(failure)))] if failure.broke_link => {}
+            _ => return sent,
+        }
+        group = sent.into_iter().map(|(one, _)| one).collect();
+    }
+    all(group, &failure::unanswerable(Some(&node.address)).into())
 }
 
 async fn send_large(
