@@ -20,12 +20,12 @@
 //! ```text
 //!   key --hash--> index                    log: segments of one size
 //!                 +--------------------+   +-----------------------------+
-//!     bucket      | version, bit       |   | item | item | dead | item | |   open, sealed,
+//!     bucket      | version, lock      |   | item | item | dead | item | |   open, sealed,
 //!     (two lines) | tag hits location -+-->|      ^ header, key, value   |   draining, limbo
 //!                 | ...                |   +-----------------------------+
 //!                 +--------------------+
-//!   get   scan a line for the tag, announce the segment, look again, read in place
-//!   set   append the item, hold the bucket's bit, swap the slot
+//!   get   scan a cache line for the tag, protect the segment, look again, read in place
+//!   set   append the item, lock the bucket, swap the slot
 //!
 //!   new --> small queue --hit--> main queue --hit--> main again       queues of sealed segments,
 //!               +-- not hit: a ghost +-- not hit: a ghost             walked from the oldest on
@@ -46,7 +46,7 @@
 //!   are touched. A full cache evicts, or refuses with [`Error::Full`], as it was
 //!   [built](Builder::when_full).
 //! - **Waiting.** A read takes no lock, unless what it reads changes faster than it can be read, or
-//!   it is its thread's first. A write waits for a bucket's bit, a few stores, and in a full cache
+//!   it is its thread's first. A write waits for a bucket's lock, held for a few stores, and in a full cache
 //!   does a bounded part of an eviction. Only a shrinking [`resize`](MemoryCache::resize) waits for
 //!   readers.
 //! - **Callers' code** runs under no lock of the cache, and its panic harms only that call. The one
@@ -55,18 +55,19 @@
 //!
 //! # Reading order
 //!
-//! 1. The face: `cache` (the handle; `cache/read`, `write`, `deadline`), `config`, `options`,
-//!    `found`, `ttl`, `clock`, `stats`, `error`.
-//! 2. What the handles share: `engine`, and `shape` (how large its parts are).
-//! 3. A get: `lookup`. On its way: `slot`, `geometry`, `index` (then `index/find`, `bucket`,
-//!    `overflow`, `step`, `visit`), `item`, `due`, `log`, `hazard`, `scratch`.
-//! 4. A set: `store`, `append` (then `append/obtain`), `entry`. On its way: `segment`, `lanes` (then
-//!    `lanes/lists`, `pick`, `supply`), `large` (entries that are cut), `budget`; then `update`
-//!    (writes that depend on what is there).
-//! 5. Making room: `evict`, `tide` (the policy), `ghosts`.
-//! 6. The rest: `sweep`, `scan`, `resize`, `maintenance` (the background thread), `counters`,
-//!    `threads`.
-//! 7. The ground: `words`, `system`, `sync`. Unsafe code is in `log`, `words` and `system` alone.
+//! A folder is a layer, and imports point downward only. `docs/engine.md` follows a set, an eviction and a
+//! sweep from file to file.
+//!
+//! 1. `api`: what users call. `engine`: how the parts are put together.
+//! 2. `verbs`: one verb a file; `verbs/get` is the whole of a get above the index and the log.
+//! 3. `space`: room. `space/room` reserves and never evicts; `space/evictors` and `space/walk` free;
+//!    `space` has the loop above both. `space/full` decides what a full cache does.
+//! 4. `entries`: index, log and counters together; an entry is found under its lock, replaced and removed
+//!    there alone.
+//! 5. `log` (segments and items), `index` (buckets and slots), `policy` (the choices).
+//! 6. `base`: memory as atomic words, the system, hazard pointers, threads, counters, the clock.
+//!
+//! Unsafe code is in `log/memory`, `base/words` and `base/system` alone.
 
 #![deny(unsafe_code)]
 
@@ -74,80 +75,43 @@
 compile_error!("zbz-cache-memory needs 64-bit atomics, which this target has not");
 
 #[cfg(not(loom))]
-mod append;
-mod budget;
-#[cfg(not(loom))]
-mod cache;
-mod clock;
-#[cfg(not(loom))]
-mod config;
-mod counters;
-mod due;
+mod api;
+mod base;
 #[cfg(not(loom))]
 mod engine;
 #[cfg(not(loom))]
-mod entry;
-mod error;
-#[cfg(not(loom))]
-mod evict;
-mod found;
-mod geometry;
-mod ghosts;
-mod hazard;
+mod entries;
 mod index;
-mod item;
-#[cfg(not(loom))]
-mod lanes;
-mod large;
-mod largest;
-#[cfg(not(loom))]
 mod log;
+mod policy;
 #[cfg(not(loom))]
-mod lookup;
-#[cfg(not(loom))]
-mod maintenance;
-mod options;
-#[cfg(not(loom))]
-mod report;
-#[cfg(not(loom))]
-mod resize;
-#[cfg(not(loom))]
-mod scan;
-#[cfg(not(loom))]
-mod scratch;
-mod segment;
-mod shape;
-mod slot;
-mod stats;
-#[cfg(not(loom))]
-mod store;
-#[cfg(not(loom))]
-mod sweep;
-mod sync;
-mod system;
+mod space;
 #[cfg(all(test, not(loom)))]
 mod tests;
-mod threads;
-mod tide;
-mod ttl;
 #[cfg(not(loom))]
-mod update;
-mod words;
+mod verbs;
 
 #[cfg(not(loom))]
-pub use cache::MemoryCache;
-pub use clock::{Clock, ManualClock};
+pub use api::builder::Builder;
 #[cfg(not(loom))]
-pub use config::{Builder, DEFAULT_MAX_SIZE, MIN_MAX_SIZE, WhenFull};
-pub use counters::Lookups;
-pub use error::{BatchError, Error};
-pub use found::{Found, Version};
+pub use api::cache::MemoryCache;
 #[cfg(not(loom))]
-pub use maintenance::Maintenance;
-pub use options::{Condition, SetOptions, SetOutcome, SetTtl};
+pub use api::maintenance::Maintenance;
+pub use base::clock::{Clock, ManualClock};
+pub use base::counters::Lookups;
+pub use base::error::{BatchError, Error};
+pub use base::ttl::{TTL_HORIZON, TtlState};
 #[cfg(not(loom))]
-pub use report::MemoryReport;
+pub use entries::found::{Found, Version};
 #[cfg(not(loom))]
-pub use scan::{Cursor, Page};
-pub use stats::Stats;
-pub use ttl::{TTL_HORIZON, TtlState};
+pub use space::full::WhenFull;
+#[cfg(not(loom))]
+pub use space::layout::{DEFAULT_MAX_SIZE, MIN_MAX_SIZE};
+#[cfg(not(loom))]
+pub use verbs::list::{Cursor, Page};
+#[cfg(not(loom))]
+pub use verbs::options::{Condition, SetOptions, SetOutcome, SetTtl};
+#[cfg(not(loom))]
+pub use verbs::report::MemoryReport;
+#[cfg(not(loom))]
+pub use verbs::stats::Stats;

@@ -10,5 +10,6 @@ mod model;
 pub(crate) mod plan;
 #[path = "../tests/random/mod.rs"]
 pub(crate) mod random;
+mod removals;
 mod stress;
 mod writes;

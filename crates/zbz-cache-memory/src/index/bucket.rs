@@ -1,4 +1,4 @@
-//! [`Held`]: a bucket whose bit is held; and what a bucket is: two lines of words.
+//! [`LockedBucket`]: a bucket of two cache lines of words, while the caller holds its lock.
 //!
 //! ```text
 //!   line A   | meta | s1 | s2 | s3 | s4 | s5 | s6 | s7  |
@@ -7,128 +7,75 @@
 //!   meta     | version: 63 bits | locked |
 //! ```
 //!
-//! - *Under the bit*: slots and links change only while the bucket is locked, but for bumps of a
-//!   slot's hits, and every locking moves the version.
+//! - *Under the lock*: slots and links change only while the bucket is locked, except the hits of a
+//!   slot. Every locking moves the version.
 //! - *Zero is out of use*: no writer takes a bucket whose meta word is zero, unless it is one of
 //!   those that are always there. Growth alone puts such a bucket in use.
 
-use crate::geometry::Mark;
-use crate::slot::{Location, Slot, Tag};
-use crate::sync::{AtomicU64, Ordering};
-use crate::words::{prefetch, with_bottom, with_top};
+use std::sync::Arc;
 
-use super::Index;
-use super::overflow::Overflow;
+use crate::base::budget::Budget;
+use crate::base::error::Error;
+use crate::base::sync::{AtomicU64, Ordering};
+use crate::base::words::{Words, prefetch, with_bottom};
+use crate::index::geometry::Mark;
+use crate::index::line::{Bucket, LAST, LINE, LOCKED, Part, VERSION, WORDS, has_chain, link_of};
+use crate::index::overflow::Overflow;
+use crate::index::slot::{Location, Slot};
 
 mod chain;
-
-/// Words of a line; two under loom, whose models would not end otherwise.
-pub(super) const LINE: usize = if cfg!(loom) { 2 } else { 8 };
-pub(super) const WORDS: usize = 2 * LINE;
 
 /// The longest chain of overflow buckets that an insert makes.
 const LONGEST_CHAIN: usize = if cfg!(loom) { 1 } else { 4 };
 /// The longest that there is: growing and shrinking may bring the items of two together.
 pub(super) const LONGEST_MERGED: usize = 3 * LONGEST_CHAIN;
 
-const LOCKED: u64 = 1;
-const VERSION: u64 = 2;
-
-/// The word that may be a link.
-const LAST: usize = WORDS - 1;
-
-pub(super) type Line = [AtomicU64; LINE];
-pub(super) type Bucket = [AtomicU64; WORDS];
-
-/// The words of a line but the first, a bit each.
-const ALL_BUT_FIRST: u32 = (1 << LINE) - 2;
-
-/// A line, and which of its words may be slots, a bit each.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Part<'a> {
-    line: &'a Line,
-    slots: u32,
+/// The memory of all buckets, with the overflow buckets that they continue in.
+#[derive(Debug)]
+pub(super) struct Buckets {
+    pub(super) words: Words,
+    pub(super) overflow: Overflow,
+    pub(super) budget: Arc<Budget>,
+    /// Bits of a group number that are a key's hash; further ones are its tag.
+    pub(super) base_bits: u32,
+    /// The buckets that are always there.
+    pub(super) least: u64,
 }
 
-impl<'a> Part<'a> {
-    /// One of the two lines of a bucket, 0 or 1.
-    #[inline(always)]
-    pub(super) fn of(bucket: &'a Bucket, line: usize) -> Part<'a> {
-        // Only the first one begins with another word.
-        Part { line: &bucket.as_chunks().0[line], slots: ALL_BUT_FIRST | line as u32 }
-    }
-
-    /// An overflow bucket, which begins with a link.
-    fn of_chain(line: &'a Line) -> Part<'a> {
-        Part { line, slots: ALL_BUT_FIRST }
-    }
-
-    /// Which words may be slots with this tag: a hint.
-    #[inline(always)]
-    pub(super) fn candidates(self, tag: Tag) -> u32 {
-        with_top(self.line, tag.bits()) & self.slots
+impl Buckets {
+    /// Memory for so many buckets at most, of which `least` are always there; it comes when it is
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`]: the system refuses the addresses.
+    pub(super) fn new(
+        most: usize,
+        least: u64,
+        base_bits: u32,
+        budget: Arc<Budget>,
+    ) -> Result<Buckets, Error> {
+        let words = Words::reserve(most.saturating_mul(WORDS))?;
+        Ok(Buckets { words, overflow: Overflow::new(most)?, budget, base_bits, least })
     }
 
     #[inline(always)]
-    pub(super) fn prefetch(self) {
-        prefetch((&raw const self.line[0]).cast());
+    pub(super) fn bucket(&self, number: u64) -> &Bucket {
+        self.words.run(number as usize)
     }
 
     #[inline(always)]
-    pub(super) fn word(self, at: u32) -> &'a AtomicU64 {
-        &self.line[at as usize % LINE]
+    pub(super) fn mark(&self, hash: u64) -> Mark {
+        Mark::new(hash, self.base_bits)
     }
 
-    /// The words of a mask, the lowest first.
+    /// Asks for both lines of a bucket.
     #[inline(always)]
-    fn words(self, mask: u32) -> impl Iterator<Item = &'a AtomicU64> {
-        bits(mask).map(move |at| self.word(at))
+    pub(super) fn prefetch(&self, number: u64) {
+        let bucket = self.bucket(number);
+        prefetch((&raw const bucket[0]).cast());
+        prefetch((&raw const bucket[LINE]).cast());
     }
-
-    fn empty_word(self) -> Option<&'a AtomicU64> {
-        // A link has tag zero, too.
-        self.words(with_top(self.line, 0) & self.slots).find(|word| is_empty(word))
-    }
-}
-
-/// The places of the bits that are set, the lowest first.
-#[inline(always)]
-pub(super) fn bits(mut mask: u32) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        let at = mask.trailing_zeros();
-        mask &= mask.wrapping_sub(1);
-        (at < u32::BITS).then_some(at)
-    })
-}
-
-/// Under the bit.
-fn is_empty(word: &AtomicU64) -> bool {
-    word.load(Ordering::Relaxed) == Slot::EMPTY.word()
-}
-
-/// What a bucket's meta word said: not locked, this version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version(u64);
-
-/// `None` while it is locked.
-#[inline(always)]
-pub(super) fn version(bucket: &Bucket) -> Option<Version> {
-    // SeqCst: that which decides a miss is one of all threads' order.
-    let meta = bucket[0].load(Ordering::SeqCst);
-    (meta & LOCKED == 0).then_some(Version(meta))
-}
-
-/// The number of the overflow bucket that the words of `bucket` continue in; zero for none.
-#[inline(always)]
-fn link_of(bucket: &Bucket) -> u64 {
-    // Acquire: pairs with the store of the link.
-    let last = bucket[LAST].load(Ordering::Acquire);
-    if Slot::from_word(last).is_item() { 0 } else { last }
-}
-
-#[inline(always)]
-pub(super) fn has_chain(bucket: &Bucket) -> bool {
-    link_of(bucket) != 0
 }
 
 /// The overflow buckets of a bucket, as they are linked at this moment.
@@ -144,10 +91,10 @@ pub(super) fn chain<'a>(bucket: &Bucket, overflow: &'a Overflow) -> impl Iterato
     })
 }
 
-/// A bucket whose bit the caller holds; let go when dropped.
+/// A bucket that the caller has locked; unlocked when dropped.
 #[derive(Debug)]
-pub(crate) struct Held<'a> {
-    index: &'a Index,
+pub(crate) struct LockedBucket<'a> {
+    buckets: &'a Buckets,
     bucket: &'a Bucket,
     number: u64,
     /// What the meta word was before.
@@ -158,13 +105,13 @@ pub(crate) struct Held<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Crowded;
 
-impl<'a> Held<'a> {
-    /// Takes the bit, if nobody has it and the bucket is in use.
+impl<'a> LockedBucket<'a> {
+    /// Locks a bucket, if no other thread has and it is in use.
     #[inline(always)]
-    pub(super) fn try_take(index: &'a Index, number: u64) -> Option<Held<'a>> {
-        let bucket = index.bucket(number);
+    pub(super) fn try_take(buckets: &'a Buckets, number: u64) -> Option<LockedBucket<'a>> {
+        let bucket = buckets.bucket(number);
         let before = bucket[0].load(Ordering::Relaxed);
-        let in_use = before != 0 || number < index.least_buckets;
+        let in_use = before != 0 || number < buckets.least;
         // SeqCst, and so Acquire: sees all that the holder before did.
         let taken = in_use
             && before & LOCKED == 0
@@ -172,22 +119,22 @@ impl<'a> Held<'a> {
                 .compare_exchange(before, before | LOCKED, Ordering::SeqCst, Ordering::Relaxed)
                 .is_ok();
         // Made only when taken: dropping one lets go.
-        taken.then(|| Held { index, bucket, number, before })
+        taken.then(|| LockedBucket { buckets, bucket, number, before })
     }
 
-    /// Takes the bit of the bucket that growth adds next; `None` while another has it. Its version
-    /// is above `floor` when it is let go. For who holds `stepping` only.
-    pub(super) fn try_take_new(index: &'a Index, number: u64, floor: u64) -> Option<Held<'a>> {
-        let bucket = index.bucket(number);
+    /// Locks the bucket that growth adds next; `None` while another thread has. Its version is above
+    /// `floor` when it is unlocked. Only for the thread that holds `stepping`.
+    pub(super) fn try_take_new(buckets: &'a Buckets, number: u64, floor: u64) -> Option<LockedBucket<'a>> {
+        let bucket = buckets.bucket(number);
         if bucket[0].load(Ordering::Relaxed) == 0 {
-            // *Zero is out of use*: nobody else stores here. SeqCst as every taking of a bit.
+            // *Zero is out of use*: no other thread stores here. SeqCst as every locking.
             bucket[0].store(floor | LOCKED, Ordering::SeqCst);
-            return Some(Held { index, bucket, number, before: floor });
+            return Some(LockedBucket { buckets, bucket, number, before: floor });
         }
-        Held::try_take(index, number)
+        LockedBucket::try_take(buckets, number)
     }
 
-    /// Keeps the bit for ever, until the word is zero. A version above all that the bucket had.
+    /// Keeps the lock for ever, until the word is zero. A version above all that the bucket had.
     pub(super) fn retire(self) -> u64 {
         let above = self.before + VERSION;
         std::mem::forget(self);
@@ -198,20 +145,20 @@ impl<'a> Held<'a> {
         self.bucket
     }
 
-    /// Whether it is the bucket of this key; it stays so while it is held.
+    /// Which bucket it is.
     #[cfg(test)]
-    pub(crate) fn is_of(&self, hash: u64) -> bool {
-        self.index.geometry().bucket(self.index.mark(hash)) == self.number
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// What the table knows of the key of one of its slots.
     pub(super) fn mark_of(&self, slot: Slot) -> Mark {
-        Mark::of_slot(slot.tag(), self.number, self.index.base_bits)
+        Mark::of_slot(slot.tag(), self.number, self.buckets.base_bits)
     }
 
-    /// [`Index::point_of`] the key of one of its slots.
+    /// The point of the key of one of its slots: the same for ever, and in the order of visits.
     pub(crate) fn point_of(&self, slot: Slot) -> u64 {
-        self.mark_of(slot).point(self.index.base_bits)
+        self.mark_of(slot).point(self.buckets.base_bits)
     }
 
     /// What `look` finds, in one line, the other, or the chain.
@@ -231,7 +178,7 @@ impl<'a> Held<'a> {
 
     #[inline(always)]
     fn chain(&self) -> impl Iterator<Item = Part<'a>> + use<'a> {
-        chain(self.bucket, &self.index.overflow)
+        chain(self.bucket, &self.buckets.overflow)
     }
 
     #[inline(always)]
@@ -246,18 +193,22 @@ impl<'a> Held<'a> {
 
     /// The item of this key, if `is_it` says so of one with its tag.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(Slot) -> bool) -> Option<Place<'a>> {
+    pub(crate) fn find(&self, hash: u64, is_it: impl Fn(Slot) -> bool) -> Option<SlotRef<'a>> {
         self.find_map(hash, |slot| is_it(slot).then_some(())).map(|(place, ())| place)
     }
 
     /// The first item with this key's tag of which `look` makes something, and what it makes.
     #[inline(always)]
-    pub(crate) fn find_map<R>(&self, hash: u64, look: impl Fn(Slot) -> Option<R>) -> Option<(Place<'a>, R)> {
-        let mark = self.index.mark(hash);
+    pub(crate) fn find_map<R>(
+        &self,
+        hash: u64,
+        look: impl Fn(Slot) -> Option<R>,
+    ) -> Option<(SlotRef<'a>, R)> {
+        let mark = self.buckets.mark(hash);
         let look_in = |part: Part<'a>| {
             let mut found = part.candidates(mark.tag());
             while found != 0 {
-                let place = Place { word: part.word(found.trailing_zeros()) };
+                let place = SlotRef { word: part.word(found.trailing_zeros()) };
                 if let Some(answer) = look(place.slot()) {
                     return Some((place, answer));
                 }
@@ -270,21 +221,21 @@ impl<'a> Held<'a> {
 
     /// The item of this key at this location.
     #[inline]
-    pub(crate) fn find_location(&self, hash: u64, location: Location) -> Option<Place<'a>> {
-        self.seek(self.index.mark(hash).line(), |part| {
+    pub(crate) fn find_location(&self, hash: u64, location: Location) -> Option<SlotRef<'a>> {
+        self.seek(self.buckets.mark(hash).line(), |part| {
             let words = part.words(with_bottom(part.line, location.units() as u32) & part.slots);
             // A link may be the same number.
             let is_it = |slot: Slot| slot.is_item() && slot.location() == location;
-            words.map(|word| Place { word }).find(|place| is_it(place.slot()))
+            words.map(|word| SlotRef { word }).find(|place| is_it(place.slot()))
         })
     }
 
     /// Every item. Not to be gone on with after an insert or a removal, which move others.
-    pub(crate) fn items(&self) -> impl Iterator<Item = (Place<'a>, Slot)> + use<'a> {
+    pub(crate) fn items(&self) -> impl Iterator<Item = (SlotRef<'a>, Slot)> + use<'a> {
         let lines = [Part::of(self.bucket, 0), Part::of(self.bucket, 1)];
         let parts = lines.into_iter().chain(self.chain());
         parts.flat_map(|part| part.words(part.slots)).filter_map(|word| {
-            let place = Place { word };
+            let place = SlotRef { word };
             let slot = place.slot();
             slot.is_item().then_some((place, slot))
         })
@@ -312,12 +263,12 @@ impl<'a> Held<'a> {
     ///
     /// [`Crowded`]: the chain is as long as it gets, or there is no overflow bucket or no budget
     /// for one.
-    pub(crate) fn insert(&self, hash: u64, slot: Slot) -> Result<Place<'a>, Crowded> {
-        debug_assert!(slot.has(self.index.mark(hash).tag()), "a slot of another key");
+    pub(crate) fn insert(&self, hash: u64, slot: Slot) -> Result<SlotRef<'a>, Crowded> {
+        debug_assert!(slot.has(self.buckets.mark(hash).tag()), "a slot of another key");
         self.insert_within(slot, LONGEST_CHAIN)
     }
 
-    pub(super) fn insert_within(&self, slot: Slot, longest: usize) -> Result<Place<'a>, Crowded> {
+    pub(super) fn insert_within(&self, slot: Slot, longest: usize) -> Result<SlotRef<'a>, Crowded> {
         let line = self.mark_of(slot).line();
         let word = match self.seek(line, Part::empty_word) {
             Some(word) => word,
@@ -325,17 +276,17 @@ impl<'a> Held<'a> {
         };
         // SeqCst: the moment at which the key has this value, in one order with all reads.
         word.store(slot.word(), Ordering::SeqCst);
-        Ok(Place { word })
+        Ok(SlotRef { word })
     }
 
     /// Puts another item in the place of one.
-    pub(crate) fn replace(&self, place: &Place<'a>, slot: Slot) {
+    pub(crate) fn replace(&self, place: &SlotRef<'a>, slot: Slot) {
         // SeqCst: as in `insert_within`.
         place.word.store(slot.word(), Ordering::SeqCst);
     }
 
     /// Takes an item out. What the chain holds moves up, and its empty buckets go.
-    pub(crate) fn remove(&self, place: Place<'a>) {
+    pub(crate) fn remove(&self, place: SlotRef<'a>) {
         // SeqCst: as in `insert_within`.
         place.word.store(Slot::EMPTY.word(), Ordering::SeqCst);
         if self.has_chain() {
@@ -343,10 +294,10 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// The same for one that nobody was told of, who could tell when it went: its time has passed,
-    /// or it had to make room.
+    /// Weaker than [`remove`](LockedBucket::remove): expiry and eviction need no place in the total order
+    /// of all stores, since no caller could tell when they happened.
     #[inline]
-    pub(crate) fn drop_item(&self, place: Place<'a>) {
+    pub(crate) fn drop_item(&self, place: SlotRef<'a>) {
         // Release: as every store of a slot; it need not stand in one order with other keys' stores.
         place.word.store(Slot::EMPTY.word(), Ordering::Release);
         if self.has_chain() {
@@ -365,31 +316,31 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// An item that can go to make room: another one each time the bucket is held, in turn, so
-    /// that among those that came in that way the newest goes last.
-    pub(crate) fn crowded_victim(&self) -> Option<Place<'a>> {
+    /// An item that can be removed to make room: another one each time the bucket is locked, in turn, so
+    /// that among those that came in that way the newest is removed last.
+    pub(crate) fn crowded_victim(&self) -> Option<SlotRef<'a>> {
         let turn = (self.before / VERSION) as usize;
         let slots = if self.has_chain() { LAST - 1 } else { LAST };
         let words = (0..slots).map(|step| &self.bucket[1 + (turn + step) % slots]);
-        words.map(|word| Place { word }).find(|place| place.slot().is_item())
+        words.map(|word| SlotRef { word }).find(|place| place.slot().is_item())
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for LockedBucket<'_> {
     #[inline(always)]
     fn drop(&mut self) {
-        // Release: the next holder, and who reads the version, sees all that was done.
+        // Release: the next holder, and a thread that reads the version, sees all that was done.
         self.bucket[0].store(self.before + VERSION, Ordering::Release);
     }
 }
 
-/// Where an item's slot is, while the bucket is held and no other of its items comes or goes.
+/// Where an item's slot is, while the bucket is locked and no other item enters or leaves it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
+pub(crate) struct SlotRef<'a> {
     word: &'a AtomicU64,
 }
 
-impl Place<'_> {
+impl SlotRef<'_> {
     /// What the slot says; its hits may grow meanwhile.
     #[inline(always)]
     pub(crate) fn slot(&self) -> Slot {

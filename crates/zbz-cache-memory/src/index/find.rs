@@ -1,12 +1,14 @@
 //! Finding a key without a lock: see *A miss is proven*.
 
-use super::bucket::{Bucket, Part, chain, has_chain, version};
-use super::{Index, pause};
-use crate::geometry::{Geometry, Mark};
-use crate::slot::{Slot, Tag};
-use crate::sync::{AtomicU64, Ordering};
+use super::bucket::chain;
+use super::line::{Bucket, Part, has_chain, version};
+use super::table::Index;
+use super::wait::pause;
+use crate::base::sync::{AtomicU64, Ordering};
+use crate::index::geometry::{Geometry, Mark};
+use crate::index::slot::{Slot, Tag};
 
-/// How often a miss is looked for again before the bit is taken.
+/// How often a miss is looked for again before the bucket is locked.
 const ROUNDS: usize = 8;
 
 /// What a caller says of a slot that may be its key's.
@@ -20,20 +22,27 @@ pub(crate) enum Probe<R> {
     Changed,
 }
 
-/// A key could not be found or proven absent without its bucket's bit.
+/// A key could not be found or proven absent without its bucket's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Contended;
+
+/// A slot that may be a key's, and the word it was loaded from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) word: &'a AtomicU64,
+    pub(crate) slot: Slot,
+}
 
 /// One line of a key's bucket: that which the key prefers, where most are found if they are there,
 /// or the other.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Spot<'a> {
+pub(crate) struct KeyLine<'a> {
     bucket: &'a Bucket,
     line: usize,
     tag: Tag,
 }
 
-impl<'a> Spot<'a> {
+impl<'a> KeyLine<'a> {
     #[inline(always)]
     fn part(self) -> Part<'a> {
         Part::of(self.bucket, self.line)
@@ -46,24 +55,24 @@ impl<'a> Spot<'a> {
 
     /// The other line.
     #[inline(always)]
-    pub(crate) fn other(self) -> Spot<'a> {
-        Spot { line: 1 - self.line, ..self }
+    pub(crate) fn other(self) -> KeyLine<'a> {
+        KeyLine { line: 1 - self.line, ..self }
     }
 
-    /// The first slot with the key's tag, and its word. Says nothing of other slots.
+    /// The first slot with the key's tag. Says nothing of other slots.
     #[inline(always)]
-    pub(crate) fn candidate(self) -> Option<(&'a AtomicU64, Slot)> {
+    pub(crate) fn candidate(self) -> Option<Candidate<'a>> {
         let part = self.part();
         let found = part.candidates(self.tag);
         let word = (found != 0).then(|| part.word(found.trailing_zeros()))?;
         // Acquire: pairs with the store that published the item.
         let slot = Slot::from_word(word.load(Ordering::Acquire));
-        slot.has(self.tag).then_some((word, slot))
+        slot.has(self.tag).then_some(Candidate { word, slot })
     }
 
-    /// The same, in this line or else in the other.
+    /// [`candidate`](KeyLine::candidate) in this line or else in the other.
     #[inline(always)]
-    pub(crate) fn candidate_in_both(self) -> Option<(&'a AtomicU64, Slot)> {
+    pub(crate) fn candidate_in_both(self) -> Option<Candidate<'a>> {
         self.candidate().or_else(|| self.other().candidate())
     }
 }
@@ -72,14 +81,14 @@ impl Index {
     /// A slot that may be the key's, without proof, and without a look at overflow buckets.
     #[inline]
     pub(crate) fn peek(&self, hash: u64) -> Option<Slot> {
-        self.spot(hash).candidate_in_both().map(|(_, slot)| slot)
+        self.spot(hash).candidate_in_both().map(|candidate| candidate.slot)
     }
 
     /// The line that a key prefers at this moment.
     #[inline(always)]
-    pub(crate) fn spot(&self, hash: u64) -> Spot<'_> {
-        let mark = self.mark(hash);
-        Spot { bucket: self.bucket(self.number(mark)), line: mark.line(), tag: mark.tag() }
+    pub(crate) fn spot(&self, hash: u64) -> KeyLine<'_> {
+        let mark = self.buckets.mark(hash);
+        KeyLine { bucket: self.buckets.bucket(self.number(mark)), line: mark.line(), tag: mark.tag() }
     }
 
     /// Looks for a key; `probe` is asked about each slot that may be its. Without a lock, and
@@ -87,17 +96,17 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`Contended`]: whenever it was looked for, the bucket changed. Hold it, then.
+    /// [`Contended`]: whenever it was looked for, the bucket changed. Lock it, then.
     #[inline(always)]
     pub(crate) fn find<R>(
         &self,
         hash: u64,
         mut probe: impl FnMut(&AtomicU64, Slot) -> Probe<R>,
     ) -> Result<Option<R>, Contended> {
-        let mark = self.mark(hash);
+        let mark = self.buckets.mark(hash);
         let geometry = self.recent_geometry();
         let number = geometry.bucket(mark);
-        match scan(Part::of(self.bucket(number), mark.line()), mark.tag(), &mut probe) {
+        match scan(Part::of(self.buckets.bucket(number), mark.line()), mark.tag(), &mut probe) {
             Probe::Answer(answer) => Ok(Some(answer)),
             Probe::Other | Probe::Changed => self.find_with_proof(mark, geometry, number, probe),
         }
@@ -112,7 +121,7 @@ impl Index {
         mut probe: impl FnMut(&AtomicU64, Slot) -> Probe<R>,
     ) -> Result<Option<R>, Contended> {
         for _ in 0..ROUNDS {
-            let bucket = self.bucket(number);
+            let bucket = self.buckets.bucket(number);
             let before = version(bucket);
             let mut changed = false;
             // The line that was not looked at yet comes first.
@@ -124,7 +133,7 @@ impl Index {
                 }
             }
             if has_chain(bucket) {
-                for part in chain(bucket, &self.overflow) {
+                for part in chain(bucket, &self.buckets.overflow) {
                     match scan(part, mark.tag(), &mut probe) {
                         Probe::Answer(answer) => return Ok(Some(answer)),
                         Probe::Other => {}

@@ -8,12 +8,12 @@
 
 use std::ops::DerefMut;
 
-use crate::budget::Budget;
-use crate::error::Error;
-use crate::sync::{Apart, AtomicU64, Mutex, Ordering};
-use crate::words::Words;
+use crate::base::budget::Budget;
+use crate::base::error::Error;
+use crate::base::sync::{AtomicU64, CachePadded, Mutex, Ordering};
+use crate::base::words::Words;
 
-use super::bucket::{LINE, Line};
+use super::line::{LINE, Line};
 
 /// What one costs.
 pub(super) const BYTES: u64 = 64;
@@ -21,14 +21,14 @@ pub(super) const BYTES: u64 = 64;
 /// Memory is given back only when so many buckets were in use at some time.
 const WORTH_GIVING_BACK: u64 = 1024;
 
-/// What one step may need, but for keys that were made to crowd a bucket.
+/// How many one step may need, unless keys were made to crowd a bucket.
 const PREPAID: u64 = if cfg!(loom) { 0 } else { 8 };
 pub(super) const PREPAID_BYTES: u64 = PREPAID * BYTES;
 
 #[derive(Debug)]
 pub(super) struct Overflow {
     words: Words,
-    free: Apart<Mutex<Free>>,
+    free: CachePadded<Mutex<Free>>,
     /// How many are in use or paid for; a copy for choices.
     paid: AtomicU64,
 }
@@ -49,7 +49,7 @@ impl Overflow {
     /// At most so many buckets; the caller has taken the bytes of those that are paid for before.
     pub(super) fn new(most: usize) -> Result<Overflow, Error> {
         let words = Words::reserve(most.saturating_mul(LINE))?;
-        let free = Apart::new(Mutex::new(Free { prepaid: PREPAID, ..Free::default() }));
+        let free = CachePadded::new(Mutex::new(Free { prepaid: PREPAID, ..Free::default() }));
         Ok(Overflow { words, free, paid: AtomicU64::new(PREPAID) })
     }
 
@@ -109,7 +109,7 @@ impl Overflow {
         Some(self.take_next(&mut free, next))
     }
 
-    /// The same for a step, which may use what was paid before.
+    /// [`take`](Overflow::take) for a step, which may use buckets that were paid for before.
     pub(super) fn take_for_step(&self, budget: &Budget) -> Option<(u64, &Line)> {
         let mut free = self.free();
         let next = self.next(&free)?;

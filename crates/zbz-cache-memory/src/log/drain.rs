@@ -1,8 +1,8 @@
 //! Walking a segment whose items are unlinked.
 
-use super::Log;
-use crate::item::{HEADER_BYTES, Item};
-use crate::slot::Location;
+use crate::index::slot::Location;
+use crate::log::item::{HEADER_BYTES, Item};
+use crate::log::memory::Log;
 
 /// Leave to unlink the items of one segment; [`Log::begin_drain`] gives it to one thread.
 #[derive(Debug)]

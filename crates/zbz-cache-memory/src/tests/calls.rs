@@ -156,7 +156,7 @@ impl Run {
         self.expected.retain(|key| !(whole || key.starts_with(prefix)));
         if whole {
             assert_eq!(self.cache.stats().keys, 0);
-            assert_eq!(self.engine.lanes.present(), 0, "segments after a whole clear");
+            assert_eq!(self.engine.store.space.room.streams.present(), 0, "segments after a whole clear");
         }
     }
 
@@ -178,7 +178,7 @@ impl Run {
             Err(Error::Full) => assert!(!self.expected.forgets && size < before, "{before} to {size}"),
             Err(error) => assert!(!(least..=most).contains(&size), "{error}"),
         }
-        assert_eq!(self.engine.budget.limit(), self.cache.max_size());
+        assert_eq!(self.engine.store.space.room.budget.limit(), self.cache.max_size());
     }
 
     pub fn maintain(&mut self) {
@@ -219,6 +219,6 @@ impl Run {
         assert_eq!(self.cache.set(&key, b"", None), Err(Error::Closed));
         assert_eq!(self.cache.expire(&key, Duration::from_secs(1)), Err(Error::Closed));
         assert_eq!((self.cache.stats().keys, self.cache.stats().payload_bytes), (0, 0));
-        assert_eq!(self.engine.lanes.present(), 0, "segments after the close");
+        assert_eq!(self.engine.store.space.room.streams.present(), 0, "segments after the close");
     }
 }

@@ -14,7 +14,7 @@ pub struct Entry {
     pub write: u64,
 }
 
-/// See the module's words. A cache that evicts may forget any entry at any time, and then has none
+/// See the module's documentation. A cache that evicts may forget any entry at any time, and then has none
 /// of the key until it is set.
 pub struct Expected {
     pub now: u64,

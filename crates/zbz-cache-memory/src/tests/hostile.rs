@@ -34,7 +34,11 @@ fn present(rig: &Rig, key: u32) -> bool {
 fn fullest_bucket(rig: &Rig) -> u64 {
     let (mut next, mut most) = (Some(0), 0);
     while let Some(point) = next {
-        next = rig.engine.index.visit_group(point, || (), |held| most = most.max(held.items().count()));
+        next = rig.engine.store.entries.index.visit_group(
+            point,
+            || (),
+            |locked| most = most.max(locked.items().count()),
+        );
     }
     most as u64
 }
@@ -45,12 +49,12 @@ fn a_flood_into_one_bucket_costs_bounded_work_and_the_newest_is_kept() {
     assert_eq!(flood(&rig, 3000).len(), 3000);
     assert!(rig.cache.len() <= MOST_IN_BUCKET && fullest_bucket(&rig) == rig.cache.len());
     assert!(present(&rig, 2999), "the newest");
-    let held = (0..3000).filter(|&key| present(&rig, key)).count() as u64;
-    assert_eq!(held, rig.cache.len());
+    let locked = (0..3000).filter(|&key| present(&rig, key)).count() as u64;
+    assert_eq!(locked, rig.cache.len());
     rig.engine.check();
     let page = rig.cache.scan(b"", Cursor::START, 1, |_| true).unwrap();
-    assert_eq!((page.keys.len() as u64, page.next), (held, None), "all have one point");
-    assert_eq!(rig.cache.clear().unwrap(), held);
+    assert_eq!((page.keys.len() as u64, page.next), (locked, None), "all have one point");
+    assert_eq!(rig.cache.clear().unwrap(), locked);
     rig.engine.check();
 }
 

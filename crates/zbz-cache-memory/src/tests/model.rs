@@ -1,4 +1,4 @@
-//! The engine and a plain map side by side: random calls under a clock moved by hand, every answer
+//! The engine and a plain map queue by queue: random calls under a clock moved by hand, every answer
 //! compared, the structure checked in between. `ZBZ_CACHE_TEST_SEED` repeats one sequence,
 //! `ZBZ_CACHE_TEST_SEQUENCES` says how many there are.
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::random::Random;
-use crate::due::GRAIN_BITS;
-use crate::engine::Engine;
-use crate::lanes::Lanes;
-use crate::shape::Shape;
-use crate::{Builder, Clock, MIN_MAX_SIZE, ManualClock, MemoryCache, WhenFull};
+use crate::base::ttl::GRAIN_BITS;
+use crate::engine::{Config, Engine};
+use crate::space::layout::CacheLayout;
+use crate::space::streams::Streams;
+use crate::{Clock, MIN_MAX_SIZE, ManualClock, MemoryCache, WhenFull};
 
 /// What a cache is built of.
 #[derive(Debug, Clone, Copy)]
@@ -63,21 +63,21 @@ impl Plan {
     }
 
     fn log_bytes(&self) -> u64 {
-        self.segments as u64 * Lanes::cost(self.segment_bytes())
+        self.segments as u64 * Streams::cost(self.segment_bytes())
     }
 
     pub fn build(&self) -> Rig {
         if !self.tight {
             return self.build_with(MIN_MAX_SIZE + self.log_bytes());
         }
-        let parts = self.build_with(MIN_MAX_SIZE).engine.budget.used();
+        let parts = self.build_with(MIN_MAX_SIZE).engine.store.space.room.budget.used();
         self.build_with(parts + self.log_bytes() + self.beyond)
     }
 
     fn build_with(&self, max_size: u64) -> Rig {
         let (clock, hand) = Clock::manual();
-        let builder = Builder { max_size, ..Builder::new() }.clock(clock).when_full(self.when_full);
-        let shape = Shape {
+        let config = Config { max_size, when_full: self.when_full, clock };
+        let layout = CacheLayout {
             segment_bits: self.segment_bits,
             // A tight budget never reaches them all.
             segments: if self.tight { 2 * self.segments + 16 } else { self.segments },
@@ -89,8 +89,8 @@ impl Plan {
             evictors: self.evictors,
             ceiling: 4 * max_size,
         };
-        let mut engine = Engine::with_shape(&builder, shape).unwrap();
-        engine.hash_mask = self.hash_mask;
+        let mut engine = Engine::with_layout(&config, layout).unwrap();
+        engine.store.entries.hash_mask = self.hash_mask;
         let engine = Arc::new(engine);
         Rig { cache: MemoryCache::from_engine(Arc::clone(&engine)), engine, hand }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::plan::{Plan, Rig};
 use super::random::Random;
-use crate::segment::Phase;
+use crate::log::segment::Phase;
 use crate::{Condition, Cursor, Error, MemoryCache, SetOptions, SetOutcome, WhenFull};
 
 const THREADS: u64 = 4;
@@ -180,7 +180,7 @@ fn stress(when_full: WhenFull) {
         rig.engine.check();
         rig.cache.clear().unwrap();
         rig.engine.check();
-        assert_eq!((rig.cache.len(), rig.engine.lanes.present()), (0, 0));
+        assert_eq!((rig.cache.len(), rig.engine.store.space.room.streams.present()), (0, 0));
         if begun.elapsed() > seconds() {
             return;
         }
@@ -321,8 +321,9 @@ fn a_close_under_load_leaves_no_segment_behind() {
         });
         rig.engine.check();
         assert_eq!(rig.cache.len(), 0);
-        // One that a call announced at the last look stays in limbo.
-        let phases = (0..rig.engine.lanes.reached()).map(|segment| rig.engine.log.segment(segment).phase());
+        // One that a call protected at the last look stays in limbo.
+        let phases = (0..rig.engine.store.space.room.streams.reached())
+            .map(|segment| rig.engine.store.entries.log.segment(segment).phase());
         let left: Vec<_> = phases.filter(|&phase| phase != Phase::Absent).collect();
         assert!(left.len() <= THREADS as usize && left.iter().all(|&it| it == Phase::Limbo), "{left:?}");
         if begun.elapsed() > seconds() {

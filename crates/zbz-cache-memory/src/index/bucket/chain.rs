@@ -1,23 +1,23 @@
-//! How the chain of a held bucket grows and shrinks.
+//! How the chain of a locked bucket grows and shrinks.
 
-use super::{Crowded, Held, LAST, LONGEST_CHAIN, Part, is_empty};
-use crate::index::Index;
-use crate::slot::Slot;
-use crate::sync::{AtomicU64, Ordering};
+use super::{Buckets, Crowded, LONGEST_CHAIN, LockedBucket};
+use crate::base::sync::{AtomicU64, Ordering};
+use crate::index::line::{LAST, Part, is_empty};
+use crate::index::slot::Slot;
 
-impl<'a> Held<'a> {
+impl<'a> LockedBucket<'a> {
     /// An empty word of a new overflow bucket at the head of the chain.
     #[cold]
     pub(super) fn lengthen(&self, longest: usize) -> Result<&'a AtomicU64, Crowded> {
         if self.chain().count() >= longest {
             return Err(Crowded);
         }
-        let Index { overflow, budget, .. } = self.index;
+        let Buckets { overflow, budget, .. } = self.buckets;
         let taken =
             if longest > LONGEST_CHAIN { overflow.take_for_step(budget) } else { overflow.take(budget) };
         let (number, line) = taken.ok_or(Crowded)?;
         let last = self.bucket[LAST].load(Ordering::Relaxed);
-        // Into the new bucket first: who does not find the item in its old place finds it here.
+        // Into the new bucket first: a reader that does not find the item in its old place finds it here.
         if Slot::from_word(last).is_item() {
             line[1].store(last, Ordering::SeqCst);
         } else {
@@ -33,7 +33,7 @@ impl<'a> Held<'a> {
     pub(in crate::index) fn settle(&self) {
         let lines = [0, 1].into_iter().map(|line| Part::of(self.bucket, line));
         let mut empty = lines.flat_map(|part| part.words(part.slots)).filter(|word| is_empty(word));
-        let overflow = &self.index.overflow;
+        let overflow = &self.buckets.overflow;
         let mut link = &self.bucket[LAST];
         while let number = link.load(Ordering::Relaxed)
             && let Some(line) = overflow.line(number)
@@ -53,7 +53,7 @@ impl<'a> Held<'a> {
                 link = &line[0];
             } else {
                 link.store(line[0].load(Ordering::Relaxed), Ordering::SeqCst);
-                overflow.give(number, &self.index.budget);
+                overflow.give(number, &self.buckets.budget);
             }
         }
     }

@@ -1,0 +1,129 @@
+//! Why an entry is removed, and what a listener is told of it.
+//!
+//! - *Told without a lock*: what a listener wants is copied under the bucket's lock, into the
+//!   [`Removals`] of the call. The call hands them over when it holds no lock any more.
+//! - Without a listener nothing is copied.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::OnceLock;
+
+use crate::base::call_time::CallTime;
+use crate::index::slot::Location;
+
+/// Why an entry is removed. One whose time has passed counts as expired whatever the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RemovalCause {
+    /// Its time has passed.
+    Expired,
+    /// There was no room for it.
+    Evicted,
+    /// Another entry of its key takes its place.
+    Replaced,
+    /// A caller removed its key.
+    Deleted,
+    /// A caller cleared what begins like its key.
+    Cleared,
+}
+
+/// An entry that was removed, for a listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Removal {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) cause: RemovalCause,
+}
+
+/// What one call has removed, until it is handed over.
+#[derive(Debug)]
+pub(crate) struct Removals {
+    is_wanted: bool,
+    list: Vec<Removal>,
+}
+
+/// What a call carries along: its time, and what it has removed.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) now: CallTime<'a>,
+    pub(crate) removals: Removals,
+}
+
+impl Removals {
+    /// Whether somebody wants to know of removals.
+    #[inline(always)]
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_wanted
+    }
+
+    pub(crate) fn push(&mut self, removal: Removal) {
+        self.list.push(removal);
+    }
+}
+
+type Listen = dyn Fn(Removal) + Send + Sync + UnwindSafe + RefUnwindSafe;
+
+/// The listener that is told of removals, if there is one.
+#[derive(Default)]
+pub(crate) struct Listener(OnceLock<Box<Listen>>);
+
+impl Listener {
+    /// Attaches a listener, which stays for as long as the cache. False if there is one already.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no option attaches one yet"))]
+    pub(crate) fn attach(&self, listen: Box<Listen>) -> bool {
+        self.0.set(listen).is_ok()
+    }
+
+    /// Where a call gathers what it removes.
+    #[inline(always)]
+    pub(crate) fn removals(&self) -> Removals {
+        Removals { is_wanted: self.0.get().is_some(), list: Vec::new() }
+    }
+
+    /// Tells the listener what a call has removed. Only for a caller that holds no lock.
+    #[inline(always)]
+    pub(crate) fn hand_over(&self, removals: Removals) {
+        if !removals.list.is_empty() {
+            self.tell(removals);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell(&self, removals: Removals) {
+        if let Some(listen) = self.0.get() {
+            removals.list.into_iter().for_each(listen);
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.0.get().is_some()).finish()
+    }
+}
+
+/// An item whose time has passed, on the way to its bucket.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Due {
+    pub(crate) hash: u64,
+    pub(crate) location: Option<Location>,
+    /// Of an entry that is one item: what it takes. Of a chunked entry nothing is known yet.
+    pub(crate) whole: Option<WholeSize>,
+}
+
+/// What an entry that is one item takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WholeSize {
+    /// The bytes of its item.
+    pub(crate) item_bytes: u32,
+    /// The bytes of its key and its value.
+    pub(crate) payload_bytes: u32,
+}
+
+/// What a batch of removals came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Expired {
+    pub(crate) entries: u64,
+    /// Bytes of the segment they were in that nothing names any more, and that it was not told of.
+    pub(crate) dead_bytes: u64,
+}

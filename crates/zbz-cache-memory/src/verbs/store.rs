@@ -1,0 +1,30 @@
+//! [`Store`]: what the verbs work with: the entries, the space and the limits.
+
+use crate::entries::Entries;
+use crate::entries::removal::Call;
+use crate::space::Space;
+use crate::verbs::limits::Limits;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) entries: Entries,
+    pub(crate) space: Space,
+    pub(crate) limits: Limits,
+}
+
+impl Store {
+    /// Calls `verb`, and ends what every verb that changes something has to end: a listener is told
+    /// what was removed, and what a close that came meanwhile has missed is given back.
+    #[inline(always)]
+    pub(crate) fn change<R>(&self, verb: impl FnOnce(&mut Call<'_>) -> R) -> R {
+        let mut call = self.entries.begin_call();
+        let answer = verb(&mut call);
+        if self.limits.check_open().is_err() {
+            // The call may have reserved room, or kept some from being given back.
+            self.space.release_all(&self.entries, &mut call);
+        }
+        self.entries.end_call(call);
+        answer
+    }
+}
