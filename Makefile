@@ -16,9 +16,10 @@ test: fmt lint doc unit loom schedules portable outside package ## all checks of
 fmt: ## is everything formatted?
 	cargo fmt --all --check
 
-lint: ## clippy, warnings denied, with all features and with none
+lint: ## clippy, warnings denied, with all features and with none; layers, circles and sizes of the sources
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --package zbz-cache --no-default-features -- -D warnings
+	cargo test --quiet --package tidy
 
 doc: ## the documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
@@ -88,7 +89,7 @@ UNPACKED := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/-*/zbz-cache*
 package: ## what would be published builds
 	rm -rf $(UNPACKED)
 	cargo clean --quiet --package zbz-cache --package zbz-cache-memory
-	cargo package --workspace --all-features --allow-dirty --quiet
+	cargo package --workspace --exclude tidy --all-features --allow-dirty --quiet
 
 loom: ## the models of the engine's concurrent parts
 	RUSTFLAGS="--cfg loom" cargo test --package zbz-cache-memory --lib --release --target-dir target/loom model

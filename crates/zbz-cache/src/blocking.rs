@@ -49,11 +49,14 @@ macro_rules! verbs {
     )+};
 }
 
-impl<T: 'static> BlockingCache<T> {
-    pub(crate) fn new(cache: Cache<T>) -> Self {
-        BlockingCache { cache }
+impl<T: 'static> Cache<T> {
+    /// The same verbs without async.
+    pub fn blocking(&self) -> BlockingCache<T> {
+        BlockingCache { cache: self.clone() }
     }
+}
 
+impl<T: 'static> BlockingCache<T> {
     verbs! {
         /// The value of `name`.
         get(name: &str) -> Option<T>;

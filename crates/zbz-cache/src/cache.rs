@@ -11,7 +11,6 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::blocking::BlockingCache;
 use crate::contract::{Contract, Parts};
 use crate::error::{Error, Result};
 use crate::flight::Flights;
@@ -63,12 +62,16 @@ struct Shared<T> {
     parts: Parts<T>,
 }
 
-impl<T: 'static> Cache<T> {
-    pub(crate) fn new(contract: Contract<T>) -> Self {
-        let parts = contract.parts;
+impl<T: 'static> Contract<T> {
+    /// The typed handle.
+    #[must_use]
+    pub fn cache(self) -> Cache<T> {
+        let parts = self.parts;
         Cache { shared: Arc::new(Shared { provider: Arc::clone(parts.handle.provider()), parts }) }
     }
+}
 
+impl<T: 'static> Cache<T> {
     /// The value of `name`; `None` if it is not there, its time has passed, or its bytes do not
     /// decode (then it is counted as such). A hit is the value that was set; what would not come
     /// back equal, [`set`](Cache::set) refuses (see [`codec`](crate::codec)).
@@ -266,11 +269,6 @@ impl<T: 'static> Cache<T> {
     /// "memory".
     pub fn native<N: Any>(&self) -> Option<&N> {
         self.shared.parts.handle.native()
-    }
-
-    /// The same verbs without async.
-    pub fn blocking(&self) -> BlockingCache<T> {
-        BlockingCache::new(self.clone())
     }
 
     /// The name of its contract.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cache::Cache;
 use crate::codec::{Bare, Codec, Decimal, Framed, MessagePack, Raw};
 use crate::error::Result;
 use crate::handle::{Binding, ProviderHandle};
@@ -135,12 +134,6 @@ impl<T: 'static> Contract<T> {
     /// Its name, which is the namespace of its keys.
     pub fn name(&self) -> &str {
         &self.parts.name
-    }
-
-    /// The typed handle.
-    #[must_use]
-    pub fn cache(self) -> Cache<T> {
-        Cache::new(self)
     }
 }
 

@@ -13,12 +13,9 @@ use crate::error::{Error, Result};
 
 pub(crate) mod built_in;
 mod deserialize;
-mod environment;
 mod read;
 mod system;
 pub(crate) mod url;
-
-pub(crate) use environment::URL_VARIABLE;
 
 /// What the environment's variables begin with.
 pub const ENV_PREFIX: &str = "ZBZ_CACHE_";

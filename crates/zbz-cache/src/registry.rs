@@ -10,8 +10,12 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::handle::ProviderHandle;
 use crate::options::built_in::{self, BuiltIn};
-use crate::options::{Options, URL_VARIABLE, is_named, nearest};
+use crate::options::{Options, is_named, nearest};
 use crate::provider::Provider;
+
+mod environment;
+
+use environment::URL_VARIABLE;
 
 type Make = dyn Fn(&Options) -> Result<Arc<dyn Provider>> + Send + Sync;
 
@@ -49,7 +53,9 @@ fn registry() -> &'static RwLock<BTreeMap<String, Factory>> {
             use crate::providers::tiered;
             factories.insert(
                 tiered::NAME.to_owned(),
-                factory(Some(built_in::TIERED.options), tiered::from_options),
+                factory(Some(built_in::TIERED.options), |options: &Options| {
+                    tiered::from_options(options, new_provider)
+                }),
             );
         }
         #[cfg(feature = "redis")]

@@ -35,6 +35,13 @@ pub struct Builder {
     pub(crate) clock: Clock,
 }
 
+impl MemoryCache {
+    /// Begins building a cache.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
 impl Builder {
     /// The defaults: 100 MiB, a sweep every minute, evicting, the system's clock.
     pub fn new() -> Builder {

@@ -9,7 +9,6 @@ mod deadline;
 mod read;
 mod write;
 
-use crate::api::builder::Builder;
 use crate::api::maintenance::Maintenance;
 use crate::base::counters::Lookups;
 use crate::base::error::Error;
@@ -44,11 +43,6 @@ pub struct MemoryCache {
 }
 
 impl MemoryCache {
-    /// Begins building a cache.
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
     pub(crate) fn from_engine(engine: Arc<Engine>) -> MemoryCache {
         MemoryCache { engine }
     }

@@ -49,6 +49,7 @@ pub use builder::Builder;
 use copies::Look;
 use feed::{Feed, Near};
 use reading::{Missed, Readings};
+use settings::MakeProvider;
 use writing::{Clearing, Writing, until_ended};
 
 /// The name it is registered under.
@@ -90,8 +91,9 @@ pub struct Tiers {
     pub far: ProviderHandle,
 }
 
-pub(crate) fn from_options(options: &Options) -> Result<TieredProvider> {
-    settings::read(options)?.build()
+/// Reads the options; `make` makes the far side.
+pub(crate) fn from_options(options: &Options, make: MakeProvider) -> Result<TieredProvider> {
+    settings::read(options, make)?.build()
 }
 
 impl TieredProvider {

@@ -9,16 +9,18 @@ use super::builder::{Builder, MAX_NEAR_TTL, NEAR_TTL_TAKES, is_near_ttl};
 use crate::error::{Error, Result};
 use crate::handle::ProviderHandle;
 use crate::options::{OptionValue, Options, built_in};
-use crate::registry::new_provider;
 
 /// What the words of `coherence` mean: whether time alone ends a copy.
 const COHERENCE: [(&str, bool); 2] = [("push", false), ("ttl", true)];
 
+/// Makes a provider by name from options of its own.
+pub(crate) type MakeProvider = fn(&str, Options) -> Result<ProviderHandle>;
+
 /// # Errors
 ///
-/// `Config`, naming the option, and whatever the far side says to its own. `UnknownProvider`: the
+/// `Config`, naming the option, and whatever `make` says to the far side's own. `UnknownProvider`: the
 /// far side's.
-pub(super) fn read(options: &Options) -> Result<Builder> {
+pub(super) fn read(options: &Options, make: MakeProvider) -> Result<Builder> {
     // It evicts, whatever its size, and its entries have no deadline that it knows of.
     let mut near = MemoryCache::builder().cleanup_interval(Duration::ZERO);
     if let Some(bytes) = options.bytes("near.max_size")? {
@@ -29,7 +31,7 @@ pub(super) fn read(options: &Options) -> Result<Builder> {
         return Err(options.wrong("max_near_ttl", NEAR_TTL_TAKES));
     }
     let coherence = options.word("coherence", &COHERENCE.map(|(word, _)| word))?;
-    let far = far_of(options)?;
+    let far = far_of(options, make)?;
     let near = near.build().map_err(|error| memory::refused(options, "near.", error))?;
     let builder = Builder::new(near, far).max_near_ttl(max_near_ttl);
     Ok(match coherence {
@@ -39,7 +41,7 @@ pub(super) fn read(options: &Options) -> Result<Builder> {
 }
 
 /// The far side: a name or a URL, and options of its own behind `far.`.
-fn far_of(options: &Options) -> Result<ProviderHandle> {
+fn far_of(options: &Options, make: MakeProvider) -> Result<ProviderHandle> {
     let Some(far) = options.text("far")? else {
         return Err(Error::config(
             "option \"far\" is missing; give the provider behind the memory: \"redis\", or a URL, redis://host:6379",
@@ -61,5 +63,5 @@ fn far_of(options: &Options) -> Result<ProviderHandle> {
         }
         its = its.with(own, OptionValue::clone(value));
     }
-    new_provider(&name, its)
+    make(&name, its)
 }

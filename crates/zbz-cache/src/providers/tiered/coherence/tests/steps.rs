@@ -61,16 +61,7 @@ impl World {
                     read.version = Some(self.far[read.key]);
                 }
             }
-            Step::Fill(number) => {
-                let Some(Read { key, token: Some(token), begun, version: Some(version) }) =
-                    self.reads[number].take()
-                else {
-                    return Ok(());
-                };
-                if self.is_good(&token) {
-                    self.copies[key] = Some(CopyNear { version, stamp: token.stamp, begun });
-                }
-            }
+            Step::Fill(number) => self.fill(number),
             Step::Find(key) => {
                 if let Some(copy) = self.copies[key] {
                     let was_right = self.wrong(key, &copy).is_none();
@@ -121,6 +112,15 @@ impl World {
             Step::Ping => self.queue.push_back(Push::Proof(self.now, None)),
         }
         Ok(())
+    }
+
+    /// Stores what was read, if it may.
+    fn fill(&mut self, number: usize) {
+        let read = self.reads[number].take();
+        let Some(Read { key, token: Some(token), begun, version: Some(version) }) = read else { return };
+        if self.is_good(&token) {
+            self.copies[key] = Some(CopyNear { version, stamp: token.stamp, begun });
+        }
     }
 
     fn die(&mut self) {

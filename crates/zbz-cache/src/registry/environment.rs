@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::sync::{Mutex, PoisonError};
 
-use super::{ENV_PREFIX, Options, did_you_mean};
+use super::{KnownOptions, options_of};
 use crate::error::{Error, Result};
-use crate::registry::KnownOptions;
+use crate::options::{ENV_PREFIX, Options, did_you_mean};
 
 /// The option's name of what a program may read for itself, and hand to
 /// [`new_provider_from_url`](crate::new_provider_from_url).
-pub(crate) const URL_VARIABLE: &str = "url";
+pub(super) const URL_VARIABLE: &str = "url";
 
 /// The variables that were warned of, so that each costs one warning however often it is met.
 static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -46,7 +46,7 @@ impl Options {
 
 /// The values are texts only where they are read, since others' may be anything.
 fn read(provider: &str, variables: impl Iterator<Item = (String, OsString)>) -> Result<Options> {
-    let knowing = crate::registry::options_of(provider)?;
+    let knowing = options_of(provider)?;
     let mut options = Options::new();
     for (variable, value) in variables {
         let Some(name) = variable.strip_prefix(ENV_PREFIX) else { continue };

@@ -5,12 +5,12 @@
 use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use zbz_cache::codec::Json;
@@ -21,108 +21,16 @@ use zbz_cache::{
     Result, Ttl, new_provider, options,
 };
 
+mod types;
+
+use types::*;
+
 type Answer<T> = std::result::Result<T, String>;
 
 /// A type of values that are stored in these tests.
 trait Value: Serialize + DeserializeOwned + PartialEq + Debug + Clone + Send + 'static {}
 
 impl<T: Serialize + DeserializeOwned + PartialEq + Debug + Clone + Send + 'static> Value for T {}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Host {
-    Ip(IpAddr),
-    Name(String),
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind")]
-enum Endpoint {
-    Tcp { at: SocketAddr },
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Server {
-    name: String,
-    #[serde(flatten)]
-    place: Place,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Place {
-    ip: IpAddr,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind")]
-enum Peers {
-    All { ips: Vec<Ipv4Addr> },
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Listen {
-    At(SocketAddrV6),
-    No(bool),
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Maybe {
-    #[serde(flatten)]
-    place: Option<Place>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Labels {
-    id: u8,
-    #[serde(flatten)]
-    rest: BTreeMap<String, u8>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind")]
-enum Event {
-    Custom(BTreeMap<String, u8>),
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Number {
-    Text(String),
-    Wide(u128),
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Skipping {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    a: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    b: Option<u32>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Counts {
-    #[serde(flatten)]
-    by_year: BTreeMap<u16, u64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Unit;
-
-/// Its first variant reads what the second one wrote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Measure {
-    Float(f64),
-    Count(i64),
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Nested(Vec<Nested>);
-
-fn nested(depth: usize) -> Nested {
-    (1..depth).fold(Nested(vec![]), |inner, _| Nested(vec![inner]))
-}
 
 fn caches<T: Value>(codec: impl Codec<T>) -> Cache<T> {
     let handle = new_provider("memory", options! {}).unwrap();
