@@ -229,7 +229,7 @@ impl Subject {
 
     /// A cache that was not to evict has every key it was given, whatever was overwritten.
     fn check_all(&self) {
-        assert_eq!(self.cache.len(), self.shape.keys, "keys are lost, although there was room");
+        assert_eq!(self.cache.len() as u64, self.shape.keys, "keys are lost, although there was room");
         assert_eq!(self.cache.stats().evictions, 0, "it evicted, although there was room");
         let some = READ_AGAIN.min(self.shape.keys);
         assert_eq!(self.check_values(0..some), some, "keys are lost, although there was room");
@@ -314,7 +314,7 @@ fn time_sweep(subject: &Subject, hand: &ManualClock) -> Duration {
     let begun = Instant::now();
     let swept = cache.run_maintenance().expect("a sweep ends");
     let time = begun.elapsed();
-    assert_eq!((swept.expired, cache.len()), (EXPIRED, live.keys), "a sweep takes what expired, no more");
+    assert_eq!((swept.expired, cache.len() as u64), (EXPIRED, live.keys), "a sweep takes what expired, no more");
     time
 }
 

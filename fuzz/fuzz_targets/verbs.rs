@@ -82,7 +82,7 @@ impl Run {
     }
 
     fn set(&mut self, key: Vec<u8>, value: Vec<u8>, ttl: Option<Duration>, condition: Condition<'_>) {
-        match self.cache.set_with(&key, &value, &SetOptions::new(ttl).with_condition(condition)) {
+        match self.cache.set_opts(&key, &value, &SetOptions::new(ttl).when(condition)) {
             Ok(SetOutcome::Stored) => self.stored(key, value, ttl),
             Ok(_) => assert!(!matches!(condition, Condition::Always)),
             Err(Error::TooLarge { .. }) => drop(self.map.remove(&key)),

@@ -35,7 +35,7 @@ pub fn run(trace: Option<&Path>, out: &mut dyn Write) -> Result<(), Failure> {
     let visits = load::visits(trace)?;
     let provider = zbz_cache::new_provider("memory", options! { "max_size" => MAX_SIZE })?;
     let products =
-        Contract::<Product>::new("products", provider)?.default_ttl(PRODUCT_TTL).cache().blocking();
+        Contract::<Product>::new("products", provider)?.default_ttl(PRODUCT_TTL).cache()?.blocking();
     let replayed = replay::run(&visits, &products)?;
 
     report(out, &visits, &replayed, &products.stats()?)?;

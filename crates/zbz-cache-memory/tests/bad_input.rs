@@ -9,7 +9,7 @@ use zbz_cache_memory::{Clock, Cursor, Error, Lookups, MIN_MAX_SIZE, MemoryCache,
 fn keys_have_one_byte_to_an_eighth_of_the_budget_or_32_kib() {
     for (max_size, max) in [(MIN_MAX_SIZE, 8192), (1 << 20, 32_768), (1 << 35, 32_768)] {
         let cache = MemoryCache::builder().max_size(max_size).build().unwrap();
-        assert_eq!(cache.max_key_len(), max);
+        assert_eq!(cache.max_key_bytes(), max);
         cache.set(&vec![1; max], b"v", None).unwrap();
         assert_eq!(cache.get(&vec![1; max]).unwrap().unwrap(), b"v");
         refuses(&cache, b"", &Error::KeyEmpty);
@@ -31,7 +31,7 @@ fn refuses(cache: &MemoryCache, key: &[u8], error: &Error) {
     assert_eq!(&cache.get_multi(&[key], visit).unwrap_err(), error);
     assert_eq!(&cache.lookup_multi(&[key], visit).unwrap_err(), error);
     assert_eq!(&cache.set(key, b"v", None).unwrap_err(), error);
-    assert_eq!(&cache.set_with(key, b"v", &SetOptions::default()).unwrap_err(), error);
+    assert_eq!(&cache.set_opts(key, b"v", &SetOptions::default()).unwrap_err(), error);
     assert_eq!(cache.set_multi(&[(key, b"v")], None).unwrap_err().error(), error);
     assert_eq!(&cache.delete(key).unwrap_err(), error);
     assert_eq!(&cache.delete_multi(&[key]).unwrap_err(), error);
@@ -54,7 +54,7 @@ fn the_ends_of_every_range_are_survived() {
         cache.expire(b"k", ttl).unwrap();
         cache.add(b"n", i64::MAX, Some(ttl)).unwrap();
         cache.delete(b"n").unwrap();
-        cache.set_with(b"l", b"v", &SetOptions::new(Some(ttl)).keep_ttl()).unwrap();
+        let _ = cache.set_opts(b"l", b"v", &SetOptions::new(Some(ttl)).keep_deadline()).unwrap();
     }
     hand.advance(Duration::MAX);
     cache.run_maintenance().unwrap();

@@ -61,9 +61,8 @@ fn an_expired_entry_is_absent_to_conditions_sums_and_kept_deadlines() {
         cache.set(key, b"41", Some(TTL)).unwrap();
         hand.advance(TTL);
     };
-    let set = |key: &[u8], condition| {
-        cache.set_with(key, b"1", &SetOptions::new(None).with_condition(condition)).unwrap()
-    };
+    let set =
+        |key: &[u8], condition| cache.set_opts(key, b"1", &SetOptions::new(None).when(condition)).unwrap();
     expired(b"a");
     assert_eq!(set(b"a", Condition::Present), SetOutcome::ConditionFailed);
     assert_eq!(set(b"a", Condition::Absent), SetOutcome::Stored);
@@ -71,7 +70,7 @@ fn an_expired_entry_is_absent_to_conditions_sums_and_kept_deadlines() {
     assert_eq!(cache.add(b"b", 1, None).unwrap(), 1);
     assert_eq!(cache.ttl(b"b").unwrap(), TtlState::Never);
     expired(b"c");
-    cache.set_with(b"c", b"1", &SetOptions::new(None).keep_ttl()).unwrap();
+    let _ = cache.set_opts(b"c", b"1", &SetOptions::new(None).keep_deadline()).unwrap();
     assert_eq!(cache.ttl(b"c").unwrap(), TtlState::Never);
     cache.set(b"d", b"1", Some(TTL)).unwrap();
     let version = cache.get_with(b"d", |_, found| found.version()).unwrap().unwrap();

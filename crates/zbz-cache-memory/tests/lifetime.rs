@@ -75,7 +75,7 @@ fn assert_closed_to_writes(cache: &MemoryCache) {
     let mut value = b"kept".to_vec();
     assert_eq!(cache.set(b"k", b"v", None), Err(Error::Closed));
     assert_eq!(cache.set(b"k", &vec![0; 200_000_000], None), Err(Error::Closed));
-    assert_eq!(cache.set_with(b"k", b"v", &SetOptions::default()), Err(Error::Closed));
+    assert_eq!(cache.set_opts(b"k", b"v", &SetOptions::default()), Err(Error::Closed));
     let batch = cache.set_multi(&[("k", "v"), ("l", "v")], None).unwrap_err();
     assert_eq!(batch.failed(), [(0, Error::Closed), (1, Error::Closed)]);
     let batch = cache.set_multi::<&str, &str>(&[], None).unwrap_err();
@@ -186,8 +186,8 @@ fn of_many_threads_adding_none_is_lost_and_of_many_taking_one_wins() {
                         cache.add(b"sum", 1, None).unwrap();
                     }
                     let absent = zbz_cache_memory::Condition::Absent;
-                    let options = SetOptions::new(None).with_condition(absent);
-                    let won = cache.set_with(b"lock", b"v", &options).unwrap();
+                    let options = SetOptions::new(None).when(absent);
+                    let won = cache.set_opts(b"lock", b"v", &options).unwrap();
                     let took = cache.take_into(b"prize", &mut Vec::new()).unwrap();
                     (u32::from(took.is_some()), u32::from(won == SetOutcome::Stored))
                 })

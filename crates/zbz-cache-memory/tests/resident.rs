@@ -66,7 +66,7 @@ impl Child {
     }
 
     fn set(&mut self, key: u64, len: u64, ttl: Option<Duration>) {
-        let len = (len as usize).min(self.cache.max_value_len());
+        let len = (len as usize).min(self.cache.max_value_bytes());
         self.cache.set(&self.keys[key as usize], &self.bytes[..len], ttl).unwrap();
         self.calls += 1;
         if self.calls.is_multiple_of(997) {

@@ -58,8 +58,8 @@ fn an_entry_in_use_outlives_those_that_are_not() {
 fn the_largest_key_and_value_fit_the_smallest_cache() {
     for when_full in [WhenFull::Evict, WhenFull::Reject] {
         let (cache, _hand) = cache(MIN_MAX_SIZE, when_full);
-        let key = vec![b'k'; cache.max_key_len()];
-        let value = vec![b'v'; cache.max_value_len()];
+        let key = vec![b'k'; cache.max_key_bytes()];
+        let value = vec![b'v'; cache.max_value_bytes()];
         assert_eq!((key.len(), value.len()), (8192, 16384));
         for _ in 0..5 {
             cache.set(&key, &value, None).unwrap();
@@ -72,7 +72,7 @@ fn the_largest_key_and_value_fit_the_smallest_cache() {
 fn a_value_too_large_takes_the_old_one_with_it() {
     for when_full in [WhenFull::Evict, WhenFull::Reject] {
         let (cache, _hand) = cache(MIN_MAX_SIZE, when_full);
-        let max = cache.max_value_len();
+        let max = cache.max_value_bytes();
         let large = vec![0; max + 1];
         cache.set(b"k", b"old", None).unwrap();
         let refused = Err(Error::TooLarge { len: max + 1, max });
@@ -93,8 +93,8 @@ fn a_full_rejecting_cache_refuses_and_changes_nothing() {
     let before = cache.stats();
     assert_eq!(cache.set(b"new", &[0; 1000], None), Err(Error::Full));
     assert_eq!(cache.set(&0u32.to_be_bytes(), &[0; 5000], None), Err(Error::Full));
-    let only_new = SetOptions::new(None).with_condition(Condition::Absent);
-    assert_eq!(cache.set_with(b"new", &[0; 1000], &only_new), Err(Error::Full));
+    let only_new = SetOptions::new(None).when(Condition::Absent);
+    assert_eq!(cache.set_opts(b"new", &[0; 1000], &only_new), Err(Error::Full));
     for n in 0..stored {
         assert_eq!(cache.get(&n.to_be_bytes()).unwrap().unwrap(), [7; 1000]);
     }
@@ -134,7 +134,7 @@ fn a_rejecting_cache_reclaims_what_has_expired_before_it_refuses() {
 #[test]
 fn a_rejecting_cache_keeps_room_for_the_largest_entry_that_lives_not_for_one_that_went() {
     let [(with, _hand), (without, _other)] = [0, 1].map(|_| cache(1 << 20, WhenFull::Reject));
-    let large = vec![1; with.max_value_len()];
+    let large = vec![1; with.max_value_bytes()];
     with.set(b"large", &large, None).unwrap();
     with.set(b"large", &large, None).unwrap();
     let beside = fill(&with, 100, None);
@@ -174,7 +174,7 @@ fn a_full_rejecting_cache_takes_what_is_no_larger_than_what_it_replaces_or_what_
                 let stored = cache.set(&key.to_be_bytes(), &value[..*len], None);
                 assert_eq!(stored, Ok(()), "call {call} of {max_size} with values to {longest}");
             }
-            assert_eq!(cache.len(), live.len() as u64);
+            assert_eq!(cache.len() as u64, live.len() as u64);
             assert_balanced(&cache);
         }
     }
@@ -192,7 +192,7 @@ fn a_full_rejecting_cache_takes_overwrites_of_values_as_long_as_its_segments() {
             let key = (random.below(stored.into()) as u32).to_be_bytes();
             assert_eq!(cache.set(&key, &vec![8; len], None), Ok(()), "call {call} of {max_size} with {len}");
         }
-        assert_eq!(cache.len(), stored.into());
+        assert_eq!(cache.len() as u64, stored.into());
         assert_balanced(&cache);
     }
 }
@@ -239,7 +239,7 @@ fn threads_that_overwrite_in_a_full_rejecting_cache_are_not_refused() {
                 });
             }
         });
-        assert_eq!(cache.len(), keys);
+        assert_eq!(cache.len() as u64, keys);
     }
 }
 
@@ -283,7 +283,7 @@ fn a_rejecting_cache_does_not_shrink_below_what_is_live() {
     let (cache, hand) = cache(1 << 20, WhenFull::Reject);
     let stored = fill(&cache, 1000, Some(Duration::from_secs(1)));
     assert_eq!(cache.resize(MIN_MAX_SIZE), Err(Error::Full));
-    assert_eq!((cache.max_size(), cache.len()), (1 << 20, u64::from(stored)));
+    assert_eq!((cache.max_size(), cache.len() as u64), (1 << 20, u64::from(stored)));
     hand.advance(Duration::from_secs(1));
     cache.resize(MIN_MAX_SIZE).unwrap();
     assert_eq!((cache.max_size(), cache.len()), (MIN_MAX_SIZE, 0));
@@ -320,8 +320,8 @@ fn a_conditional_write_into_a_full_cache_is_judged_and_stored() {
     let (cache, _hand) = cache(MIN_MAX_SIZE, WhenFull::Evict);
     for n in 0..500u32 {
         let even = || n % 2 == 0;
-        let options = SetOptions::new(None).with_condition(Condition::If(&even));
-        let outcome = cache.set_with(&n.to_be_bytes(), &[0; 1000], &options).unwrap();
+        let options = SetOptions::new(None).when(Condition::If(&even));
+        let outcome = cache.set_opts(&n.to_be_bytes(), &[0; 1000], &options).unwrap();
         assert_eq!(outcome == SetOutcome::Stored, even());
     }
     assert_balanced(&cache);
@@ -343,5 +343,5 @@ fn threads_that_overwrite_in_a_half_empty_cache_evict_nothing() {
             });
         }
     });
-    assert_eq!((cache.stats().evictions, cache.len()), (0, KEYS));
+    assert_eq!((cache.stats().evictions, cache.len() as u64), (0, KEYS));
 }

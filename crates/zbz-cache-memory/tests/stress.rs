@@ -75,7 +75,7 @@ fn work(cache: &MemoryCache, hand: &ManualClock, seed: u64) {
 fn swap(cache: &MemoryCache, key: &[u8], bytes: &[u8]) -> Result<(), Error> {
     let seen = cache.get_with(key, |_, found| found.version())?;
     let condition = seen.map_or(Condition::Absent, Condition::Version);
-    cache.set_with(key, bytes, &SetOptions::new(None).with_condition(condition)).map(drop)
+    cache.set_opts(key, bytes, &SetOptions::new(None).when(condition)).map(drop)
 }
 
 fn rare(cache: &MemoryCache, hand: &ManualClock, random: &mut Random) -> Result<(), Error> {
@@ -164,7 +164,7 @@ fn a_rejecting_cache_stays_whole_under_load() {
 #[test]
 fn large_values_fighting_for_a_tiny_cache_always_get_an_answer() {
     let cache = MemoryCache::builder().max_size(MIN_MAX_SIZE).build().unwrap();
-    let len = cache.max_value_len() - 24;
+    let len = cache.max_value_bytes() - 24;
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let cache = &cache;

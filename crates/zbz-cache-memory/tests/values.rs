@@ -129,11 +129,11 @@ fn a_batch_read_with_a_bad_key_visits_and_counts_nothing() {
 #[test]
 fn a_batch_write_tries_every_entry_and_lists_the_failures_by_index() {
     let cache = cache();
-    let large = vec![0; cache.max_value_len() + 1];
+    let large = vec![0; cache.max_value_bytes() + 1];
     let entries: [(&[u8], &[u8]); 5] =
         [(b"a", b"1"), (b"", b"2"), (b"b", &large), (b"a", b"4"), (b"c", b"5")];
     let error = cache.set_multi(&entries, None).unwrap_err();
-    let too_large = Error::TooLarge { len: large.len(), max: cache.max_value_len() };
+    let too_large = Error::TooLarge { len: large.len(), max: cache.max_value_bytes() };
     assert_eq!(error.failed(), [(1, Error::KeyEmpty), (2, too_large)]);
     assert_eq!(error.error(), &Error::KeyEmpty);
     assert_eq!(cache.get(b"a").unwrap().unwrap(), b"4", "the last duplicate wins");
@@ -145,8 +145,8 @@ fn a_batch_write_tries_every_entry_and_lists_the_failures_by_index() {
 fn a_write_happens_only_under_its_condition() {
     let cache = cache();
     let set = |value: &[u8], condition| {
-        let options = SetOptions::new(None).with_condition(condition);
-        cache.set_with(b"k", value, &options).unwrap()
+        let options = SetOptions::new(None).when(condition);
+        cache.set_opts(b"k", value, &options).unwrap()
     };
     assert_eq!(set(b"0", Condition::Present), SetOutcome::ConditionFailed);
     assert_eq!(set(b"0", Condition::Version(Version::from_u128(0))), SetOutcome::ConditionFailed);
@@ -188,9 +188,9 @@ fn a_version_changes_with_every_write_and_matches_no_other_cache() {
 fn a_failed_condition_is_told_before_a_value_too_large() {
     let cache = cache();
     cache.set(b"k", b"old", None).unwrap();
-    let large = vec![0; cache.max_value_len() + 1];
-    let only_new = SetOptions::new(None).with_condition(Condition::Absent);
-    assert_eq!(cache.set_with(b"k", &large, &only_new), Ok(SetOutcome::ConditionFailed));
+    let large = vec![0; cache.max_value_bytes() + 1];
+    let only_new = SetOptions::new(None).when(Condition::Absent);
+    assert_eq!(cache.set_opts(b"k", &large, &only_new), Ok(SetOutcome::ConditionFailed));
     assert_eq!(cache.get(b"k").unwrap().unwrap(), b"old");
     assert_eq!(cache.stats().rejections, 0);
 }
@@ -200,8 +200,8 @@ fn a_panicking_condition_harms_only_its_call() {
     let cache = cache();
     cache.set(b"k", b"old", None).unwrap();
     let result = std::panic::catch_unwind(|| {
-        let options = SetOptions::new(None).with_condition(Condition::If(&|| panic!("mine")));
-        cache.set_with(b"k", b"new", &options)
+        let options = SetOptions::new(None).when(Condition::If(&|| panic!("mine")));
+        cache.set_opts(b"k", b"new", &options)
     });
     assert!(result.is_err());
     assert_eq!(cache.get(b"k").unwrap().unwrap(), b"old");
@@ -258,12 +258,12 @@ fn add_keeps_the_deadline_of_what_is_there() {
 #[test]
 fn keeping_the_deadline_falls_back_to_the_one_given_for_new_entries() {
     let cache = cache();
-    let keep = SetOptions::new(Some(MINUTE)).keep_ttl();
+    let keep = SetOptions::new(Some(MINUTE)).keep_deadline();
     assert_eq!(keep.ttl, SetTtl::Keep { otherwise: Some(MINUTE) });
-    cache.set_with(b"k", b"1", &keep).unwrap();
+    let _ = cache.set_opts(b"k", b"1", &keep).unwrap();
     assert!(matches!(cache.ttl(b"k").unwrap(), TtlState::Remaining(_)));
     cache.persist(b"k").unwrap();
-    cache.set_with(b"k", b"2", &keep.keep_ttl()).unwrap();
+    let _ = cache.set_opts(b"k", b"2", &keep.keep_deadline()).unwrap();
     assert_eq!(cache.ttl(b"k").unwrap(), TtlState::Never);
     assert_eq!(cache.get(b"k").unwrap().unwrap(), b"2");
 }

@@ -48,7 +48,7 @@ fn main() -> Result<()> {
     let plain = Contract::<u64>::new("plain", provider.clone())?.cache();
     let minute = Duration::from_secs(60);
     let fresh = LoadOptions::builder().ttl(minute).fresh_for(minute / 2).refresh_by_callers().build()?;
-    let fresh = Contract::<u64>::new("fresh", provider)?.load_options(fresh)?.cache();
+    let fresh = Contract::<u64>::new("fresh", provider)?.load_options(fresh).cache()?;
     plain.blocking().set("name", &7, minute)?;
     fresh.blocking().set("name", &7, minute)?;
     match std::env::args().nth(1).as_deref() {

@@ -111,7 +111,7 @@ async fn run(title: &str, way: Way, trouble: Trouble, options: LoadOptionsBuilde
     let database = Arc::new(Database::default());
     let provider = zbz_cache::new_provider("memory", options! {})?;
     let contract = Contract::<String>::new("rows", provider.clone())?;
-    let cache = contract.default_ttl(TTL).load_options(options.build()?)?.cache();
+    let cache = contract.default_ttl(TTL).load_options(options.build()?).cache()?;
     database.hangs.store(trouble == Trouble::Hangs, Relaxed);
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {

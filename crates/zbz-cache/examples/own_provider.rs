@@ -20,6 +20,7 @@ use zbz_cache::{
 /// How many keys a page of a listing looks at.
 const PAGE_KEYS: usize = 1000;
 
+#[derive(Debug)]
 struct Entry {
     value: Vec<u8>,
     /// `None` for no deadline.
@@ -36,7 +37,7 @@ impl Entry {
     }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Inside {
     map: BTreeMap<Vec<u8>, Entry>,
     /// Its sets and deletes; what this cache does not count stays `None`.
@@ -62,6 +63,7 @@ impl Inside {
 }
 
 /// A cache in a map.
+#[derive(Debug)]
 pub struct MapProvider {
     inside: Mutex<Inside>,
     lookups: LookupCounters,
@@ -121,7 +123,7 @@ impl Provider for MapProvider {
             Ok(match inside.live(key, now) {
                 None => Read::miss(buffer),
                 Some(entry) => {
-                    let found = Found { remaining: entry.remaining(now), version: None };
+                    let found = Found::new(entry.remaining(now), None);
                     Read::hit(buffer, &entry.value, found)
                 }
             })

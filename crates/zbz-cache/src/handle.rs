@@ -116,7 +116,8 @@ impl ProviderHandle {
         closed.map_err(|error| self.name_error(error, "close"))
     }
 
-    /// [`stats`](ProviderHandle::stats) without async.
+    /// [`stats`](ProviderHandle::stats) without async: this thread sleeps until the answer comes, so with
+    /// a provider across a network do not call it on an async executor's own threads.
     ///
     /// # Errors
     ///
@@ -126,7 +127,8 @@ impl ProviderHandle {
         stats.map(|stats| self.with_loads(stats)).map_err(|error| self.name_error(error, "stats"))
     }
 
-    /// [`close`](ProviderHandle::close) without async.
+    /// [`close`](ProviderHandle::close) without async: this thread sleeps as in
+    /// [`blocking_stats`](ProviderHandle::blocking_stats).
     ///
     /// # Errors
     ///

@@ -43,8 +43,8 @@
 //! | feature | default | brings |
 //! | --- | --- | --- |
 //! | `memory` | yes | provider "memory", `MemoryCache`, `Clock` |
-//! | `redis` | no | provider "redis" over Redis and Valkey, `providers::redis::RedisConnection` |
-//! | `tiered` | no | provider "tiered": memory in front of another provider, `providers::tiered` |
+//! | `redis` | no | provider "redis" over Redis and Valkey, `redis::RedisConnection` |
+//! | `tiered` | no | provider "tiered": memory in front of another provider, `tiered` |
 //! | `json` | no | codec `Json` |
 //! | `tokio` | no | refreshes run in the tokio runtime a contract is made in |
 //! | `tracing` | yes | warnings, as events of the crate `tracing` |
@@ -80,7 +80,7 @@ mod key;
 mod load;
 mod options;
 pub mod provider;
-pub mod providers;
+mod providers;
 mod registry;
 mod reply;
 mod scratch;
@@ -90,7 +90,7 @@ mod ttl;
 pub use blocking::BlockingCache;
 pub use cache::{Cache, NamePage, Versioned};
 pub use codec::{Codec, MessagePack};
-pub use contract::Contract;
+pub use contract::{Contract, ContractSettings};
 pub use error::{BatchOutcome, Error, ErrorKind, Result};
 pub use glob::{MAX_PATTERN_BYTES, Pattern};
 pub use handle::ProviderHandle;
@@ -100,12 +100,18 @@ pub use load::{
 };
 pub use options::{ENV_PREFIX, OptionValue, Options};
 pub use provider::{Cursor, Provider};
+#[cfg(feature = "memory")]
+pub use providers::memory;
+#[cfg(feature = "redis")]
+pub use providers::redis;
+#[cfg(feature = "tiered")]
+pub use providers::tiered;
 pub use registry::{
     new_provider, new_provider_from_url, providers, register_provider, register_provider_with_options,
 };
 pub use reply::Reply;
 pub use stats::{LoadStats, NearStats, Stats};
-pub use ttl::{HORIZON, Lifetime, Ttl, TtlState};
+pub use ttl::{Lifetime, TTL_HORIZON, Ttl, TtlState};
 
 /// The type of [`Contract::raw`] for bytes that are cheap to clone, from the crate `bytes`.
 pub use bytes::Bytes;

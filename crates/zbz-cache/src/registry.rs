@@ -120,7 +120,7 @@ pub fn providers() -> Vec<String> {
 ///
 /// ```
 /// # fn open(_path: &zbz_cache::OptionValue) -> zbz_cache::MemoryCache { zbz_cache::MemoryCache::builder().build().unwrap() }
-/// use zbz_cache::{Error, ErrorKind, options, providers::memory::MemoryProvider};
+/// use zbz_cache::{Error, ErrorKind, options, memory::MemoryProvider};
 ///
 /// zbz_cache::register_provider("mine", |options| {
 ///     options.refuse_unknown(&["path"])?;

@@ -26,7 +26,7 @@ pub struct Stats {
     /// Entries that were stored, those that replaced another and zero-TTL ones among them. Loaded
     /// values and stored absences count here; sums of counters do not.
     pub sets: u64,
-    /// Sums of counters that were stored, by `increment` or `decrement`.
+    /// Sums of counters that were stored, by `add`.
     pub increments: u64,
     /// Sets and increments that took the place of a live entry.
     pub replaced: Option<u64>,

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 /// The longest time that is kept as a deadline: 100 years of 365.25 days. Beyond it an entry
 /// simply never expires.
-pub const HORIZON: Duration = Duration::from_secs(100 * 31_557_600);
+pub const TTL_HORIZON: Duration = Duration::from_secs(100 * 31_557_600);
 
 /// How long an entry should live, as the caller says it.
 ///
 /// A `Duration` converts into it. Zero means that the entry is absent afterwards; less than one
-/// millisecond is rounded up to one; more than [`HORIZON`] means never.
+/// millisecond is rounded up to one; more than [`TTL_HORIZON`] means never.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,7 +53,7 @@ impl Ttl {
         match self {
             Ttl::Default | Ttl::Never => Lifetime::Never,
             Ttl::After(span) if span.is_zero() => Lifetime::Gone,
-            Ttl::After(span) if span > HORIZON => Lifetime::Never,
+            Ttl::After(span) if span > TTL_HORIZON => Lifetime::Never,
             Ttl::After(span) => Lifetime::For(span.max(Duration::from_millis(1))),
         }
     }
@@ -77,7 +77,7 @@ pub enum Lifetime {
     Gone,
     /// The entry has no deadline.
     Never,
-    /// The entry has a deadline this far away: 1 ms to [`HORIZON`].
+    /// The entry has a deadline this far away: 1 ms to [`TTL_HORIZON`].
     For(Duration),
 }
 
@@ -101,8 +101,8 @@ mod tests {
         let lifetime = |span| Ttl::After(span).lifetime();
         assert_eq!(lifetime(Duration::ZERO), Lifetime::Gone);
         assert_eq!(lifetime(Duration::from_nanos(1)), Lifetime::For(Duration::from_millis(1)));
-        assert_eq!(lifetime(HORIZON), Lifetime::For(HORIZON));
-        assert_eq!(lifetime(HORIZON + Duration::from_nanos(1)), Lifetime::Never);
+        assert_eq!(lifetime(TTL_HORIZON), Lifetime::For(TTL_HORIZON));
+        assert_eq!(lifetime(TTL_HORIZON + Duration::from_nanos(1)), Lifetime::Never);
         assert_eq!(lifetime(Duration::MAX), Lifetime::Never);
         assert_eq!(Ttl::Default.or(Ttl::Never).lifetime(), Lifetime::Never);
     }

@@ -110,7 +110,7 @@ fn a_hit_through_get_or_load_allocates_nothing_more_than_a_get() {
     let contract = Contract::<Point>::new("others", plain.handle().clone()).unwrap();
     let options = LoadOptions::builder().ttl(Duration::from_secs(60)).fresh_for(Duration::from_secs(30));
     let options = options.refresh_by_callers().jitter_percent(10.0).build().unwrap();
-    let fresh = contract.load_options(options).unwrap().cache();
+    let fresh = contract.load_options(options).cache().unwrap();
     for points in [plain, fresh] {
         let point = Point { x: 7, y: -0.5, seen: Some(true) };
         let load = || async { Ok::<_, zbz_cache::Error>(Point { x: 7, y: -0.5, seen: Some(true) }) };

@@ -1,7 +1,7 @@
 //! Every provider of this crate, and the example's, shows the behaviours of the contract.
 
 use zbz_cache::conformance::{Harness, Setup, check};
-use zbz_cache::providers::memory::MemoryProvider;
+use zbz_cache::memory::MemoryProvider;
 use zbz_cache::{Clock, MemoryCache, ProviderHandle, WhenFull, new_provider, options};
 
 #[path = "../examples/own_provider.rs"]

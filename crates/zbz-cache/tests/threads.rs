@@ -53,16 +53,16 @@ fn caches_and_their_futures_cross_threads_whatever_the_value_is() {
     };
     let options = LoadOptions::default();
     sent(cache.get_or_load("1", load));
-    sent(cache.get_or_load_with("1", &options, load));
+    sent(cache.get_or_load_opts("1", &options, load));
     sent(cache.get_or_load_multi(["1"], load_all));
-    sent(cache.get_or_load_multi_with(["1"], &options, load_all));
+    sent(cache.get_or_load_multi_opts(["1"], &options, load_all));
     sent(cache.get_or_load_each(["1"], load_all));
-    sent(cache.get_or_load_each_with(["1"], &options, load_all));
+    sent(cache.get_or_load_each_opts(["1"], &options, load_all));
     sent(cache.set_if_absent("1", &value, Ttl::Never));
     sent(cache.replace("1", &value, Ttl::Never));
     sent(cache.get_versioned("1"));
     sent(cache.compare_and_swap("1", Version::from_u128(0), &value, Ttl::Never));
-    sent(cache.get_and_delete("1"));
+    sent(cache.take("1"));
 
     assert!(cache.blocking().get("1").unwrap().is_none(), "a future that was not polled did nothing");
     cache.blocking().set("1", &value, Ttl::Never).unwrap();

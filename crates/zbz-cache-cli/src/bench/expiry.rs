@@ -46,7 +46,7 @@ pub(super) fn measure(plan: &Plan, progress: &Progress) -> Result<Expiry, Failur
         let begun = Instant::now();
         let swept = cache.run_maintenance()?;
         rounds.push(begun.elapsed().as_secs_f64() * 1000.0);
-        if swept.expired != EXPIRED || cache.len() != plan.live_keys {
+        if swept.expired != EXPIRED || cache.len() as u64 != plan.live_keys {
             let expired = swept.expired;
             return Err(Failure::Work(format!("{EXPIRED} keys expired and the cache swept {expired}")));
         }

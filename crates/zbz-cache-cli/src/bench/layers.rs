@@ -115,7 +115,11 @@ impl Layers {
             let value = work::value::<VALUE_BYTES>(number);
             layers.engine.set(name.as_bytes(), &value, None)?;
             layers.mortal.set(name.as_bytes(), &value, Some(TTL))?;
-            layers.provider.provider().set(name.as_bytes(), &value, SetOptions::new(Ttl::Never)).wait()?;
+            let _ = layers
+                .provider
+                .provider()
+                .set(name.as_bytes(), &value, SetOptions::new(Ttl::Never))
+                .wait()?;
             layers.raw.blocking().set(name, &Bytes::copy_from_slice(&value), Ttl::Never)?;
             layers.blocking.set(name, &Item::of(number), Ttl::Never)?;
         }

@@ -76,7 +76,7 @@ pub(super) fn native(products: &BlockingCache<Product>) -> Result<String, Failur
     };
     Ok(format!(
         "native::<MemoryCache>() has {} keys and counted\n{}",
-        figures::count(memory.len()),
+        figures::count(memory.len() as u64),
         memory.stats()
     ))
 }

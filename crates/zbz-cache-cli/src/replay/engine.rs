@@ -60,7 +60,7 @@ impl Engine {
     }
 
     fn store(&mut self, request: &Request<'_>) -> Result<(), Error> {
-        let most = self.cache.max_value_len();
+        let most = self.cache.max_value_bytes();
         let fits = usize::try_from(request.value_bytes).ok().filter(|&bytes| bytes <= most);
         // What can never be held is not even made: it may be larger than the memory there is.
         let stored = match fits {
@@ -97,7 +97,7 @@ impl Engine {
 impl Target for Engine {
     fn request(&mut self, request: &Request<'_>) -> Result<Met, Failure> {
         self.move_clock(request.now_ms)?;
-        if request.key.len() > self.cache.max_key_len() {
+        if request.key.len() > self.cache.max_key_bytes() {
             self.too_large += 1;
             return Ok(if request.op == Op::Get { Met::Miss } else { Met::Done });
         }

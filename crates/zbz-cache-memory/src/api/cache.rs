@@ -25,8 +25,8 @@ use std::sync::Arc;
 /// A clone is another handle to the same cache and costs a counter. Dropping the last one frees
 /// everything and ends the background thread without waiting for it.
 ///
-/// Keys have 1 byte to [`max_key_len`](MemoryCache::max_key_len), values 0 bytes to
-/// [`max_value_len`](MemoryCache::max_value_len).
+/// Keys have 1 byte to [`max_key_bytes`](MemoryCache::max_key_bytes), values 0 bytes to
+/// [`max_value_bytes`](MemoryCache::max_value_bytes).
 ///
 /// ```
 /// use zbz_cache_memory::MemoryCache;
@@ -111,8 +111,8 @@ impl MemoryCache {
 
     /// How many entries there are; may include expired ones that were not swept yet. Zero after
     /// [`close`](MemoryCache::close).
-    pub fn len(&self) -> u64 {
-        self.engine.store.entries.counters.keys()
+    pub fn len(&self) -> usize {
+        usize::try_from(self.engine.store.entries.counters.keys()).unwrap_or(usize::MAX)
     }
 
     /// Whether there are no entries at all, not even expired ones.
@@ -165,13 +165,13 @@ impl MemoryCache {
     /// The most bytes a new key may have: 32 KiB, or an eighth of the budget if that is less.
     ///
     /// A cache that was resized down still finds and removes the longer keys that it took before.
-    pub fn max_key_len(&self) -> usize {
-        self.engine.store.limits.max_key_len()
+    pub fn max_key_bytes(&self) -> usize {
+        self.engine.store.limits.max_key_bytes()
     }
 
     /// The most bytes a value may have: a quarter of the budget.
-    pub fn max_value_len(&self) -> usize {
-        self.engine.store.limits.max_value_len()
+    pub fn max_value_bytes(&self) -> usize {
+        self.engine.store.limits.max_value_bytes()
     }
 
     /// Changes the budget of a cache in use.

@@ -8,8 +8,8 @@ use std::time::Duration;
 /// The deadline of an entry that has none.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// A time to live beyond this, 200 years, means never.
-pub const TTL_HORIZON: Duration = Duration::from_secs(200 * 365 * 24 * 3600);
+/// A time to live beyond this, 100 years of 365.25 days, means never.
+pub const TTL_HORIZON: Duration = Duration::from_secs(100 * 31_557_600);
 
 /// The system's clock tells deadlines in units of so many nanoseconds, as a power of two: less than it
 /// takes to read a clock twice. A millisecond is a whole number of units.

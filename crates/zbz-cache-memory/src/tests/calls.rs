@@ -109,7 +109,7 @@ impl Run {
     /// Keys that no cache takes.
     pub fn bad_key(&mut self) {
         let long = vec![b'a'; 32 * 1024 + 1];
-        let max = self.cache.max_key_len();
+        let max = self.cache.max_key_bytes();
         self.note("a bad key", false);
         assert_eq!(self.cache.set(b"", b"", None), Err(Error::KeyEmpty));
         assert_eq!(self.cache.set(&long, b"", None), Err(Error::KeyTooLong { len: long.len(), max }));

@@ -55,9 +55,9 @@ impl Run {
         let mut random = Random::new(seed);
         let plan = Plan::random(&mut random);
         let Rig { engine, cache, hand } = plan.build();
-        let largest_value = cache.max_value_len() as u64;
+        let largest_value = cache.max_value_bytes() as u64;
         // Every cache takes keys of this length, also one too small to keep them.
-        let longest = cache.max_key_len().max(8192);
+        let longest = cache.max_key_bytes().max(8192);
         let count = random.pick(&[3, 12, 40, 90]);
         let keys = (0..count).map(|at| key(at, longest, &plan, &mut random)).collect();
         Run {
@@ -116,7 +116,7 @@ impl Run {
     fn call(&mut self) {
         match self.random.below(64) {
             0..14 => self.set(),
-            14..22 => self.set_with(),
+            14..22 => self.set_opts(),
             22 => self.set_multi(),
             23..33 => self.get(),
             33 => self.get_multi(),
@@ -251,7 +251,7 @@ fn report(sequences: u64, coverage: &Coverage) {
         format!("\n{sequences} sequences of {CALLS} calls: each verb, its calls, those that did something\n");
     for (verb, (called, done)) in coverage {
         text += &format!("  {verb:<18} {called:>9} {done:>9}\n");
-        let never = ["set_with if not", "add to no number", "a bad key"].contains(verb);
+        let never = ["set_opts if not", "add to no number", "a bad key"].contains(verb);
         assert!(never == (*done == 0) || sequences < SEQUENCES, "{verb}: {done} of {called}");
     }
     std::io::stderr().write_all(text.as_bytes()).unwrap();

@@ -78,7 +78,7 @@ fn each_cause_is_told() {
     assert_eq!(cache.clear_prefix(b"n").unwrap(), 1);
     assert_eq!(take(&told), one("n", "2", RemovalCause::Cleared));
     cache.set(b"k", b"5", None).unwrap();
-    cache.set_with(b"k", b"6", &SetOptions::new(Some(Duration::ZERO))).unwrap();
+    let _ = cache.set_opts(b"k", b"6", &SetOptions::new(Some(Duration::ZERO))).unwrap();
     assert_eq!(take(&told), one("k", "5", RemovalCause::Deleted));
     let mut taken = Vec::new();
     cache.set(b"k", b"7", None).unwrap();

@@ -70,8 +70,8 @@ impl Stress<'_> {
             0..8 => cache.set(&key, &bytes, ttl),
             8..10 => swap(cache, &key, &bytes),
             10..12 => {
-                let options = SetOptions::new(ttl).keep_ttl();
-                cache.set_with(&key, &bytes, &options).map(drop)
+                let options = SetOptions::new(ttl).keep_deadline();
+                cache.set_opts(&key, &bytes, &options).map(drop)
             }
             12 => cache.set_multi(&[(&key, &bytes)], ttl).map_err(Error::from),
             13..18 => self.read(id, &key),
@@ -137,7 +137,7 @@ impl Stress<'_> {
 fn swap(cache: &MemoryCache, key: &[u8], bytes: &[u8]) -> Result<(), Error> {
     let seen = cache.get_with(key, |_, found| found.version())?;
     let condition = seen.map_or(Condition::Absent, Condition::Version);
-    cache.set_with(key, bytes, &SetOptions::new(None).with_condition(condition)).map(drop)
+    cache.set_opts(key, bytes, &SetOptions::new(None).when(condition)).map(drop)
 }
 
 fn plan(random: &mut Random, when_full: WhenFull) -> Plan {
@@ -266,8 +266,8 @@ fn a_write_whose_predicate_failed_before_a_delete_is_not_there_after_it() {
                 while !stop.load(Ordering::Relaxed) {
                     let mine = token.load(Ordering::SeqCst);
                     let holds = || token.load(Ordering::SeqCst) == mine;
-                    let options = SetOptions::new(None).with_condition(Condition::If(&holds)).keep_ttl();
-                    let stored = rig.cache.set_with(b"k", &mine.to_le_bytes(), &options);
+                    let options = SetOptions::new(None).when(Condition::If(&holds)).keep_deadline();
+                    let stored = rig.cache.set_opts(b"k", &mine.to_le_bytes(), &options);
                     assert!(matches!(stored, Ok(SetOutcome::Stored | SetOutcome::ConditionFailed)));
                 }
             });

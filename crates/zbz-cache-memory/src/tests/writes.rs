@@ -48,7 +48,7 @@ impl Run {
 
     /// What a key that is not taken is answered.
     fn check_bad_key<A: PartialEq + Debug>(&self, key: &[u8], answer: &Result<A, Error>) -> bool {
-        let max = self.cache.max_key_len().max(8192);
+        let max = self.cache.max_key_bytes().max(8192);
         let is_bad = key.len() > max;
         assert_eq!(is_bad, matches!(answer, Err(Error::KeyTooLong { .. })), "{answer:?}");
         is_bad
@@ -74,28 +74,28 @@ impl Run {
         }
     }
 
-    pub fn set_with(&mut self) {
+    pub fn set_opts(&mut self) {
         let (key, value, ttl) = (self.key(), self.value(), self.ttl());
         let told = self.expected.last_version(&key).unwrap_or(7);
         let (yes, no) = (|| true, || false);
         let (name, condition) = match self.random.below(6) {
-            0 => ("set_with always", Condition::Always),
-            1 => ("set_with absent", Condition::Absent),
-            2 => ("set_with present", Condition::Present),
-            3 => ("set_with if", Condition::If(&yes)),
-            4 => ("set_with if not", Condition::If(&no)),
-            _ => ("set_with version", Condition::Version(Version::from_u128(told))),
+            0 => ("set_opts always", Condition::Always),
+            1 => ("set_opts absent", Condition::Absent),
+            2 => ("set_opts present", Condition::Present),
+            3 => ("set_opts if", Condition::If(&yes)),
+            4 => ("set_opts if not", Condition::If(&no)),
+            _ => ("set_opts version", Condition::Version(Version::from_u128(told))),
         };
-        let mut options = SetOptions::new(ttl).with_condition(condition);
+        let mut options = SetOptions::new(ttl).when(condition);
         if self.random.below(2) == 0 {
-            options = options.keep_ttl();
-            self.note("set_with keep", true);
+            options = options.keep_deadline();
+            self.note("set_opts keep", true);
         }
         let possible = match name {
-            "set_with if not" => self.failures(&key),
+            "set_opts if not" => self.failures(&key),
             _ => self.outcomes(&key, &value, &options),
         };
-        let answer = self.cache.set_with(&key, &value, &options);
+        let answer = self.cache.set_opts(&key, &value, &options);
         self.note(name, answer == Ok(SetOutcome::Stored));
         if !self.check_bad_key(&key, &answer) {
             self.settle(&key, &answer, possible);
@@ -129,7 +129,7 @@ impl Run {
         value: &[u8],
         options: &SetOptions<'_>,
     ) -> Vec<(Result<SetOutcome, Error>, Option<Entry>)> {
-        let max = self.cache.max_value_len();
+        let max = self.cache.max_value_bytes();
         let mut possible = Vec::new();
         for prior in self.expected.states(key) {
             let holds = self.holds(&options.condition, prior.as_ref());
@@ -170,12 +170,12 @@ impl Run {
         for (index, (key, value)) in entries.iter().enumerate() {
             match failed.next_if(|(at, _)| *at == index).map(|(_, error)| error) {
                 None => {
-                    assert!(value.len() <= self.cache.max_value_len());
+                    assert!(value.len() <= self.cache.max_value_bytes());
                     let entry = self.expected.written(value, ttl);
                     self.expected.put(key, entry);
                 }
                 Some(Error::TooLarge { len, max }) => {
-                    assert_eq!((len, max), (value.len(), self.cache.max_value_len()));
+                    assert_eq!((len, max), (value.len(), self.cache.max_value_bytes()));
                     self.expected.put(key, None);
                 }
                 Some(Error::Full) => assert!(!self.expected.forgets),

@@ -66,12 +66,12 @@ impl Limits {
         self.largest_max_size.fetch_max(max_size, Ordering::Relaxed);
     }
 
-    pub(crate) fn max_key_len(&self) -> usize {
+    pub(crate) fn max_key_bytes(&self) -> usize {
         longest_key(self.max_size())
     }
 
     #[inline]
-    pub(crate) fn max_value_len(&self) -> usize {
+    pub(crate) fn max_value_bytes(&self) -> usize {
         usize::try_from(self.max_size() / 4).unwrap_or(usize::MAX)
     }
 }

@@ -31,6 +31,7 @@ impl Cursor {
 
 /// One part of a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Page {
     /// Keys that were live when they were met, in no order. May be fewer than asked for.
     pub keys: Vec<Vec<u8>>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 /// The time to live of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SetTtl {
     /// No deadline.
     Never,
@@ -28,6 +29,7 @@ impl From<Option<Duration>> for SetTtl {
 
 /// What must hold for a write to be done. Judged in one step with the write.
 #[derive(Clone, Copy, Default)]
+#[non_exhaustive]
 pub enum Condition<'a> {
     /// Nothing.
     #[default]
@@ -63,9 +65,9 @@ impl fmt::Debug for Condition<'_> {
 /// use zbz_cache_memory::{Condition, MemoryCache, SetOptions, SetOutcome};
 ///
 /// let cache = MemoryCache::builder().build()?;
-/// let only_new = SetOptions::new(Some(Duration::from_secs(60))).with_condition(Condition::Absent);
-/// assert_eq!(cache.set_with(b"k", b"first", &only_new)?, SetOutcome::Stored);
-/// assert_eq!(cache.set_with(b"k", b"second", &only_new)?, SetOutcome::ConditionFailed);
+/// let only_new = SetOptions::new(Some(Duration::from_secs(60))).when(Condition::Absent);
+/// assert_eq!(cache.set_opts(b"k", b"first", &only_new)?, SetOutcome::Stored);
+/// assert_eq!(cache.set_opts(b"k", b"second", &only_new)?, SetOutcome::ConditionFailed);
 /// # Ok::<(), zbz_cache_memory::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -84,14 +86,14 @@ impl<'a> SetOptions<'a> {
 
     /// These options, under a condition.
     #[must_use]
-    pub fn with_condition(self, condition: Condition<'a>) -> SetOptions<'a> {
+    pub fn when(self, condition: Condition<'a>) -> SetOptions<'a> {
         SetOptions { condition, ..self }
     }
 
     /// These options, with a live entry keeping its deadline; the time to live given before is for an entry
     /// that is new.
     #[must_use]
-    pub fn keep_ttl(self) -> SetOptions<'a> {
+    pub fn keep_deadline(self) -> SetOptions<'a> {
         let otherwise = match self.ttl {
             SetTtl::Never => None,
             SetTtl::After(ttl) => Some(ttl),
@@ -109,6 +111,7 @@ impl Default for SetOptions<'_> {
 
 /// What came of a write that met no error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a condition that did not hold leaves everything as it was"]
 #[non_exhaustive]
 pub enum SetOutcome {
     /// The value was stored. (It may have been evicted since, or at once.)

@@ -124,7 +124,7 @@ mod tests {
             cache.set(&n.to_be_bytes(), b"", None).unwrap();
         }
         let [preferred, other, beyond] = cache.keys_by_line();
-        assert_eq!(preferred + other + beyond, cache.len());
+        assert_eq!(preferred + other + beyond, cache.len() as u64);
         assert!(preferred > 80_000 && beyond < 5_000, "{preferred} {other} {beyond}");
     }
 

@@ -116,7 +116,7 @@ fn try_set(
     call: &mut Call<'_>,
 ) -> Result<SetOutcome, Error> {
     let precondition = Precondition::Condition(&options.condition);
-    if value.len() > store.limits.max_value_len() {
+    if value.len() > store.limits.max_value_bytes() {
         return refuse_too_large(store, key, value.len(), precondition, call);
     }
     let end = match &options.ttl {
@@ -396,5 +396,5 @@ fn refuse_too_large(
     }
     store.entries.remove_found(lookup, RemovalCause::Deleted, call);
     store.entries.counters.add(Count::Rejections, 1);
-    Err(Error::TooLarge { len, max: store.limits.max_value_len() })
+    Err(Error::TooLarge { len, max: store.limits.max_value_bytes() })
 }

@@ -12,7 +12,7 @@ impl Run {
         let key = self.key();
         match self.random.below(32) {
             0..=5 => self.call_set(&key),
-            6..=9 => self.call_set_with(&key),
+            6..=9 => self.call_set_opts(&key),
             10 => self.call_set_multi(),
             11..=13 => self.call_get(&key),
             14 => self.call_multi_read(),
@@ -78,7 +78,7 @@ impl Run {
     fn check_refusal(&mut self, key: &[u8], len: usize, error: &Error) {
         match error {
             Error::TooLarge { max, .. } => {
-                assert!(len > *max && *max == self.cache.max_value_len());
+                assert!(len > *max && *max == self.cache.max_value_bytes());
                 self.model.remove(key);
             }
             Error::Full => {
@@ -103,7 +103,7 @@ impl Run {
         }
     }
 
-    fn call_set_with(&mut self, key: &[u8]) {
+    fn call_set_opts(&mut self, key: &[u8]) {
         let (value, ttl) = (self.value(), self.ttl());
         let live = self.model.live(key).is_some();
         let known = self.model.live(key).and_then(|entry| entry.version);
@@ -119,11 +119,11 @@ impl Run {
             5 => (Condition::Version(Version::from_u128(known.unwrap_or(old))), live),
             _ => (Condition::Version(Version::from_u128(old)), known == Some(old)),
         };
-        let mut options = SetOptions::new(ttl).with_condition(condition);
+        let mut options = SetOptions::new(ttl).when(condition);
         if self.random.below(2) == 0 {
-            options = options.keep_ttl();
+            options = options.keep_deadline();
         }
-        match self.cache.set_with(key, &value, &options) {
+        match self.cache.set_opts(key, &value, &options) {
             Ok(SetOutcome::Stored) => {
                 assert!(holds);
                 match options.ttl {

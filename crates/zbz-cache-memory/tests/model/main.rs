@@ -30,7 +30,7 @@ impl Run {
         let when_full = if loss == Loss::Refusal { WhenFull::Reject } else { WhenFull::Evict };
         let builder = MemoryCache::builder().max_size(max_size).when_full(when_full);
         let cache = builder.clock(clock).build().unwrap();
-        let largest_value = if loss == Loss::Never { 64 } else { cache.max_value_len() + 200 };
+        let largest_value = if loss == Loss::Never { 64 } else { cache.max_value_bytes() + 200 };
         let random = Random::new(seed);
         Run { cache, hand, model: Model::new(loss), random, hits: 0, misses: 0, largest_value }
     }
@@ -54,7 +54,7 @@ impl Run {
         assert_eq!((stats.hits, stats.misses), (self.hits, self.misses));
         assert!(stats.memory_bytes <= stats.max_bytes, "{stats:?}");
         assert_eq!(stats.max_bytes, self.cache.max_size());
-        assert_eq!(stats.keys, self.cache.len());
+        assert_eq!(stats.keys, self.cache.len() as u64);
         if self.model.loss != Loss::Eviction {
             assert_eq!(stats.evictions, 0);
         }

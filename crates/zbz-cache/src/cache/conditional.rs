@@ -72,6 +72,48 @@ impl<T: 'static> Cache<T> {
         }
     }
 
+    /// Stores the value as `options` say: under any condition, keeping the deadline of a live entry, or both.
+    /// Their ttl is the one of [`set`](Cache::set); a condition of absence or presence is judged as by
+    /// [`set_if_absent`](Cache::set_if_absent) and [`replace`](Cache::replace).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use zbz_cache::provider::{SetOptions, SetOutcome};
+    /// use zbz_cache::{Contract, Ttl, TtlState, options};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
+    /// let provider = zbz_cache::new_provider("memory", options! {})?;
+    /// let sessions = Contract::<String>::new("sessions", provider)?.cache();
+    /// sessions.set("1", &"new".to_owned(), Duration::from_secs(60)).await?;
+    /// let changed = SetOptions::new(Ttl::Never).keep_deadline();
+    /// assert_eq!(sessions.set_opts("1", &"seen".to_owned(), changed).await?, SetOutcome::Stored);
+    /// assert!(matches!(sessions.ttl("1").await?, TtlState::Remaining(_)), "it ends when it would have");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Cache::set), and `Unsupported` by a provider without what `options` need.
+    pub fn set_opts(
+        &self,
+        name: &str,
+        value: &T,
+        options: SetOptions,
+    ) -> impl Future<Output = Result<SetOutcome>> + Send {
+        let shared = &*self.shared;
+        let encoded = shared.encode(value, options.ttl);
+        let options = SetOptions { ttl: options.ttl.or(shared.parts.default_ttl), ..options };
+        async move {
+            let stored = match (encoded, &options.condition) {
+                (Err(error), _) => Err(error),
+                (Ok(bytes), Condition::Absent) => shared.set_if_absent(name, &bytes, &options).await,
+                (Ok(bytes), Condition::Present) => shared.replace(name, &bytes, options).await,
+                (Ok(bytes), _) => shared.set_bytes(name, &bytes, options).await,
+            };
+            stored.map_err(|error| shared.named(error, "set_opts"))
+        }
+    }
+
     /// The value of `name` with its version. Counts a lookup, as [`get`](Cache::get).
     ///
     /// # Errors
@@ -142,11 +184,11 @@ impl<T: 'static> Cache<T> {
     ///
     /// `InvalidKey`; `Unsupported` by a provider without
     /// [`take`](crate::provider::Capabilities::take).
-    pub fn get_and_delete(&self, name: &str) -> impl Future<Output = Result<Option<T>>> + Send {
+    pub fn take(&self, name: &str) -> impl Future<Output = Result<Option<T>>> + Send {
         let shared = &*self.shared;
         async move {
             let taken = shared.write(name, |provider, key| provider.take(key, scratch::take())).await;
-            let taken = taken.map_err(|error| shared.named(error, "get_and_delete"))?;
+            let taken = taken.map_err(|error| shared.named(error, "take"))?;
             let value = taken.found.and_then(|_| shared.parts.codec.decode(&taken.buffer));
             scratch::give(taken.buffer);
             Ok(value)
@@ -205,7 +247,7 @@ impl<T: 'static> Shared<T> {
 }
 
 impl Cache<i64> {
-    /// Adds to the counter `name` and answers the sum, in one step. One that is absent starts at 0
+    /// Adds `delta`, which may be negative, to the counter `name` and answers the sum, in one step. One that is absent starts at 0
     /// and gets `ttl`; one that is there keeps its deadline. For contracts made by
     /// [`Contract::counter`](crate::Contract::counter).
     ///
@@ -214,52 +256,25 @@ impl Cache<i64> {
     /// `InvalidValue`: what is there is no counter, the sum does not fit an `i64`, or the contract
     /// is none of counters; nothing was changed. `Unsupported` by a provider without
     /// [`counters`](crate::provider::Capabilities::counters).
-    pub fn increment(
+    pub fn add(
         &self,
         name: &str,
-        by: i64,
+        delta: i64,
         ttl: impl Into<Ttl>,
-    ) -> impl Future<Output = Result<i64>> + Send {
-        self.add("increment", name, Some(by), ttl.into())
-    }
-
-    /// As [`increment`](Cache::increment), downwards.
-    ///
-    /// # Errors
-    ///
-    /// As there; by `i64::MIN` it never fits.
-    pub fn decrement(
-        &self,
-        name: &str,
-        by: i64,
-        ttl: impl Into<Ttl>,
-    ) -> impl Future<Output = Result<i64>> + Send {
-        self.add("decrement", name, by.checked_neg(), ttl.into())
-    }
-
-    fn add(
-        &self,
-        operation: &'static str,
-        name: &str,
-        delta: Option<i64>,
-        ttl: Ttl,
     ) -> impl Future<Output = Result<i64>> + Send {
         let shared = &*self.shared;
-        let ttl = ttl.or(shared.parts.default_ttl);
-        let refuse = |words: &str| Error::new(ErrorKind::InvalidValue, words);
-        let delta = match delta {
-            _ if shared.parts.codec.has_header() => {
-                Err(refuse("this contract holds encoded numbers; counters are made by Contract::counter"))
-            }
-            None => Err(refuse("the sum does not fit a counter; nothing was changed")),
-            Some(delta) => Ok(delta),
-        };
+        let ttl = ttl.into().or(shared.parts.default_ttl);
+        let is_counter = !shared.parts.codec.has_header();
         async move {
-            let sum = match delta {
-                Err(error) => Err(error),
-                Ok(delta) => shared.write(name, |provider, key| provider.add(key, delta, ttl)).await,
+            let sum = if is_counter {
+                shared.write(name, |provider, key| provider.add(key, delta, ttl)).await
+            } else {
+                Err(Error::new(
+                    ErrorKind::InvalidValue,
+                    "this contract holds encoded numbers; counters are made by Contract::counter",
+                ))
             };
-            sum.map_err(|error| shared.named(error, operation))
+            sum.map_err(|error| shared.named(error, "add"))
         }
     }
 }

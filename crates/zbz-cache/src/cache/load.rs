@@ -52,7 +52,7 @@ impl<T: 'static> Cache<T> {
     /// }
     ///
     /// let provider = zbz_cache::new_provider("memory", options! {})?;
-    /// let names = Contract::<String>::new("names", provider)?.default_ttl(Duration::from_secs(60)).cache();
+    /// let names = Contract::<String>::new("names", provider)?.default_ttl(Duration::from_secs(60)).cache()?;
     /// assert_eq!(names.get_or_load("1", || from_database(1)).await?.as_deref(), Some("Ann"));
     /// assert_eq!(names.get("1").await?.as_deref(), Some("Ann"));
     /// assert_eq!(names.get_or_load("2", || from_database(2)).await?, None);
@@ -91,7 +91,7 @@ impl<T: 'static> Cache<T> {
     /// # Errors
     ///
     /// As there; and `Config`: the options do not go together with those of the contract.
-    pub fn get_or_load_with<'a, F, Fut>(
+    pub fn get_or_load_opts<'a, F, Fut>(
         &'a self,
         name: &'a str,
         options: &LoadOptions,

@@ -41,7 +41,7 @@ fn take(ground: &Ground<'_>) -> Verdict {
     let after = provider.stats().wait().expect("stats");
     assert_eq!(after.deletes - before.deletes, 1, "counts a delete");
     assert_eq!((after.hits, after.misses), (before.hits, before.misses), "and no lookup");
-    put(provider, &key, &[0; 5000], SetOptions::new(Ttl::After(LONG)));
+    let _ = put(provider, &key, &[0; 5000], SetOptions::new(Ttl::After(LONG)));
     let taken = provider.take(&key, Vec::new()).wait().expect("take");
     assert_eq!(taken.buffer, [0; 5000]);
     let left = taken.found.and_then(|found| found.remaining).expect("it had a deadline");

@@ -124,7 +124,7 @@ fn another_codec_or_schema(ground: &Ground<'_>) -> Verdict {
 
     for schema in [1, 255, 256, u16::MAX] {
         let newer = Contract::<Record>::new(&ground.space, handle.clone()).expect("the same type and codec");
-        let newer = newer.schema(schema).expect("an encoded contract has one").cache().blocking();
+        let newer = newer.schema(schema).cache().expect("an encoded contract has one").blocking();
         cache.set("k", &value, Ttl::Never).expect("set");
         assert_eq!(newer.get("k").expect("get"), None, "schema 0 read as {schema}");
         newer.set("k", &value, Ttl::Never).expect("set");

@@ -120,7 +120,7 @@ fn racing_tokens(ground: &Ground<'_>) -> Verdict {
                 token.revoke();
                 put_always(provider, &key, b"newer");
             } else {
-                put(provider, &key, b"older", when(Condition::Token(token.clone())));
+                let _ = put(provider, &key, b"older", when(Condition::Token(token.clone())));
             }
         });
         let value = value_at(provider, &key);
@@ -134,27 +134,27 @@ fn keep_deadline(ground: &Ground<'_>) -> Verdict {
     let provider = &**handle.provider();
     let key = |name: &str| stored(&ground.space, name);
     if !provider.capabilities().keep_deadline {
-        assert_unsupported(provider, &ground.space, &SetOptions::new(Ttl::Never).keeping_deadline());
+        assert_unsupported(provider, &ground.space, &SetOptions::new(Ttl::Never).keep_deadline());
         return Err(UNDECLARED);
     }
     let ttl = |name: &str| provider.ttl(&key(name)).wait().expect("ttl");
     let time = ground.time();
-    put(provider, &key("short"), b"1", SetOptions::new(Ttl::After(SHORT)));
-    let keep = SetOptions::new(Ttl::After(LONG)).keeping_deadline();
+    let _ = put(provider, &key("short"), b"1", SetOptions::new(Ttl::After(SHORT)));
+    let keep = SetOptions::new(Ttl::After(LONG)).keep_deadline();
     put_always(provider, &key("never"), b"1");
-    put(provider, &key("new"), b"2", keep.clone());
-    put(provider, &key("never"), b"2", keep.clone());
+    let _ = put(provider, &key("new"), b"2", keep.clone());
+    let _ = put(provider, &key("never"), b"2", keep.clone());
     assert_eq!(ttl("never"), TtlState::Never, "it has none and keeps that");
     assert!(matches!(ttl("new"), TtlState::Remaining(left) if left <= LONG && left > LONG / 2));
-    put(provider, &key("long"), b"1", SetOptions::new(Ttl::After(LONG * 4)));
-    put(provider, &key("long"), b"2", SetOptions::new(Ttl::Never).keeping_deadline());
+    let _ = put(provider, &key("long"), b"1", SetOptions::new(Ttl::After(LONG * 4)));
+    let _ = put(provider, &key("long"), b"2", SetOptions::new(Ttl::Never).keep_deadline());
     assert!(matches!(ttl("long"), TtlState::Remaining(left) if left > LONG * 3 && left <= LONG * 4));
     for name in ["never", "new", "long"] {
         assert_eq!(value_at(provider, &key(name)).as_deref(), Some(&b"2"[..]), "{name}");
     }
     if time.is_exact() {
         time.go(SHORT / 2);
-        put(provider, &key("short"), &[b'2'; 700], keep);
+        let _ = put(provider, &key("short"), &[b'2'; 700], keep);
         assert_eq!(ttl("short"), TtlState::Remaining(SHORT / 2));
         time.go_just_before(SHORT);
         assert_eq!(value_at(provider, &key("short")), Some(vec![b'2'; 700]));

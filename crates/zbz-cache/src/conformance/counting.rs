@@ -113,12 +113,12 @@ fn sums(ground: &Ground<'_>) -> Verdict {
     }
     let counter = Contract::counter(&ground.space, handle.clone()).expect("it opens").cache().blocking();
     let before = counter.stats().expect("stats");
-    counter.increment("k", 2, Ttl::Never).expect("increment");
-    counter.increment("k", 3, Ttl::Never).expect("increment");
-    counter.decrement("k", 1, Ttl::Never).expect("decrement");
+    counter.add("k", 2, Ttl::Never).expect("add");
+    counter.add("k", 3, Ttl::Never).expect("add");
+    counter.add("k", -1, Ttl::Never).expect("add");
     counter.set("k", &7, Ttl::Never).expect("set");
-    counter.increment("gone", 1, Duration::ZERO).expect("increment");
-    let refused = counter.increment("k", i64::MAX, Ttl::Never);
+    counter.add("gone", 1, Duration::ZERO).expect("add");
+    let refused = counter.add("k", i64::MAX, Ttl::Never);
     assert_eq!(refused.expect_err("it overflows").kind(), ErrorKind::InvalidValue);
     let after = counter.stats().expect("stats");
     assert_eq!((after.sets - before.sets, after.increments - before.increments), (1, 4));

@@ -71,7 +71,7 @@ fn gone_for_every_verb(cache: &Bytes) {
 }
 
 fn short_lived(provider: &dyn Provider, key: &[u8], value: &[u8]) {
-    provider.set(key, value, SetOptions::new(Ttl::After(SHORT))).wait().expect("set");
+    let _ = provider.set(key, value, SetOptions::new(Ttl::After(SHORT))).wait().expect("set");
 }
 
 fn provider_verbs_keep_to_it(ground: &Ground<'_>) -> Verdict {
@@ -101,8 +101,8 @@ fn provider_verbs_keep_to_it(ground: &Ground<'_>) -> Verdict {
         assert_eq!(look(provider, &key("version")), None);
     }
     if able.keep_deadline {
-        let options = SetOptions::new(Ttl::Never).keeping_deadline();
-        provider.set(&key("keep"), b"new", options).wait().expect("set");
+        let options = SetOptions::new(Ttl::Never).keep_deadline();
+        let _ = provider.set(&key("keep"), b"new", options).wait().expect("set");
         let state = provider.ttl(&key("keep")).wait().expect("ttl");
         assert_eq!(state, TtlState::Never, "the dead entry's deadline is not kept");
     }

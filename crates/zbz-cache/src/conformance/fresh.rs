@@ -26,7 +26,7 @@ fn ask(
     options: &LoadOptions,
     answer: Answer,
 ) -> crate::Result<LoadOutcome<String>> {
-    cache.get_or_load_with("k", options, || answer)
+    cache.get_or_load_opts("k", options, || answer)
 }
 
 fn origin(cache: &BlockingCache<String>, options: &LoadOptions, text: &str) -> (Origin, String) {
@@ -111,7 +111,7 @@ fn on_error(ground: &Ground<'_>) -> Verdict {
     time.go(SHORT);
     let mut tried = 0;
     let mut fail = || {
-        let outcome = cache.get_or_load_with("k", &options, || {
+        let outcome = cache.get_or_load_opts("k", &options, || {
             tried += 1;
             Err::<String, _>(NoSource(1))
         });
@@ -183,7 +183,7 @@ fn dead_is_dead(ground: &Ground<'_>) -> Verdict {
     origin(&cache, &options, "first");
     time.go(SHORT);
     // Removed while its refresh was on its way to fail.
-    let failed = cache.get_or_load_with("k", &options, || {
+    let failed = cache.get_or_load_opts("k", &options, || {
         cache.delete("k").expect("delete");
         Err::<String, _>(NoSource(1))
     });
@@ -191,7 +191,7 @@ fn dead_is_dead(ground: &Ground<'_>) -> Verdict {
     let start = time_of(&time);
     origin(&cache, &options, "second");
     time.go(start + SHORT);
-    let failed = cache.get_or_load_with("k", &options, || {
+    let failed = cache.get_or_load_opts("k", &options, || {
         time.go(start + TTL + SHORT);
         Err::<String, _>(NoSource(2))
     });
@@ -208,8 +208,8 @@ fn time_of(time: &Time<'_>) -> Duration {
 fn plain_verbs(ground: &Ground<'_>) -> Verdict {
     let options = built(LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers());
     let contract = Contract::<String>::new(&ground.space, ground.provider()).expect("a contract opens");
-    let contract = contract.default_ttl(LONG).load_options(options.clone()).expect("right options");
-    let cache = contract.cache().blocking();
+    let contract = contract.default_ttl(LONG).load_options(options.clone());
+    let cache = contract.cache().expect("right options").blocking();
     let time = ground.time();
     cache.set("k", &"set".to_owned(), Ttl::Default).expect("set");
     cache.set_multi([("m", &"set".to_owned())], LONG).expect("set_multi");
@@ -237,7 +237,7 @@ fn batches(ground: &Ground<'_>) -> Verdict {
         let loader = move |names: Vec<String>| {
             std::future::ready(Ok::<_, NoSource>(names.into_iter().map(move |name| (name, text.to_owned()))))
         };
-        pollster::block_on(cache.get_or_load_multi_with(names, &options, loader)).expect("it loads")
+        pollster::block_on(cache.get_or_load_multi_opts(names, &options, loader)).expect("it loads")
     };
     let time = ground.time();
     load(&["a", "b"], "first");
@@ -258,7 +258,7 @@ fn batches(ground: &Ground<'_>) -> Verdict {
     let both =
         built(LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers().stale_on_error(LONG));
     let failing = |_: Vec<String>| Err::<Vec<(String, String)>, _>(NoSource(1));
-    let found = cache.blocking().get_or_load_multi_with(["b"], &both, failing).expect("the stale value");
+    let found = cache.blocking().get_or_load_multi_opts(["b"], &both, failing).expect("the stale value");
     assert_eq!((found["b"].value.as_deref(), found["b"].origin), (Some("second"), Origin::Stale));
     Ok(())
 }
@@ -270,7 +270,7 @@ fn jitter(ground: &Ground<'_>) -> Verdict {
     let mut seen = Vec::new();
     for number in 0..60 {
         let name = format!("k{number}");
-        let outcome = cache.get_or_load_with(&name, &options, || value("v")).expect("it loads");
+        let outcome = cache.get_or_load_opts(&name, &options, || value("v")).expect("it loads");
         let TtlState::Remaining(span) = outcome.ttl else { panic!("it has a deadline") };
         assert!(span <= LONG && span >= LONG.mul_f64(0.8), "{span:?}");
         assert!(matches!(cache.ttl(&name).expect("ttl"), TtlState::Remaining(left) if left <= span));
@@ -280,7 +280,7 @@ fn jitter(ground: &Ground<'_>) -> Verdict {
     assert!(*most - *least > LONG.mul_f64(0.1), "spread over the span: {least:?} to {most:?}");
     cache.set("set", &"v".to_owned(), LONG).expect("set");
     let never = built(LoadOptions::builder().ttl(Ttl::Never).jitter_percent(20.0));
-    let outcome = cache.get_or_load_with("never", &never, || value("v")).expect("it loads");
+    let outcome = cache.get_or_load_opts("never", &never, || value("v")).expect("it loads");
     assert_eq!(outcome.ttl, TtlState::Never);
     Ok(())
 }
@@ -289,13 +289,15 @@ fn refused(ground: &Ground<'_>) -> Verdict {
     let handle = ground.provider();
     let contract = || Contract::<String>::new(&ground.space, handle.clone()).expect("a contract opens");
     let beyond = || built(LoadOptions::builder().fresh_for(LONG * 2).refresh_by_callers());
-    let error = contract().default_ttl(LONG).load_options(beyond()).expect_err("beyond the ttl");
+    let error = contract().default_ttl(LONG).load_options(beyond()).build().expect_err("beyond the ttl");
+    let turned = contract().load_options(beyond()).default_ttl(LONG).build();
+    assert_eq!(turned.expect_err("in any order").to_string(), error.to_string());
     assert_eq!(error.kind(), ErrorKind::Config);
     for word in ["7200s", "3600s"] {
         assert!(error.to_string().contains(word), "{error}");
     }
-    let cache = contract().default_ttl(LONG).cache().blocking();
-    let answer = cache.get_or_load_with("k", &beyond(), || value("never"));
+    let cache = contract().default_ttl(LONG).cache().expect("a contract with a ttl").blocking();
+    let answer = cache.get_or_load_opts("k", &beyond(), || value("never"));
     assert_eq!(kind_of(answer), ErrorKind::Config, "so is it for one call, and nothing is loaded");
     assert_eq!(cache.get("k").expect("get"), None);
     Ok(())

@@ -34,7 +34,7 @@ const CHANGES: &[(&str, Option<&str>, Change)] = &[
     ("set_if_absent", Some("new"), |cache, name| {
         cache.blocking().set_if_absent(name, &"new".to_owned(), Ttl::Never).map(drop)
     }),
-    ("get_and_delete", None, |cache, name| cache.blocking().get_and_delete(name).map(drop)),
+    ("take", None, |cache, name| cache.blocking().take(name).map(drop)),
     ("revoke_loads", None, |cache, name| {
         let key = stored(cache.name(), name);
         cache.handle().revoke_loads(Invalidation::Key(&key));
@@ -51,7 +51,7 @@ fn changes(ground: &Ground<'_>) -> Vec<(&'static str, Option<&'static str>, Chan
     let able = ground.provider().provider().capabilities();
     let can = |name: &str| match name {
         "set_if_absent" => able.conditions,
-        "get_and_delete" => able.take,
+        "take" => able.take,
         _ => true,
     };
     CHANGES.iter().copied().filter(|(name, ..)| can(name)).collect()
@@ -75,7 +75,7 @@ fn every_verb(ground: &Ground<'_>) -> Verdict {
     let mut unstored = handle.blocking_stats().expect("stats").loads.unstored;
     assert_eq!(unstored, changes(ground).len() as u64);
     for (name, left, change) in changes(ground) {
-        let outcome = cache.blocking().get_or_load_with("b", &options, || {
+        let outcome = cache.blocking().get_or_load_opts("b", &options, || {
             change(&other, "b").expect("the change");
             value("old")
         });
@@ -195,7 +195,7 @@ fn counters(ground: &Ground<'_>) -> Verdict {
     }
     let cache = Contract::counter(&ground.space, handle).expect("it opens").cache().blocking();
     let loaded = cache.get_or_load("k", || {
-        assert_eq!(cache.increment("k", 1, Ttl::Never).expect("increment"), 1);
+        assert_eq!(cache.add("k", 1, Ttl::Never).expect("add"), 1);
         Ok::<_, NoSource>(10)
     });
     assert_eq!(loaded.expect("it loads"), Some(10));

@@ -19,7 +19,7 @@ fn what_loaders_say(ground: &Ground<'_>) -> Verdict {
     let blocking = cache.blocking();
     let options = built(LoadOptions::builder().ttl(LONG));
     let load = |name: &str, loaded: Loaded<String>| {
-        blocking.get_or_load_with(name, &options, || Ok::<_, NoSource>(loaded)).expect("it loads")
+        blocking.get_or_load_opts(name, &options, || Ok::<_, NoSource>(loaded)).expect("it loads")
     };
     let text = || Loaded::value("v".to_owned());
     assert_eq!(load("default", text()).ttl, TtlState::Remaining(LONG));
@@ -46,7 +46,7 @@ fn absences(ground: &Ground<'_>) -> Verdict {
     let options = built(LoadOptions::builder().ttl(LONG).absent_ttl(LONG / 2));
     let mut runs = 0;
     let mut load = |name: &str, loaded: Loaded<Option<u32>>| {
-        let outcome = cache.get_or_load_with(name, &options, || {
+        let outcome = cache.get_or_load_opts(name, &options, || {
             runs += 1;
             Ok::<_, NoSource>(loaded)
         });
@@ -105,7 +105,7 @@ fn each(ground: &Ground<'_>) -> Verdict {
     let expected = [text("set"), Err(ErrorKind::LoadFailed), Err(ErrorKind::InvalidKey)];
     assert_eq!(kinds(answers), expected, "what was found can be had though a load failed");
     let options = built(LoadOptions::builder().ttl(LONG));
-    let outcomes = pollster::block_on(cache.get_or_load_each_with(["u", "a", "u"], &options, |names| {
+    let outcomes = pollster::block_on(cache.get_or_load_each_opts(["u", "a", "u"], &options, |names| {
         std::future::ready(Ok::<_, NoSource>(
             names.into_iter().map(|name| (name, 1.to_string())).collect::<Vec<_>>(),
         ))

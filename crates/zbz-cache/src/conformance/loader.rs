@@ -26,7 +26,7 @@ impl std::error::Error for NoSource {}
 
 pub(super) type Answer = Result<Loaded<String>, NoSource>;
 
-/// A caller of `get_or_load_with`, to be polled by hand.
+/// A caller of `get_or_load_opts`, to be polled by hand.
 pub(super) type Caller<'a> = Pin<Box<dyn Future<Output = Result<LoadOutcome<String>>> + Send + 'a>>;
 
 pub(super) fn texts(ground: &Ground<'_>, handle: &ProviderHandle) -> Cache<String> {
@@ -94,7 +94,7 @@ impl Source {
         options: &LoadOptions,
     ) -> Caller<'a> {
         let source = self.clone();
-        Box::pin(cache.get_or_load_with(name, options, move || source.load()))
+        Box::pin(cache.get_or_load_opts(name, options, move || source.load()))
     }
 }
 

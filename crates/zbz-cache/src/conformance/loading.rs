@@ -228,7 +228,7 @@ fn timeouts(ground: &Ground<'_>) -> Verdict {
     let options = built(LoadOptions::builder().timeout(SPAN));
     let begun = Instant::now();
     let never = || std::future::pending::<Result<String, NoSource>>();
-    let answer = pollster::block_on(cache.get_or_load_with("k", &options, never));
+    let answer = pollster::block_on(cache.get_or_load_opts("k", &options, never));
     assert_eq!(kind_of(answer), ErrorKind::LoadTimeout);
     assert!(begun.elapsed() >= SPAN, "not before its time");
     assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
@@ -238,7 +238,7 @@ fn timeouts(ground: &Ground<'_>) -> Verdict {
     let done = AtomicUsize::new(0);
     thread::scope(|scope| {
         let slow = scope.spawn(|| {
-            blocking.get_or_load_with("b", &options, || {
+            blocking.get_or_load_opts("b", &options, || {
                 while done.load(Ordering::SeqCst) < 2 {
                     thread::sleep(Duration::from_millis(1));
                 }
@@ -248,7 +248,7 @@ fn timeouts(ground: &Ground<'_>) -> Verdict {
         while handle.blocking_stats().expect("stats").loads.under_way == 0 {
             thread::yield_now();
         }
-        let waits = || blocking.get_or_load_with("b", &options, || Ok::<_, NoSource>("own".to_owned()));
+        let waits = || blocking.get_or_load_opts("b", &options, || Ok::<_, NoSource>("own".to_owned()));
         let waited = waits();
         // One that came after the time was over loads for itself.
         let fine = matches!(&waited, Err(error) if error.kind() == ErrorKind::LoadTimeout) || waited.is_ok();

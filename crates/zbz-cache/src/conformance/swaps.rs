@@ -10,7 +10,7 @@ pub(super) const ROWS: &[Row] = &[
     row("a known absence is absent to both", known_absence),
     row("a swap by the version of a read stores if nothing changed", swaps),
     row("racing swaps of typed values lose none", racing_swaps),
-    row("get_and_delete answers the value and removes it", get_and_delete),
+    row("take answers the value and removes it", take),
     row("counters go up and down, and refuse what does not fit", counters),
 ];
 
@@ -44,7 +44,7 @@ fn known_absence(ground: &Ground<'_>) -> Verdict {
     }
     let cache = texts(ground, &handle).blocking();
     let options = LoadOptions::builder().absent_ttl(LONG).build().expect("right options");
-    let load = || cache.get_or_load_with("k", &options, || Ok::<_, crate::Error>(Loaded::absent()));
+    let load = || cache.get_or_load_opts("k", &options, || Ok::<_, crate::Error>(Loaded::absent()));
     assert_eq!(load().expect("it loads").value, None);
     let text = |text: &str| text.to_owned();
     assert_eq!(cache.replace("k", &text("a"), Ttl::Never).expect("replace"), ConditionFailed);
@@ -99,22 +99,22 @@ fn racing_swaps(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn get_and_delete(ground: &Ground<'_>) -> Verdict {
+fn take(ground: &Ground<'_>) -> Verdict {
     let handle = ground.provider();
     let cache = texts(ground, &handle).blocking();
     cache.set("k", &"a".to_owned(), LONG).expect("set");
     if !handle.provider().capabilities().take {
-        assert_eq!(kind_of(cache.get_and_delete("k")), ErrorKind::Unsupported);
+        assert_eq!(kind_of(cache.take("k")), ErrorKind::Unsupported);
         return Err("not declared, and it says Unsupported");
     }
     let before = cache.stats().expect("stats");
-    assert_eq!(cache.get_and_delete("k").expect("take").as_deref(), Some("a"));
-    assert_eq!(cache.get_and_delete("k").expect("take"), None);
+    assert_eq!(cache.take("k").expect("take").as_deref(), Some("a"));
+    assert_eq!(cache.take("k").expect("take"), None);
     let after = cache.stats().expect("stats");
     assert_eq!((after.hits, after.misses), (before.hits, before.misses), "it counts no lookup");
     for round in 0..30 {
         cache.set("k", &format!("{round}"), Ttl::Never).expect("set");
-        let taken = race(3, |_| cache.get_and_delete("k").expect("take"));
+        let taken = race(3, |_| cache.take("k").expect("take"));
         assert_eq!(taken.into_iter().flatten().count(), 1, "exactly one has it");
     }
     Ok(())
@@ -124,17 +124,17 @@ fn counters(ground: &Ground<'_>) -> Verdict {
     let handle = ground.provider();
     let counters = Contract::counter(&ground.space, handle.clone()).expect("it opens").cache().blocking();
     if !handle.provider().capabilities().counters {
-        assert_eq!(kind_of(counters.increment("k", 1, Ttl::Never)), ErrorKind::Unsupported);
+        assert_eq!(kind_of(counters.add("k", 1, Ttl::Never)), ErrorKind::Unsupported);
         return Err("not declared, and they say Unsupported");
     }
-    assert_eq!(counters.increment("k", 5, LONG).expect("increment"), 5);
-    assert_eq!(counters.decrement("k", 7, Ttl::Never).expect("decrement"), -2);
+    assert_eq!(counters.add("k", 5, LONG).expect("add"), 5);
+    assert_eq!(counters.add("k", -7, Ttl::Never).expect("add"), -2);
     assert!(matches!(counters.ttl("k").expect("ttl"), TtlState::Remaining(_)), "the first deadline stays");
     counters.set("most", &i64::MAX, Ttl::Never).expect("set");
     counters.set("least", &i64::MIN, Ttl::Never).expect("set");
-    assert_eq!(kind_of(counters.increment("most", 1, Ttl::Never)), ErrorKind::InvalidValue);
-    assert_eq!(kind_of(counters.decrement("least", 1, Ttl::Never)), ErrorKind::InvalidValue);
-    assert_eq!(kind_of(counters.decrement("k", i64::MIN, Ttl::Never)), ErrorKind::InvalidValue);
+    assert_eq!(kind_of(counters.add("most", 1, Ttl::Never)), ErrorKind::InvalidValue);
+    assert_eq!(kind_of(counters.add("least", -1, Ttl::Never)), ErrorKind::InvalidValue);
+    assert_eq!(kind_of(counters.add("k", i64::MIN, Ttl::Never)), ErrorKind::InvalidValue);
     assert_eq!(
         values_of(counters.get_each(["most", "least", "k"]), "get_each"),
         [Some(i64::MAX), Some(i64::MIN), Some(-2)]
@@ -143,7 +143,7 @@ fn counters(ground: &Ground<'_>) -> Verdict {
     let encoded = Contract::<i64>::new(&space, handle).expect("it opens").cache().blocking();
     encoded.set("k", &1, Ttl::Never).expect("set");
     for name in ["k", "absent"] {
-        let kind = kind_of(encoded.increment(name, 1, Ttl::Never));
+        let kind = kind_of(encoded.add(name, 1, Ttl::Never));
         assert_eq!(kind, ErrorKind::InvalidValue, "a contract of encoded numbers has no counters");
     }
     assert_eq!(

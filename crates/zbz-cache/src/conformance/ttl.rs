@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ground::{
     Bytes, Ground, LONG, Row, SHORT, Time, Verdict, assert_absent, bytes, look, row, stored,
 };
-use crate::{Contract, HORIZON, Ttl, TtlState};
+use crate::{Contract, TTL_HORIZON, Ttl, TtlState};
 
 pub(super) const ROWS: &[Row] = &[
     row("a duration is a deadline, never is none, and the default is the contract's", arguments),
@@ -37,7 +37,12 @@ fn arguments(ground: &Ground<'_>) -> Verdict {
     let (handle, value) = (ground.provider(), b"v".to_vec());
     let plain = bytes(&ground.space, &handle);
     let contract = Contract::<Vec<u8>>::raw(&format!("{}-default", ground.space), handle);
-    let with_default = contract.expect("a raw contract opens").default_ttl(LONG * 2).cache().blocking();
+    let with_default = contract
+        .expect("a raw contract opens")
+        .default_ttl(LONG * 2)
+        .cache()
+        .expect("a default ttl")
+        .blocking();
     for cache in [&plain, &with_default] {
         let time = ground.time();
         cache.set("after", &value, LONG).expect("set");
@@ -103,14 +108,14 @@ fn rounded_up(ground: &Ground<'_>) -> Verdict {
 fn horizon(ground: &Ground<'_>) -> Verdict {
     let (cache, value) = (ground.cache(), b"v".to_vec());
     let time = ground.time();
-    for ttl in [Duration::MAX, Duration::from_secs(u64::MAX / 1000), YEAR * 1000, HORIZON + NANO] {
+    for ttl in [Duration::MAX, Duration::from_secs(u64::MAX / 1000), YEAR * 1000, TTL_HORIZON + NANO] {
         cache.set("far", &value, ttl).expect("set");
         assert_eq!(state(&cache, "far"), TtlState::Never, "{ttl:?}");
         cache.set("moved", &value, LONG).expect("set");
         assert!(cache.expire("moved", ttl).expect("expire"));
         assert_eq!(state(&cache, "moved"), TtlState::Never, "expire {ttl:?}");
     }
-    for ttl in [HORIZON, YEAR * 99, YEAR, Duration::from_secs(86_400 * 50)] {
+    for ttl in [TTL_HORIZON, YEAR * 99, YEAR, Duration::from_secs(86_400 * 50)] {
         cache.set("near", &value, ttl).expect("set");
         assert_left(&time, state(&cache, "near"), ttl);
     }

@@ -231,7 +231,7 @@ fn a_delete_during_a_refresh_is_not_undone() {
         let options = LoadOptions::builder().ttl(Duration::from_secs(21)).fresh_for(Duration::from_secs(1));
         let options = options.refresh_by_callers().build().expect("right options");
         let contract = Contract::<u64>::new("n", cache.handle().clone()).expect("a contract opens");
-        let cache = contract.load_options(options).expect("right options").cache();
+        let cache = contract.load_options(options).cache().expect("right options");
         cache.blocking().set("k", &1, Duration::from_secs(21)).expect("set");
         let refresh = {
             let (cache, truth) = (cache.clone(), Arc::clone(&truth));
@@ -310,7 +310,7 @@ fn whoever_asks_one_load_is_enough() {
             thread::spawn(move || {
                 let options = LoadOptions::default();
                 let outcome = if asynchronous {
-                    block_on(cache.get_or_load_with("k", &options, || async move {
+                    block_on(cache.get_or_load_opts("k", &options, || async move {
                         runs.fetch_add(1, SeqCst);
                         shuttle::future::yield_now().await;
                         Ok::<_, Error>(7)
@@ -321,7 +321,7 @@ fn whoever_asks_one_load_is_enough() {
                         thread::yield_now();
                         Ok::<_, Error>(7)
                     };
-                    cache.blocking().get_or_load_with("k", &options, loader)
+                    cache.blocking().get_or_load_opts("k", &options, loader)
                 };
                 let outcome = outcome.expect("it loads");
                 assert_eq!(outcome.value, Some(7));
@@ -406,7 +406,7 @@ fn a_refresh_that_an_executor_loses_holds_up_nobody() {
         let options = LoadOptions::builder().ttl(Duration::from_secs(21)).fresh_for(Duration::from_secs(1));
         let options = options.spawner(spawner).build().expect("right options");
         let contract = Contract::<u64>::new("n", stage.cache().handle().clone()).expect("a contract opens");
-        let cache = contract.load_options(options).expect("right options").cache();
+        let cache = contract.load_options(options).cache().expect("right options");
         cache.blocking().set("k", &1, Duration::from_secs(21)).expect("set");
         let ask = |removes: bool| {
             let cache = cache.clone();

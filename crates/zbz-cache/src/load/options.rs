@@ -7,7 +7,7 @@ use super::spawner::Spawner;
 use super::terms::{Refresh, Terms};
 use crate::error::{Error, Result};
 use crate::options::Options;
-use crate::ttl::{HORIZON, Lifetime, Ttl};
+use crate::ttl::{Lifetime, TTL_HORIZON, Ttl};
 
 /// Options of loads. What is not set for a call is as the contract has it; what neither sets is
 /// off. Made by [`builder`](LoadOptions::builder), or [from a map](LoadOptions::from_options).
@@ -123,8 +123,7 @@ impl LoadOptionsBuilder {
     }
 }
 
-const GIVE: &str =
-    "give one here, or a default_ttl to the contract, before its load options, or to the provider";
+const GIVE: &str = "give one here, or a default_ttl to the contract or to the provider";
 
 const NAMES: [&str; 6] = ["ttl", "absent_ttl", "fresh_for", "stale_on_error", "timeout", "jitter"];
 
@@ -185,9 +184,9 @@ impl LoadOptions {
         ];
         for (name, span) in spans {
             let Some(span) = span else { continue };
-            if span.is_zero() || span > HORIZON {
+            if span.is_zero() || span > TTL_HORIZON {
                 return Err(Error::config(format!(
-                    "{name} is {span:?}; it takes more than zero and at most {HORIZON:?} (100 years)"
+                    "{name} is {span:?}; it takes more than zero and at most {TTL_HORIZON:?} (100 years)"
                 )));
             }
         }

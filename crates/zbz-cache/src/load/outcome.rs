@@ -77,7 +77,7 @@ pub enum Origin {
     Coalesced,
 }
 
-/// What `get_or_load_with` answers.
+/// What `get_or_load_opts` answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadOutcome<T> {

@@ -6,6 +6,7 @@ use crate::stats::Stats;
 
 /// How some lookups ended: each is a hit, a miss or a known absence. An undecodable one is a miss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Lookups {
     /// Lookups that returned a value.
     pub hits: u64,

@@ -26,6 +26,7 @@ pub enum Invalidation<'a> {
 pub type InvalidationSink = Arc<dyn Fn(Invalidation<'_>) + Send + Sync>;
 
 /// A running subscription; dropping it ends it.
+#[must_use = "a subscription ends when it is dropped"]
 pub struct Subscription(#[expect(dead_code, reason = "held for its drop")] Box<dyn Any + Send + Sync>);
 
 impl Subscription {

@@ -30,6 +30,7 @@ impl Version {
 
 /// What is known of an entry besides its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Found {
     /// What is left of its time, more than zero; `None` if it has no deadline.
     pub remaining: Option<Duration>,
@@ -37,8 +38,16 @@ pub struct Found {
     pub version: Option<Version>,
 }
 
+impl Found {
+    /// An entry with so much time left, `None` without a deadline, and of this version.
+    pub const fn new(remaining: Option<Duration>, version: Option<Version>) -> Self {
+        Found { remaining, version }
+    }
+}
+
 /// The answer of a get: the buffer that was passed in, filled if the key was there.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Read {
     /// The bytes of the value on a hit; empty, with its capacity, on a miss.
     pub buffer: Vec<u8>,

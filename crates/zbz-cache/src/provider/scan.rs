@@ -21,9 +21,17 @@ impl Cursor {
 
 /// Some keys, and where to go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Page {
     /// Stored keys, in no order.
     pub keys: Vec<Vec<u8>>,
     /// The cursor of the next page; `None` after the last one.
     pub next: Option<Cursor>,
+}
+
+impl Page {
+    /// These keys, and where the next page begins.
+    pub fn new(keys: Vec<Vec<u8>>, next: Option<Cursor>) -> Self {
+        Page { keys, next }
+    }
 }

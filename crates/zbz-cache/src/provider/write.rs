@@ -83,13 +83,14 @@ impl SetOptions {
 
     /// The same set, which leaves the deadline of a live entry as it is.
     #[must_use]
-    pub fn keeping_deadline(self) -> Self {
+    pub fn keep_deadline(self) -> Self {
         SetOptions { keep_deadline: true, ..self }
     }
 }
 
 /// What a set did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a condition that did not hold leaves everything as it was"]
 #[non_exhaustive]
 pub enum SetOutcome {
     /// The value was stored (and may be evicted at any time).
@@ -103,9 +104,18 @@ pub type Failures = Vec<(usize, Error)>;
 
 /// What a batch delete did.
 #[derive(Debug, Clone, Default)]
+#[must_use = "some keys may have failed"]
+#[non_exhaustive]
 pub struct Deleted {
     /// How many keys were there and live.
     pub count: u64,
     /// The keys that failed.
     pub failed: Failures,
+}
+
+impl Deleted {
+    /// So many keys were there, and these failed.
+    pub fn new(count: u64, failed: Failures) -> Self {
+        Deleted { count, failed }
+    }
 }

@@ -23,12 +23,14 @@ use crate::provider::{
 };
 use crate::reply::Reply;
 use crate::stats::Stats;
-use crate::ttl::{Lifetime, Ttl, TtlState};
+use crate::ttl::{Lifetime, TTL_HORIZON, Ttl, TtlState};
 
 /// The name it is registered under.
 pub(crate) const NAME: &str = MEMORY.names[0];
 
 const WHEN_FULL: [(&str, WhenFull); 2] = [("evict", WhenFull::Evict), ("reject", WhenFull::Reject)];
+
+const _: () = assert!(TTL_HORIZON.as_nanos() == engine::TTL_HORIZON.as_nanos());
 
 /// How many keys a page of a listing holds, about.
 const PAGE_KEYS: usize = 1024;
@@ -39,7 +41,7 @@ const PAGE_KEYS: usize = 1024;
 ///
 /// ```
 /// use std::time::Duration;
-/// use zbz_cache::{Clock, Contract, MemoryCache, ProviderHandle, providers::memory::MemoryProvider};
+/// use zbz_cache::{Clock, Contract, MemoryCache, ProviderHandle, memory::MemoryProvider};
 ///
 /// let (clock, hand) = Clock::manual();
 /// let provider = MemoryProvider::new(MemoryCache::builder().clock(clock).build().unwrap());
@@ -60,7 +62,7 @@ impl MemoryProvider {
     /// A provider over this cache, with no default deadline and keys of at most 1 KiB.
     #[must_use]
     pub fn new(cache: MemoryCache) -> Self {
-        let stored = cache.max_key_len();
+        let stored = cache.max_key_bytes();
         let limits = Limits::default().with_max_stored_key_bytes(stored);
         MemoryProvider { cache, default_ttl: Ttl::Never, limits }
     }
@@ -198,11 +200,11 @@ impl Provider for MemoryProvider {
                 engine::Condition::If(&valid)
             }
         };
-        let mut set = engine::SetOptions::new(self.lifetime(options.ttl)).with_condition(condition);
+        let mut set = engine::SetOptions::new(self.lifetime(options.ttl)).when(condition);
         if options.keep_deadline {
-            set = set.keep_ttl();
+            set = set.keep_deadline();
         }
-        ready(self.cache.set_with(key, value, &set).map(|outcome| match outcome {
+        ready(self.cache.set_opts(key, value, &set).map(|outcome| match outcome {
             engine::SetOutcome::ConditionFailed => SetOutcome::ConditionFailed,
             _ => SetOutcome::Stored,
         }))

@@ -59,7 +59,7 @@ pub(crate) const NAME: &str = TIERED.names[0];
 ///
 /// ```
 /// use std::time::Duration;
-/// use zbz_cache::providers::tiered::TieredProvider;
+/// use zbz_cache::tiered::TieredProvider;
 /// use zbz_cache::{Contract, MemoryCache, ProviderHandle, Ttl, new_provider, options};
 ///
 /// let near = MemoryCache::builder().max_size(16 << 20).build().unwrap();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use zbz_cache::{Contract, ErrorKind, LoadOptions, MemoryCache, ProviderHandle, Ttl, providers};
+use zbz_cache::{Contract, ErrorKind, LoadOptions, MemoryCache, ProviderHandle, Ttl, memory};
 
 fn provider(default_ttl: Ttl) -> ProviderHandle {
     let cache = MemoryCache::builder().max_size(1 << 20).build().unwrap();
-    ProviderHandle::new(providers::memory::MemoryProvider::new(cache).with_default_ttl(default_ttl))
+    ProviderHandle::new(memory::MemoryProvider::new(cache).with_default_ttl(default_ttl))
 }
 
 #[cfg(feature = "tracing")]
@@ -31,19 +31,21 @@ fn a_default_ttl_of_zero_costs_a_warning_where_no_answer_can_refuse_it() {
 fn loads_of_which_nothing_would_be_kept_are_refused() {
     let zero = Duration::ZERO;
     let timeout = || LoadOptions::builder().timeout(Duration::from_secs(1)).build().unwrap();
-    let told = Contract::<u8>::new("told", provider(Ttl::After(zero))).unwrap();
-    let own = Contract::<u8>::new("own", provider(Ttl::Never)).unwrap().default_ttl(zero);
-    for contract in [told, own] {
-        let error = contract.load_options(timeout()).map(drop).unwrap_err();
+    let told = Contract::<u8>::new("told", provider(Ttl::After(zero))).unwrap().load_options(timeout());
+    let own = || Contract::<u8>::new("own", provider(Ttl::Never)).unwrap();
+    let first = own().default_ttl(zero).load_options(timeout());
+    let last = own().load_options(timeout()).default_ttl(zero);
+    for contract in [told, first, last] {
+        let error = contract.cache().map(drop).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("default ttl is zero"), "{error}");
     }
     let kept = LoadOptions::builder().ttl(Duration::from_secs(60)).build().unwrap();
     let contract = Contract::<u8>::new("kept", provider(Ttl::After(zero))).unwrap();
-    assert!(contract.load_options(kept).is_ok(), "loads have a ttl of their own");
+    assert!(contract.load_options(kept).build().is_ok(), "loads have a ttl of their own");
     let contract = Contract::<u8>::new("kept", provider(Ttl::After(zero))).unwrap();
     let contract = contract.default_ttl(Duration::from_secs(60));
-    assert!(contract.load_options(timeout()).is_ok(), "the contract's comes before the provider's");
+    assert!(contract.load_options(timeout()).build().is_ok(), "the contract's comes before the provider's");
     let error = LoadOptions::builder().ttl(zero).build().unwrap_err();
     assert!(error.to_string().contains("ttl is zero"), "{error}");
 }

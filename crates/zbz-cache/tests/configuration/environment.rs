@@ -1,7 +1,7 @@
 //! Options from the environment.
 
 use zbz_cache::{
-    Error, ErrorKind, MemoryCache, Options, new_provider, options, providers, register_provider,
+    Error, ErrorKind, MemoryCache, Options, memory, new_provider, options, register_provider,
     register_provider_with_options,
 };
 
@@ -19,7 +19,7 @@ fn the_environment_gives_options_and_refuses_what_nobody_knows() {
     let text = error.to_string();
     assert!(text.contains("ZBZ_CACHE_MAX_SISE") && text.contains("\"max_size\""), "{text}");
 
-    let make = |_: &Options| Err::<providers::memory::MemoryProvider, _>(Error::closed());
+    let make = |_: &Options| Err::<memory::MemoryProvider, _>(Error::closed());
     register_provider_with_options("env-other", &["path"], make).unwrap();
     assert!(variables(&[("ZBZ_CACHE_PATH", "/x")]).unwrap().is_empty(), "another provider's option");
     assert_eq!(Options::from_variables("no", []).unwrap_err().kind(), ErrorKind::UnknownProvider);
@@ -66,7 +66,7 @@ fn a_url_in_the_environment_and_options_of_absent_providers_cost_one_warning_eac
 fn a_provider_that_did_not_name_its_options_is_given_what_nobody_else_has() {
     register_provider("env-plain", |options| {
         options.refuse_unknown(&["folder"])?;
-        Ok(providers::memory::MemoryProvider::new(MemoryCache::builder().build()?))
+        Ok(memory::MemoryProvider::new(MemoryCache::builder().build()?))
     })
     .unwrap();
     let read = |names: &[&str]| {

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use zbz_cache::{
-    Codec, Contract, Error, ErrorKind, MemoryCache, Options, Ttl, TtlState, WhenFull, new_provider,
+    Codec, Contract, Error, ErrorKind, MemoryCache, Options, Ttl, TtlState, WhenFull, memory, new_provider,
     new_provider_from_url, options, providers, register_provider,
 };
 
@@ -126,7 +126,7 @@ fn options_reach_the_provider() {
         matches!(numbers.ttl("ab").unwrap(), TtlState::Remaining(left) if left <= Duration::from_secs(90))
     );
     assert_eq!(numbers.set("abc", &1, Ttl::Default).unwrap_err().kind(), ErrorKind::InvalidKey);
-    let own = Contract::<u8>::new("own", handle).unwrap().default_ttl(Ttl::Never).cache().blocking();
+    let own = Contract::<u8>::new("own", handle).unwrap().default_ttl(Ttl::Never).cache().unwrap().blocking();
     own.set("ab", &1, Ttl::Default).unwrap();
     assert_eq!(own.ttl("ab").unwrap(), TtlState::Never, "the contract's default comes first");
 
@@ -149,7 +149,7 @@ fn ones_own_provider_is_made_by_its_name() {
         options.refuse_unknown(&["size"])?;
         let bytes = options.bytes("size")?.unwrap_or(1 << 20);
         let cache = MemoryCache::builder().max_size(bytes).when_full(WhenFull::Reject).build()?;
-        Ok(providers::memory::MemoryProvider::new(cache))
+        Ok(memory::MemoryProvider::new(cache))
     };
     register_provider("mine", make).unwrap();
     assert!(providers().contains(&"mine".to_owned()));

@@ -4,8 +4,8 @@
 use std::future::{Future, poll_fn};
 use std::task::Poll;
 
+use zbz_cache::memory::MemoryProvider;
 use zbz_cache::provider::{Capabilities, Limits, Lookups, Page, Read, SetOptions, SetOutcome};
-use zbz_cache::providers::memory::MemoryProvider;
 use zbz_cache::{Cursor, Provider, Reply, Stats, Ttl, TtlState};
 
 pub struct LateProvider(pub MemoryProvider);

@@ -21,7 +21,7 @@ async fn a_refresh_in_the_background_ends_with_the_last_handle() {
     let handle = handle();
     let options = LoadOptions::builder().ttl(Duration::from_secs(60)).fresh_for(Duration::from_millis(1));
     let contract = Contract::<String>::new("texts", handle.clone()).unwrap();
-    let texts = contract.load_options(options.build().unwrap()).unwrap().cache();
+    let texts = contract.load_options(options.build().unwrap()).cache().unwrap();
     texts.set("k", &"old".to_owned(), Duration::from_secs(60)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(5)).await;
     let counts = Counts(Arc::clone(&dropped));
@@ -46,12 +46,12 @@ async fn a_refresh_in_the_background_ends_with_the_last_handle() {
 async fn within_a_runtime_a_contract_has_its_spawner() {
     let options = LoadOptions::builder().ttl(Duration::from_secs(60)).fresh_for(Duration::from_millis(1));
     let options = options.build().unwrap();
-    let contract = Contract::<String>::new("texts", handle()).unwrap().load_options(options.clone()).unwrap();
-    let texts = contract.cache();
+    let contract = Contract::<String>::new("texts", handle()).unwrap().load_options(options.clone());
+    let texts = contract.cache().unwrap();
     let load = |text: &'static str| move || async move { Ok::<_, Error>(text.to_owned()) };
     texts.get_or_load("k", load("first")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let stale = texts.get_or_load_with("k", &LoadOptions::default(), load("second")).await.unwrap();
+    let stale = texts.get_or_load_opts("k", &LoadOptions::default(), load("second")).await.unwrap();
     assert_eq!((stale.value.as_deref(), stale.origin), (Some("first"), Origin::Stale));
     tokio::time::timeout(Duration::from_secs(20), async {
         while texts.get("k").await.unwrap().as_deref() != Some("second") {
@@ -61,7 +61,7 @@ async fn within_a_runtime_a_contract_has_its_spawner() {
     .await
     .expect("it is refreshed");
     let outside = std::thread::spawn(move || {
-        Contract::<String>::new("texts", handle()).unwrap().load_options(options).unwrap_err()
+        Contract::<String>::new("texts", handle()).unwrap().load_options(options).build().unwrap_err()
     });
     let error = outside.join().unwrap();
     assert_eq!(error.kind(), ErrorKind::Config);

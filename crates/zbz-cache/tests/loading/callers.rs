@@ -126,7 +126,7 @@ async fn an_invalidation_in_the_middle_reaches_who_comes_later() {
 async fn contracts_of_two_schema_numbers_take_turns() {
     let handle = handle();
     let old = cache(&handle);
-    let new = Contract::<String>::new("texts", handle.clone()).unwrap().schema(1).unwrap().cache();
+    let new = Contract::<String>::new("texts", handle.clone()).unwrap().schema(1).cache().unwrap();
     for _ in 0..rounds() {
         let mut tasks = JoinSet::new();
         for task in 0..100 {

@@ -76,7 +76,7 @@ fn the_message_of_a_timeout_has_its_span() {
     let texts = cache(&handle());
     let options = LoadOptions::builder().timeout(Duration::from_millis(20)).build().unwrap();
     let hang = std::future::pending::<Result<String>>;
-    let error = pollster::block_on(texts.get_or_load_with("k", &options, hang)).unwrap_err();
+    let error = pollster::block_on(texts.get_or_load_opts("k", &options, hang)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LoadTimeout);
     assert!(error.to_string().contains("within its timeout of 20ms"), "{error}");
 }

@@ -60,7 +60,7 @@ fn stale_soon() -> LoadOptionsBuilder {
 /// A cache whose "k" and "l" are stale: they hold "old".
 fn stale(options: LoadOptionsBuilder) -> Cache<String> {
     let contract = Contract::<String>::new("texts", handle()).unwrap();
-    let texts = contract.load_options(options.build().unwrap()).unwrap().cache();
+    let texts = contract.load_options(options.build().unwrap()).cache().unwrap();
     set_stale(&texts);
     texts
 }
@@ -73,7 +73,7 @@ fn set_stale(texts: &Cache<String>) {
 
 async fn ask(texts: &Cache<String>, text: &'static str) -> LoadOutcome<String> {
     let load = || async move { Ok::<_, Error>(text.to_owned()) };
-    texts.get_or_load_with("k", &LoadOptions::default(), load).await.unwrap()
+    texts.get_or_load_opts("k", &LoadOptions::default(), load).await.unwrap()
 }
 
 fn is(outcome: LoadOutcome<String>, text: &str, origin: Origin) {
@@ -120,7 +120,7 @@ fn a_refresh_that_its_runtime_takes_along_has_failed() {
     let texts = first.block_on(async { stale(stale_soon()) });
     first.block_on(async {
         let hang = std::future::pending::<Result<String>>;
-        let served = texts.get_or_load_with("k", &LoadOptions::default(), hang).await.unwrap();
+        let served = texts.get_or_load_opts("k", &LoadOptions::default(), hang).await.unwrap();
         is(served, "old", Origin::Stale);
         tokio::task::yield_now().await;
     });
@@ -179,7 +179,7 @@ fn who_stands_in_for_an_executor_is_served_the_stale_value_if_its_loader_fails()
     pollster::block_on(async {
         is(ask(&texts, "lost").await, "old", Origin::Stale);
         let fail = || async { Err::<String, _>(Refused(1)) };
-        let served = texts.get_or_load_with("k", &LoadOptions::default(), fail).await.unwrap();
+        let served = texts.get_or_load_opts("k", &LoadOptions::default(), fail).await.unwrap();
         is(served, "old", Origin::Stale);
     });
     assert_eq!(loads(&texts).failed, 2);
@@ -244,7 +244,7 @@ fn who_sleeps_on_a_refresh_that_others_drive_takes_it_over_when_they_leave() {
     let texts = stale(stale_soon().spawner(Spawner::new(move |task| *holds.lock().unwrap() = Some(task))));
     let hang = std::future::pending::<Result<String>>;
     pollster::block_on(async {
-        let served = texts.get_or_load_with("k", &LoadOptions::default(), hang).await.unwrap();
+        let served = texts.get_or_load_opts("k", &LoadOptions::default(), hang).await.unwrap();
         is(served, "old", Origin::Stale);
         // As its ttl would: nothing is revoked.
         assert!(texts.handle().provider().delete(b"texts:k").await.unwrap());
@@ -269,19 +269,19 @@ fn a_refresh_that_fails_leaves_the_stale_value_whichever_way_it_is_asked_for() {
     let (blocking, options) = (texts.blocking(), LoadOptions::default());
     let refuse = |_: Vec<String>| Err::<Vec<(String, String)>, _>(Refused(0));
     is(
-        pollster::block_on(texts.get_or_load_with("k", &options, || async { Err::<String, _>(Refused(0)) }))
+        pollster::block_on(texts.get_or_load_opts("k", &options, || async { Err::<String, _>(Refused(0)) }))
             .unwrap(),
         "old",
         Origin::Stale,
     );
     is(
-        blocking.get_or_load_with("k", &options, || Err::<String, _>(Refused(0))).unwrap(),
+        blocking.get_or_load_opts("k", &options, || Err::<String, _>(Refused(0))).unwrap(),
         "old",
         Origin::Stale,
     );
-    let mut many = blocking.get_or_load_multi_with(["k"], &options, refuse).unwrap();
+    let mut many = blocking.get_or_load_multi_opts(["k"], &options, refuse).unwrap();
     is(many.remove("k").unwrap(), "old", Origin::Stale);
-    let each = blocking.get_or_load_each_with(["k"], &options, refuse);
+    let each = blocking.get_or_load_each_opts(["k"], &options, refuse);
     is(each.into_iter().next().unwrap().unwrap(), "old", Origin::Stale);
     assert_eq!((loads(&texts).failed, loads(&texts).refreshes), (4, 4));
     blocking.delete("k").unwrap();

@@ -72,7 +72,7 @@ async fn a_cycle_over_two_tasks_ends_at_the_timeout() {
     let texts = cache(&handle);
     let options = LoadOptions::builder().timeout(Duration::from_millis(50)).build().unwrap();
     let inner = texts.clone();
-    let asked = texts.get_or_load_with("k", &options, || async move {
+    let asked = texts.get_or_load_opts("k", &options, || async move {
         let load = async move { inner.get_or_load("k", || async { Ok::<_, Error>("in".to_owned()) }).await };
         tokio::spawn(load).await.unwrap()
     });

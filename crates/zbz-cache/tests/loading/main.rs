@@ -113,7 +113,7 @@ fn ask(
     let (cache, loader) = (cache.clone(), Arc::clone(loader));
     async move {
         let load = Arc::clone(&loader);
-        let mut caller = Box::pin(cache.get_or_load_with(&name, &options, move || load.load(end)));
+        let mut caller = Box::pin(cache.get_or_load_opts(&name, &options, move || load.load(end)));
         let mut is_first = true;
         poll_fn(|context| {
             let polled = caller.as_mut().poll(context);

@@ -77,7 +77,7 @@ fn on_a_current_thread_runtime_who_would_sleep_is_refused_and_spawn_blocking_wai
         }
         is_refused(sleep_on(&texts, "k"));
         let options = LoadOptions::default();
-        let with = texts.blocking().get_or_load_with("k", &options, || Ok::<_, Error>("own".to_owned()));
+        let with = texts.blocking().get_or_load_opts("k", &options, || Ok::<_, Error>("own".to_owned()));
         assert_eq!(with.unwrap_err().kind(), ErrorKind::LoadDeadlock);
         let waits = spawn_blocking({
             let texts = texts.clone();
@@ -285,12 +285,12 @@ fn what_need_not_be_slept_for_is_not_refused() {
         let options = LoadOptions::builder().ttl(Duration::from_secs(60)).fresh_for(Duration::from_millis(1));
         let options = options.refresh_by_callers().build().unwrap();
         let with = |text: &str| {
-            texts.blocking().get_or_load_with("stale", &options, || Ok::<_, Error>(text.to_owned()))
+            texts.blocking().get_or_load_opts("stale", &options, || Ok::<_, Error>(text.to_owned()))
         };
         with("first").unwrap();
         thread::sleep(Duration::from_millis(5));
         let hang = std::future::pending::<Result<String>>;
-        let mut refreshes = pin!(texts.get_or_load_with("stale", &options, hang));
+        let mut refreshes = pin!(texts.get_or_load_opts("stale", &options, hang));
         assert!(refreshes.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         let stale = with("second").unwrap();
         assert_eq!((stale.value.as_deref(), stale.origin), (Some("first"), Origin::Stale));

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use zbz_cache::provider::SetOutcome;
-use zbz_cache::providers::redis::RedisConnection;
+use zbz_cache::redis::RedisConnection;
 use zbz_cache::{BlockingCache, ErrorKind, LoadOptions, Options, ProviderHandle, Result, Ttl};
 use zbz_cache::{new_provider, options};
 
@@ -261,7 +261,7 @@ fn load_each(cache: &BlockingCache<String>, names: Vec<String>) -> Vec<Result<Op
     let load = |names: Vec<String>| {
         Ok::<_, std::io::Error>(names.into_iter().map(|name| (name, "L".to_owned())).collect::<Vec<_>>())
     };
-    let answers = cache.get_or_load_each_with(names, &options, load).into_iter();
+    let answers = cache.get_or_load_each_opts(names, &options, load).into_iter();
     answers.map(|answer| answer.map(|loaded| loaded.value)).collect()
 }
 
@@ -339,7 +339,7 @@ fn a_command_that_a_script_needs_and_the_server_does_not_have_is_named() {
     let refused = [
         cache.set_if_absent("free", &"v".to_owned(), Ttl::Never).map(drop),
         cache.replace("k", &"v".to_owned(), Ttl::Never).map(drop),
-        cache.get_and_delete("k").map(drop),
+        cache.take("k").map(drop),
         cache.get_versioned("k").map(drop),
     ];
     for refused in refused {

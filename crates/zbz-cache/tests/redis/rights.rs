@@ -99,12 +99,12 @@ const VERBS: &[Verb] = &[
     (
         "a load that tells the time",
         &[
-            |c| wait(c.get_or_load_with("k", &never(), load)).map(drop),
-            |c| c.blocking().get_or_load_with("k", &never(), || Ok::<_, Error>(value())).map(drop),
-            |c| wait(c.get_or_load_multi_with(["k", "k2"], &never(), load_all)).map(drop),
-            |c| c.blocking().get_or_load_multi_with(["k"], &never(), load_each).map(drop),
-            |c| first(wait(c.get_or_load_each_with(["k", "k2"], &never(), load_all))),
-            |c| first(c.blocking().get_or_load_each_with(["k"], &never(), load_each)),
+            |c| wait(c.get_or_load_opts("k", &never(), load)).map(drop),
+            |c| c.blocking().get_or_load_opts("k", &never(), || Ok::<_, Error>(value())).map(drop),
+            |c| wait(c.get_or_load_multi_opts(["k", "k2"], &never(), load_all)).map(drop),
+            |c| c.blocking().get_or_load_multi_opts(["k"], &never(), load_each).map(drop),
+            |c| first(wait(c.get_or_load_each_opts(["k", "k2"], &never(), load_all))),
+            |c| first(c.blocking().get_or_load_each_opts(["k"], &never(), load_each)),
         ],
     ),
     (
@@ -157,10 +157,7 @@ const VERBS: &[Verb] = &[
             |c| c.blocking().expire("k", Duration::from_secs(60)).map(drop),
         ],
     ),
-    (
-        "get_and_delete",
-        &[|c| wait(c.get_and_delete("k")).map(drop), |c| c.blocking().get_and_delete("k").map(drop)],
-    ),
+    ("take", &[|c| wait(c.take("k")).map(drop), |c| c.blocking().take("k").map(drop)]),
     ("add", &[|c| c.handle().provider().add(b"t:counter", 1, Ttl::Never).wait().map(drop)]),
     ("keys", &[|c| wait(c.keys("*")).map(drop), |c| c.blocking().keys("*").map(drop)]),
 ];
@@ -189,7 +186,7 @@ const STATES: [State; 5] = [
     ("a known absence", |_, owner| {
         owner.blocking().delete("k").unwrap();
         let options = LoadOptions::builder().absent_ttl(Duration::from_secs(600)).build().unwrap();
-        owner.blocking().get_or_load_with("k", &options, || Ok::<_, Error>(Loaded::absent())).unwrap();
+        owner.blocking().get_or_load_opts("k", &options, || Ok::<_, Error>(Loaded::absent())).unwrap();
     }),
 ];
 
@@ -310,7 +307,7 @@ fn a_replica_without_its_primary_refuses_every_read_for_the_same_reason() {
     let reads: [Call; 4] = [
         |c| wait(c.get("k")).map(drop),
         |c| wait(c.get_versioned("k")).map(drop),
-        |c| wait(c.get_or_load_with("k", &never(), load)).map(drop),
+        |c| wait(c.get_or_load_opts("k", &never(), load)).map(drop),
         |c| first(wait(c.get_each(["k", "k2"]))),
     ];
     for (at, read) in reads.iter().enumerate() {
@@ -347,7 +344,7 @@ fn a_contract_whose_entries_grow_stale_needs_the_same_on_any_thread() {
     let_in(&server, &["eval_ro"]);
     let stale = LoadOptions::builder().fresh_for(Duration::from_secs(1)).ttl(Duration::from_secs(60));
     let contract = Contract::<String>::new("t", user(&server)).unwrap();
-    let cache = contract.load_options(stale.refresh_by_callers().build().unwrap()).unwrap().cache();
+    let cache = contract.load_options(stale.refresh_by_callers().build().unwrap()).cache().unwrap();
     let denied: [Call; 4] = [
         |c| wait(c.get_or_load("k", load)).map(drop),
         |c| c.blocking().get_or_load("k", || Ok::<_, Error>(value())).map(drop),
@@ -370,7 +367,7 @@ fn a_server_that_takes_no_writes_refuses_them_whatever_is_there() {
         |c| wait(c.set_if_absent("k", &value(), Ttl::Never)).map(drop),
         |c| wait(c.set_if_absent("free", &value(), Ttl::Never)).map(drop),
         |c| wait(c.replace("free", &value(), Ttl::Never)).map(drop),
-        |c| wait(c.get_and_delete("free")).map(drop),
+        |c| wait(c.take("free")).map(drop),
         |c| wait(c.persist("free")).map(drop),
         |c| c.handle().provider().add(b"t:free", 1, Ttl::Never).wait().map(drop),
     ];

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zbz_cache::providers::redis::RedisConnection;
+use zbz_cache::redis::RedisConnection;
 use zbz_cache::{Error, ErrorKind, Options, Ttl, options};
 
 use crate::isolation::{MIB, link, text};

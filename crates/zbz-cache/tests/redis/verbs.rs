@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use redis::Value;
 use serde::{Deserialize, Serialize};
 use zbz_cache::provider::{Condition, SetOptions, SetOutcome};
-use zbz_cache::providers::redis::RedisConnection;
+use zbz_cache::redis::RedisConnection;
 use zbz_cache::{
-    Contract, ErrorKind, HORIZON, Options, Ttl, TtlState, new_provider, new_provider_from_url, options,
+    Contract, ErrorKind, Options, TTL_HORIZON, Ttl, TtlState, new_provider, new_provider_from_url, options,
 };
 
 use crate::cluster::Cluster;
@@ -69,12 +69,12 @@ fn a_multi_get_on_a_cluster_is_one_round_trip_a_node_too() {
 fn deadlines_are_sent_as_milliseconds_that_redis_takes() {
     let server = Server::start();
     let cache = texts("ttl", &provider(&server.address()));
-    for (span, least) in [(Duration::from_nanos(1), 0), (HORIZON, 3_155_759_000_000_i64)] {
+    for (span, least) in [(Duration::from_nanos(1), 0), (TTL_HORIZON, 3_155_759_000_000_i64)] {
         cache.set("k", &"v".to_owned(), span).unwrap();
         let left: i64 = server.ask(&["PTTL", "ttl:k"]);
         assert!(left >= least || left == -2, "{span:?}: {left}");
     }
-    for never in [Duration::MAX, HORIZON + Duration::from_nanos(1)] {
+    for never in [Duration::MAX, TTL_HORIZON + Duration::from_nanos(1)] {
         cache.set("k", &"v".to_owned(), never).unwrap();
         assert_eq!(server.ask::<i64>(&["PTTL", "ttl:k"]), -1);
     }
@@ -89,9 +89,9 @@ fn keep_and_conditions_go_together() {
     let (key, long) = (b"c:k".as_slice(), Ttl::After(Duration::from_secs(600)));
     let set = |value: &str, options: SetOptions| provider.set(key, value.as_bytes(), options).wait().unwrap();
     let left = || provider.ttl(key).wait().unwrap();
-    assert_eq!(set("1", SetOptions::new(long).keeping_deadline()), SetOutcome::Stored);
+    assert_eq!(set("1", SetOptions::new(long).keep_deadline()), SetOutcome::Stored);
     assert!(matches!(left(), TtlState::Remaining(_)), "a new one gets the time");
-    let keep = SetOptions::new(Ttl::Never).keeping_deadline();
+    let keep = SetOptions::new(Ttl::Never).keep_deadline();
     assert_eq!(set("2", keep.clone().when(Condition::Present)), SetOutcome::Stored);
     assert!(matches!(left(), TtlState::Remaining(_)), "kept");
     assert_eq!(set("3", keep.clone().when(Condition::Absent)), SetOutcome::ConditionFailed);
@@ -99,13 +99,13 @@ fn keep_and_conditions_go_together() {
     assert_eq!(set("4", keep.clone().when(Condition::Version(version))), SetOutcome::Stored);
     assert!(matches!(left(), TtlState::Remaining(_)), "kept by a swap");
     let gone = SetOptions::new(Ttl::After(Duration::ZERO));
-    assert_eq!(set("5", gone.clone().keeping_deadline()), SetOutcome::Stored);
+    assert_eq!(set("5", gone.clone().keep_deadline()), SetOutcome::Stored);
     assert_eq!(provider.get(key, Vec::new()).wait().unwrap().buffer, b"5", "a live one keeps its deadline");
     assert_eq!(set("6", gone.clone().when(Condition::Present)), SetOutcome::Stored);
     assert_eq!(left(), TtlState::Missing);
     assert_eq!(set("7", gone.clone().when(Condition::Present)), SetOutcome::ConditionFailed);
     assert_eq!(set("8", gone.clone().when(Condition::Absent)), SetOutcome::Stored);
-    assert_eq!(set("9", gone.keeping_deadline()), SetOutcome::Stored);
+    assert_eq!(set("9", gone.keep_deadline()), SetOutcome::Stored);
     assert_eq!(left(), TtlState::Missing);
 }
 

@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use zbz_cache::codec::Json;
+use zbz_cache::memory::MemoryProvider;
 use zbz_cache::provider::SetOutcome;
-use zbz_cache::providers::memory::MemoryProvider;
 use zbz_cache::{
     Cache, Clock, Codec, Contract, Error, ErrorKind, LoadOptions, MemoryCache, MessagePack, ProviderHandle,
     Result, Ttl, new_provider, options,
@@ -79,12 +79,12 @@ async fn write_all<T: Value>(
             cache.compare_and_swap("swap", swap, value, Ttl::Never).await.map(taken),
         ),
         ("get_or_load", "load", cache.get_or_load("load", load()).await.map(drop)),
-        ("get_or_load_with", "with", cache.get_or_load_with("with", &none, load()).await.map(drop)),
+        ("get_or_load_opts", "with", cache.get_or_load_opts("with", &none, load()).await.map(drop)),
         ("get_or_load_multi", "loads", cache.get_or_load_multi(["loads"], load_many()).await.map(drop)),
         (
-            "get_or_load_multi_with",
+            "get_or_load_multi_opts",
             "loads with",
-            cache.get_or_load_multi_with(["loads with"], &none, load_many()).await.map(drop),
+            cache.get_or_load_multi_opts(["loads with"], &none, load_many()).await.map(drop),
         ),
         ("get_or_load_each", "each", each("each").await),
         ("set", "set b", blocking.set("set b", value, Ttl::Never)),
@@ -97,12 +97,12 @@ async fn write_all<T: Value>(
             blocking.compare_and_swap("swap b", swap_blocking, value, Ttl::Never).map(taken),
         ),
         ("get_or_load", "load b", blocking.get_or_load("load b", load_here).map(drop)),
-        ("get_or_load_with", "with b", blocking.get_or_load_with("with b", &none, load_here).map(drop)),
+        ("get_or_load_opts", "with b", blocking.get_or_load_opts("with b", &none, load_here).map(drop)),
         ("get_or_load_multi", "loads b", blocking.get_or_load_multi(["loads b"], load_many_here).map(drop)),
         (
-            "get_or_load_multi_with",
+            "get_or_load_multi_opts",
             "loads with b",
-            blocking.get_or_load_multi_with(["loads with b"], &none, load_many_here).map(drop),
+            blocking.get_or_load_multi_opts(["loads with b"], &none, load_many_here).map(drop),
         ),
         ("get_or_load_each", "each b", each_here("each b")),
     ]
@@ -323,7 +323,7 @@ async fn a_stale_entry_stays_when_its_refresh_is_refused() {
         let terms = LoadOptions::builder().ttl(10 * second).fresh_for(second).refresh_by_callers();
         let terms = if is_excused { terms.stale_on_error(second) } else { terms };
         let contract = Contract::<Option<Option<u8>>>::new("values", handle).unwrap();
-        let cache = contract.load_options(terms.build().unwrap()).unwrap().cache();
+        let cache = contract.load_options(terms.build().unwrap()).cache().unwrap();
         let (old, refused) = (Some(Some(1)), Some(None::<u8>));
         for name in ["one", "with", "many", "blocking"] {
             cache.set(name, &old, 10 * second).await.unwrap();
@@ -334,7 +334,7 @@ async fn a_stale_entry_stays_when_its_refresh_is_refused() {
         let none = LoadOptions::default();
         let answers = [
             cache.get_or_load("one", load).await,
-            cache.get_or_load_with("with", &none, load).await.map(|outcome| outcome.value),
+            cache.get_or_load_opts("with", &none, load).await.map(|outcome| outcome.value),
             cache.get_or_load_multi(["many"], load_many).await.map(|mut found| found.remove("many")),
             cache.blocking().get_or_load("blocking", || Ok::<_, Error>(refused)),
         ];

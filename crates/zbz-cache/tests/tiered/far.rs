@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use zbz_cache::memory::MemoryProvider;
 use zbz_cache::provider::{
     Capabilities, Invalidation, InvalidationSink, Lookups, Page, Read, ReadBatch, SetOptions, SetOutcome,
     Subscription,
 };
-use zbz_cache::providers::memory::MemoryProvider;
 use zbz_cache::{Cursor, Error, ErrorKind, Provider, Reply, Stats, Ttl, TtlState};
 
 /// What a subscriber is to be told.

@@ -137,7 +137,7 @@ fn nothing_is_kept_before_the_first_proof() {
 fn a_copy_ends_before_the_entry_does_and_within_the_longest_near_time() {
     let tier = Tier::live();
     let set = |ttl| {
-        tier.elsewhere().set(KEY, b"1", SetOptions::new(ttl)).wait().unwrap();
+        let _ = tier.elsewhere().set(KEY, b"1", SetOptions::new(ttl)).wait().unwrap();
         tier.read();
         assert!(tier.is_near());
     };
@@ -164,12 +164,12 @@ fn a_copy_ends_before_the_entry_does_and_within_the_longest_near_time() {
 #[test]
 fn an_answer_that_took_longer_than_the_entry_had_left_is_not_kept_nor_answered() {
     let tier = Tier::live();
-    tier.elsewhere().set(KEY, b"1", SetOptions::new(Ttl::After(SECOND))).wait().unwrap();
+    let _ = tier.elsewhere().set(KEY, b"1", SetOptions::new(Ttl::After(SECOND))).wait().unwrap();
     let read = begin_read(&tier);
     tier.hand.advance(SECOND);
     assert_eq!(end_read(&tier, read), None);
     assert!(!tier.is_near());
-    tier.elsewhere().set(KEY, b"1", SetOptions::new(Ttl::After(SECOND))).wait().unwrap();
+    let _ = tier.elsewhere().set(KEY, b"1", SetOptions::new(Ttl::After(SECOND))).wait().unwrap();
     let read = begin_read(&tier);
     tier.hand.advance(SECOND / 2);
     assert_eq!(end_read(&tier, read).as_deref(), Some("1"));

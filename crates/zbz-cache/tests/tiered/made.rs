@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use allocation_counter::measure;
+use zbz_cache::memory::MemoryProvider;
 use zbz_cache::provider::SetOptions;
-use zbz_cache::providers::memory::MemoryProvider;
-use zbz_cache::providers::tiered::{TieredProvider, Tiers};
+use zbz_cache::tiered::{TieredProvider, Tiers};
 use zbz_cache::{
     Contract, ErrorKind, LoadOptions, MemoryCache, Options, ProviderHandle, Ttl, new_provider,
     new_provider_from_url, options,
@@ -153,7 +153,7 @@ fn it_counts_what_went_to_the_far_side_and_what_it_was_told() {
 fn a_key_of_no_namespace_and_namespaces_past_the_limit_are_read_through() {
     let tier = Tier::new();
     let near = |key: &[u8]| {
-        tier.provider().set(key, b"v", SetOptions::new(Ttl::Never)).wait().unwrap();
+        let _ = tier.provider().set(key, b"v", SetOptions::new(Ttl::Never)).wait().unwrap();
         for _ in 0..2 {
             assert_eq!(tier.provider().get_value(key, Vec::new()).wait().unwrap().buffer, b"v");
         }
@@ -179,7 +179,7 @@ fn what_is_too_large_or_too_long_for_the_near_side_is_read_through() {
     let provider = tier.provider();
     let (long, large) = ([b"t:".as_slice(), &[b'x'; 9 << 10]].concat(), vec![7; 60 << 10]);
     for (key, value) in [(long.as_slice(), &b"v"[..]), (b"t:k", large.as_slice())] {
-        provider.set(key, value, SetOptions::new(Ttl::Never)).wait().unwrap();
+        let _ = provider.set(key, value, SetOptions::new(Ttl::Never)).wait().unwrap();
         for _ in 0..3 {
             assert_eq!(provider.get_value(key, Vec::new()).wait().unwrap().buffer, value);
             let batch = provider.get_values(&[b"t:none", key], Default::default()).wait().unwrap();
@@ -224,7 +224,7 @@ fn a_near_hit_allocates_nothing() {
     let contract = Contract::<u64>::new("t", tier.handle.clone()).unwrap();
     let options = LoadOptions::builder().ttl(Duration::from_secs(60)).fresh_for(Duration::from_secs(30));
     let cache =
-        contract.load_options(options.refresh_by_callers().build().unwrap()).unwrap().cache().blocking();
+        contract.load_options(options.refresh_by_callers().build().unwrap()).cache().unwrap().blocking();
     cache.set("k", &7, Duration::from_secs(60)).unwrap();
     assert_eq!(cache.get("k").unwrap(), Some(7));
     let load = || -> std::io::Result<u64> { panic!("a hit is not loaded") };

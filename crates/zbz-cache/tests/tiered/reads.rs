@@ -67,7 +67,7 @@ fn a_batch_reads_each_missing_key_once_and_tells_which_failed() {
     tier.write_elsewhere("1");
     tier.read();
     let set = |key: &[u8], value: &[u8]| {
-        tier.elsewhere().set(key, value, SetOptions::new(Ttl::Never)).wait().unwrap();
+        let _ = tier.elsewhere().set(key, value, SetOptions::new(Ttl::Never)).wait().unwrap();
     };
     set(b"t:a", b"2");
     set(b"t:b", b"3");

@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zbz_cache::providers::memory::MemoryProvider;
-use zbz_cache::providers::tiered::TieredProvider;
+use zbz_cache::memory::MemoryProvider;
+use zbz_cache::tiered::TieredProvider;
 use zbz_cache::{BlockingCache, Contract, MemoryCache, ProviderHandle, new_provider, options};
 
 use crate::far::Far;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use zbz_cache::conformance::{Harness, Setup, check};
-use zbz_cache::providers::memory::MemoryProvider;
-use zbz_cache::providers::tiered::TieredProvider;
+use zbz_cache::memory::MemoryProvider;
+use zbz_cache::tiered::TieredProvider;
 use zbz_cache::{MemoryCache, ProviderHandle, new_provider, options};
 
 use crate::far::{Far, Wire};

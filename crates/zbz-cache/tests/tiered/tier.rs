@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use zbz_cache::memory::MemoryProvider;
 use zbz_cache::provider::{Read, SetOptions, SetOutcome};
-use zbz_cache::providers::memory::MemoryProvider;
-use zbz_cache::providers::tiered::{TieredProvider, Tiers};
+use zbz_cache::tiered::{TieredProvider, Tiers};
 use zbz_cache::{Clock, ManualClock, MemoryCache, Provider, ProviderHandle, Reply, Ttl};
 
 use crate::far::{Far, Wire};

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use zbz_cache::memory::MemoryProvider;
 use zbz_cache::provider::{
     Capabilities, Invalidation, InvalidationSink, Lookups, Page, Read, SetOptions, SetOutcome, Subscription,
 };
-use zbz_cache::providers::memory::MemoryProvider;
-use zbz_cache::providers::tiered::TieredProvider;
+use zbz_cache::tiered::TieredProvider;
 use zbz_cache::{Clock, Cursor, MemoryCache, Provider, ProviderHandle, Reply, Stats, Ttl, TtlState};
 
 use crate::far::{Far, Told, Wire};
@@ -41,7 +41,7 @@ fn get(provider: &dyn Provider) -> Option<Vec<u8>> {
 }
 
 fn set(provider: &dyn Provider, value: &[u8]) {
-    provider.set(KEY, value, SetOptions::new(Ttl::Never)).wait().unwrap();
+    let _ = provider.set(KEY, value, SetOptions::new(Ttl::Never)).wait().unwrap();
 }
 
 /// Whoever is told by a tier that a key changed, and reads it there, gets what it changed to.

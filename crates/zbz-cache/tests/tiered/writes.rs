@@ -156,7 +156,7 @@ fn threads_that_write_here_and_elsewhere_find_nothing_old() {
             scope.spawn(move || {
                 for round in 0..ROUNDS {
                     let by = if at % 2 == 0 { tier.provider() } else { tier.elsewhere() };
-                    by.set(*key, &round.to_le_bytes(), SetOptions::new(Ttl::Never)).wait().unwrap();
+                    let _ = by.set(*key, &round.to_le_bytes(), SetOptions::new(Ttl::Never)).wait().unwrap();
                     // The far side tells before it answers.
                     assert_eq!(get(key), Some(round), "{key:?}");
                     assert!(get(keys[at ^ 1]).is_none_or(|other| other < ROUNDS));

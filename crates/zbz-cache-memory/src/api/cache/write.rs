@@ -22,7 +22,7 @@ impl MemoryCache {
     /// (rejecting caches only), [`Error::KeyEmpty`], [`Error::KeyTooLong`], [`Error::Closed`]:
     /// nothing was changed.
     pub fn set(&self, key: &[u8], value: &[u8], ttl: Option<Duration>) -> Result<(), Error> {
-        self.set_with(key, value, &SetOptions::new(ttl)).map(|_| ())
+        self.set_opts(key, value, &SetOptions::new(ttl)).map(|_| ())
     }
 
     /// Stores a value as [`set`](MemoryCache::set) does, under a condition that is judged in one
@@ -40,11 +40,11 @@ impl MemoryCache {
     /// cache.set(b"k", b"1", None)?;
     /// let version = cache.get_with(b"k", |_, found| found.version())?.expect("it was just set");
     /// cache.set(b"k", b"2", None)?;
-    /// let swap = SetOptions::new(None).with_condition(Condition::Version(version));
-    /// assert_eq!(cache.set_with(b"k", b"3", &swap)?, SetOutcome::ConditionFailed);
+    /// let swap = SetOptions::new(None).when(Condition::Version(version));
+    /// assert_eq!(cache.set_opts(b"k", b"3", &swap)?, SetOutcome::ConditionFailed);
     /// # Ok::<(), zbz_cache_memory::Error>(())
     /// ```
-    pub fn set_with(&self, key: &[u8], value: &[u8], options: &SetOptions<'_>) -> Result<SetOutcome, Error> {
+    pub fn set_opts(&self, key: &[u8], value: &[u8], options: &SetOptions<'_>) -> Result<SetOutcome, Error> {
         set::set(&self.engine.store, key, value, options)
     }
 

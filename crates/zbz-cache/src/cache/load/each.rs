@@ -55,7 +55,7 @@ impl<T: 'static> Cache<T> {
     /// As [`get_or_load_each`](Cache::get_or_load_each), with options for this call, and telling of
     /// each name where its value came from. Options that do not go together with those of the
     /// contract are every name's answer, of kind `Config`.
-    pub fn get_or_load_each_with<'a, I, F, Fut>(
+    pub fn get_or_load_each_opts<'a, I, F, Fut>(
         &'a self,
         names: I,
         options: &LoadOptions,

@@ -67,7 +67,7 @@ impl<T: 'static> Cache<T> {
     /// # Errors
     ///
     /// As there; and `Config`: the options do not go together with those of the contract.
-    pub fn get_or_load_multi_with<'a, I, F, Fut>(
+    pub fn get_or_load_multi_opts<'a, I, F, Fut>(
         &'a self,
         names: I,
         options: &LoadOptions,

@@ -16,7 +16,7 @@ fn wrong_spans_and_shares_are_refused_with_both_values() {
         (new().fresh_for(Duration::ZERO), &["fresh_for is 0ns", "more than zero"]),
         (new().fresh_for(Duration::MAX), &["fresh_for is", "100 years"]),
         (new().absent_ttl(Duration::ZERO), &["absent_ttl is 0ns"]),
-        (new().absent_ttl(HORIZON + SECOND), &["absent_ttl is 3155760001s", "3155760000s"]),
+        (new().absent_ttl(TTL_HORIZON + SECOND), &["absent_ttl is 3155760001s", "3155760000s"]),
         (new().stale_on_error(Duration::ZERO), &["stale_on_error is 0ns"]),
         (new().timeout(Duration::ZERO), &["timeout is 0ns"]),
         (new().jitter_percent(f64::NAN), &["jitter is NaN", "0 to 100"]),

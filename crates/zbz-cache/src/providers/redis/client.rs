@@ -177,7 +177,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::ttl::HORIZON;
+    use crate::ttl::TTL_HORIZON;
 
     #[test]
     fn milliseconds_are_rounded_up_and_stay_below_what_redis_takes() {
@@ -186,7 +186,7 @@ mod tests {
             (Duration::from_millis(1), 1),
             (Duration::from_nanos(1_000_001), 2),
             (Duration::from_millis(1500), 1500),
-            (HORIZON, 3_155_760_000_000),
+            (TTL_HORIZON, 3_155_760_000_000),
             (Duration::MAX, MAX_MS),
         ];
         for (span, expected) in cases {

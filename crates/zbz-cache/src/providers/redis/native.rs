@@ -22,7 +22,7 @@ use crate::error::ErrorKind as Kind;
 ///
 /// ```no_run
 /// # async fn an_example(users: zbz_cache::Cache<String>) -> Result<(), Box<dyn std::error::Error>> {
-/// use zbz_cache::providers::redis::RedisConnection;
+/// use zbz_cache::redis::RedisConnection;
 ///
 /// let connection = users.native::<RedisConnection>().expect("there was a first call");
 /// let servers: String = redis::cmd("INFO").arg("server").query_async(&mut connection.clone()).await?;

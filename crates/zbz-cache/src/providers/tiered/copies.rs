@@ -199,9 +199,9 @@ impl Copies {
             return;
         }
         let is_good = || self.coherence.is_good(token);
-        let set = SetOptions::new(None).with_condition(Condition::If(&is_good));
+        let set = SetOptions::new(None).when(Condition::If(&is_good));
         // What does not fit is read through.
-        let _ = self.cache.set_with(key, entry, &set);
+        let _ = self.cache.set_opts(key, entry, &set);
     }
 
     /// The value of an entry that was brought for this caller or one that it joined; `None` past its

@@ -1,0 +1,106 @@
+//! [`ContractSettings`]: what a contract says besides its name, provider and codec, judged together.
+
+use std::fmt;
+
+use super::{Contract, told_default};
+use crate::error::Result;
+use crate::load::{LoadOptions, Terms};
+use crate::ttl::Ttl;
+
+/// A contract with settings. They may be given in any order, and the last of a kind counts; whether they
+/// go together is judged when the contract is [built](ContractSettings::build) or the [cache](ContractSettings::cache) is
+/// made.
+///
+/// ```
+/// use std::time::Duration;
+/// use zbz_cache::{Contract, LoadOptions, options};
+///
+/// let provider = zbz_cache::new_provider("memory", options! {})?;
+/// let fresh = LoadOptions::builder().fresh_for(Duration::from_secs(60)).refresh_by_callers().build()?;
+/// let users = Contract::<String>::new("users", provider.clone())?.load_options(fresh.clone());
+/// let cache = users.default_ttl(Duration::from_secs(300)).cache()?;
+///
+/// let names = Contract::<String>::new("names", provider)?.load_options(fresh);
+/// assert!(names.cache().is_err(), "nothing is stale without a ttl");
+/// # drop(cache);
+/// # Ok::<(), zbz_cache::Error>(())
+/// ```
+#[must_use = "settings do nothing until a cache is made"]
+pub struct ContractSettings<T> {
+    contract: Contract<T>,
+    default_ttl: Option<Ttl>,
+    load_options: Option<LoadOptions>,
+    schema: Option<u16>,
+}
+
+impl<T: 'static> ContractSettings<T> {
+    pub(super) fn of(contract: Contract<T>) -> Self {
+        ContractSettings { contract, default_ttl: None, load_options: None, schema: None }
+    }
+
+    /// The deadline of values that are set with [`Ttl::Default`]; without it the provider's. One of
+    /// zero, by which each of them is gone at once, costs a warning.
+    pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        let ttl = ttl.into();
+        ttl.warn_if_gone(self.contract.name());
+        self.default_ttl = Some(ttl);
+        self
+    }
+
+    /// How loads are done unless a call says otherwise; see [`LoadOptions`]. They are judged against the
+    /// [`default_ttl`](ContractSettings::default_ttl); without one, against what the
+    /// [provider tells](crate::Provider::default_ttl) of its own. With a `fresh_for`, entries that are set
+    /// become stale as loaded ones do.
+    pub fn load_options(mut self, options: LoadOptions) -> Self {
+        self.load_options = Some(options);
+        self
+    }
+
+    /// The number of the values' shape, 0 unless set. Values stored under another number are
+    /// misses, so raise it when a change of the type would make old values wrong.
+    pub fn schema(mut self, schema: u16) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// The contract, with all that was said.
+    ///
+    /// # Errors
+    ///
+    /// `Config`: a `fresh_for` beyond the ttl or without a spawner, or one on a raw contract,
+    /// whose values have no header to hold it; load options without a ttl, where the default is zero; a
+    /// schema number on a raw contract or one of counters, which have no place for it.
+    pub fn build(self) -> Result<Contract<T>> {
+        let ContractSettings { mut contract, default_ttl, load_options, schema } = self;
+        let handle = contract.parts.handle.clone();
+        let parts = &mut contract.parts;
+        let judge = || {
+            if let Some(schema) = schema {
+                parts.codec.set_schema(schema)?;
+            }
+            if let Some(ttl) = default_ttl {
+                parts.default_ttl = ttl.or(told_default(&parts.handle));
+                parts.terms.ttl = parts.load_options.ttl.or(parts.default_ttl);
+            }
+            if let Some(options) = load_options {
+                let has_header = parts.codec.has_header();
+                parts.terms = Terms::of_contract(&options, parts.default_ttl, has_header)?;
+                parts.load_options = options.with_refresh(&parts.terms);
+            }
+            Ok(())
+        };
+        judge().map_err(|error| handle.name_error(error, "contract"))?;
+        Ok(contract)
+    }
+}
+
+impl<T> fmt::Debug for ContractSettings<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContractSettings")
+            .field("contract", &self.contract)
+            .field("default_ttl", &self.default_ttl)
+            .field("load_options", &self.load_options)
+            .field("schema", &self.schema)
+            .finish()
+    }
+}
