@@ -3,9 +3,9 @@
 //! Every trace is read once before anything is replayed: to check it, to know its keys, and so what a percentage means.
 //! Then it is read again for every size. The clock is the trace's: deadlines pass as they did when it was recorded.
 //!
-//! Reading order: `args` with `reading`, `size`, `survey` (the first reading), `drive` (a replay) with its `clock`, its targets `engine`
-//! and `simulator` with `remembered` and `ahead`, then what is shown: `result`, `table`, `chart`, `summary`, `curve` and
-//! `plot`; `yardstick` (figures from elsewhere) and `write` (a trace into a file).
+//! Reading order: `args` with `reading`, `through`, `size` and `fills`, `survey` (the first reading), `drive` (a replay)
+//! with its `clock`, a `target`, which is `engine` or `simulator`, `remembered` and `ahead`, then what is shown: `result`,
+//! `table`, `chart`, `summary`, `report`, `curve` and `plot`; `yardstick` (figures from elsewhere) and `write` (a trace into a file).
 
 use std::cell::OnceCell;
 use std::io::Write;
@@ -24,24 +24,29 @@ mod clock;
 mod curve;
 mod drive;
 mod engine;
+mod fills;
 mod plot;
 mod reading;
 mod remembered;
+mod report;
 mod result;
 mod simulator;
 mod size;
 mod summary;
 mod survey;
 mod table;
+mod target;
+mod through;
 mod write;
 mod yardstick;
 
 pub use self::args::{Args, LONG_ABOUT};
 
-use self::args::Through;
 use self::curve::{Axis, Picture};
-use self::result::{Report, Row, TraceReport};
+use self::report::Report;
+use self::result::{Row, TraceReport};
 use self::summary::Summary;
+use self::through::Through;
 use self::yardstick::Yardstick;
 
 /// Replays as asked, and shows what came of it.

@@ -1,8 +1,9 @@
 //! Miss ratios by size, as a plot needs them: one axis for all curves, points in order.
 
-use super::args::Through;
-use super::result::{Capacity, Report, TraceReport};
-use super::size::Size;
+use super::report::Report;
+use super::result::TraceReport;
+use super::size::{Capacity, Size};
+use super::through::Through;
 use crate::figures;
 
 /// What the horizontal axis counts.

@@ -5,75 +5,21 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
-use serde::Serialize;
-
 use super::ahead;
-use super::args::Through;
 use super::clock::TraceClock;
 use super::engine::Engine;
+use super::fills::Fills;
 use super::remembered::RememberedTtls;
-use super::result::{Capacity, Measured, Row};
+use super::result::{Measured, Row};
 use super::simulator::Simulator;
-use super::size::Size;
+use super::size::{Capacity, Size};
 use super::survey::Survey;
+use super::target::{Met, Request, Target};
+use super::through::Through;
 use crate::failure::Failure;
 use crate::policy::Future;
 use crate::progress::Progress;
 use crate::trace::{self, Op, ReadAs, Record, Step};
-
-/// What stands in for what a trace does not tell.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fills {
-    /// Bytes of a value.
-    pub(super) value_bytes: u64,
-}
-
-/// A request with nothing left to be found out.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Request<'a> {
-    pub(super) op: Op,
-    pub(super) key: &'a [u8],
-    pub(super) key_hash: u64,
-    pub(super) value_bytes: u64,
-    /// Since the first request.
-    pub(super) now_ms: u64,
-    pub(super) ttl_ms: Option<u64>,
-}
-
-/// What a request met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Met {
-    /// A get, and the value was there.
-    Hit,
-    /// A get, and it was not.
-    Miss,
-    /// A request that is no get.
-    Done,
-}
-
-/// What counts there are at the end of a replay.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Totals {
-    pub(super) evictions: u64,
-    pub(super) expirations: u64,
-    pub(super) keys: u64,
-    /// Memory in use, all of it, where there is a real cache.
-    pub(super) memory_bytes: Option<u64>,
-    /// Requests whose key or value this size can never hold.
-    pub(super) too_large: u64,
-}
-
-/// What a trace is replayed through.
-pub(super) trait Target {
-    /// Does what is asked; a get that misses stores the value.
-    ///
-    /// # Errors
-    ///
-    /// The target did something wrong.
-    fn request(&mut self, request: &Request<'_>) -> Result<Met, Failure>;
-
-    fn totals(&self) -> Totals;
-}
 
 /// A trace that was read once, about to be replayed.
 pub(super) struct Job<'a> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zbz_cache::{Clock, ManualClock, MemoryCache};
 use zbz_cache_memory::{Error, MIN_MAX_SIZE};
 
-use super::drive::{Met, Request, Target, Totals};
+use super::target::{Met, Request, Target, Totals};
 use crate::failure::Failure;
 use crate::figures;
 use crate::trace::Op;

@@ -1,30 +1,13 @@
-//! What replays came to: shown as tables and charts, drawn, and written as JSON.
+//! What the replays of one trace came to.
 
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use super::drive::Totals;
-use super::summary::Summary;
+use super::size::Capacity;
 use super::survey::Survey;
+use super::target::Totals;
 use crate::trace::Format;
-
-/// Everything that was replayed.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    /// Of this command.
-    pub(super) version: &'static str,
-    pub(super) traces: Vec<TraceReport>,
-    /// How the policies compare, where belady is one of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) summary: Option<Summary>,
-}
-
-impl Default for Report {
-    fn default() -> Self {
-        Report { version: env!("CARGO_PKG_VERSION"), traces: Vec::new(), summary: None }
-    }
-}
 
 /// One trace, through each target at each size.
 #[derive(Debug, Serialize)]
@@ -54,15 +37,6 @@ pub(super) struct Row {
     /// What was measured, or why nothing could be.
     #[serde(flatten, serialize_with = "measured_or_problem")]
     pub(super) outcome: Result<Measured, String>,
-}
-
-/// How much a cache may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Capacity {
-    /// Of memory for the cache itself, of keys and values for a policy.
-    Bytes(u64),
-    Keys(u64),
 }
 
 /// How a size fared.

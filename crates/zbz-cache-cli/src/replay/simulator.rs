@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use super::drive::{Met, Request, Target, Totals};
-use super::result;
+use super::size;
+use super::target::{Met, Request, Target, Totals};
 use crate::policy::{self, Belady, Capacity, Future, Outcome, Policy};
 use crate::trace::Op;
 
@@ -15,11 +15,11 @@ impl Simulator {
     /// # Errors
     ///
     /// There is no such policy.
-    pub(super) fn new(name: &str, capacity: result::Capacity) -> Result<Simulator, String> {
+    pub(super) fn new(name: &str, capacity: size::Capacity) -> Result<Simulator, String> {
         let capacity = match capacity {
             // Two entries that fit have a sum.
-            result::Capacity::Bytes(bytes) => Capacity::Bytes(bytes.min(u64::MAX / 2)),
-            result::Capacity::Keys(keys) => Capacity::Entries(keys),
+            size::Capacity::Bytes(bytes) => Capacity::Bytes(bytes.min(u64::MAX / 2)),
+            size::Capacity::Keys(keys) => Capacity::Entries(keys),
         };
         Ok(Simulator { policy: policy::by_name(name, capacity)? })
     }

@@ -1,11 +1,12 @@
-//! [`Size`]: how large a cache is to be, as people write it.
+//! [`Size`]: how large a cache is to be, as people write it, and the [`Capacity`] that it comes to.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::args::Through;
-use super::result::Capacity;
+use serde::Serialize;
+
 use super::survey::Survey;
+use super::through::Through;
 use crate::numbers;
 
 /// A size as it was asked for.
@@ -18,6 +19,15 @@ pub(super) enum Size {
     /// So many bytes.
     Bytes { bytes: u64, text: String },
     /// So many keys.
+    Keys(u64),
+}
+
+/// How much a cache may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Capacity {
+    /// Of memory for the cache itself, of keys and values for a policy.
+    Bytes(u64),
     Keys(u64),
 }
 

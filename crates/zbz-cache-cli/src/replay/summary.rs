@@ -7,8 +7,9 @@ use std::io::Write;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
-use super::args::Through;
-use super::result::{Capacity, Row, TraceReport};
+use super::result::{Row, TraceReport};
+use super::size::Capacity;
+use super::through::Through;
 use super::yardstick::Yardstick;
 use crate::failure::Failure;
 use crate::page;
@@ -232,8 +233,8 @@ fn is_rival(through: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replay::drive::Totals;
     use crate::replay::result::Measured;
+    use crate::replay::target::Totals;
 
     /// A trace replayed through (policy, size, keys, hit ratio).
     fn trace(name: &str, rows: &[(&str, &str, u64, f64)]) -> TraceReport {

@@ -7,7 +7,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::io::Write;
 use std::path::Path;
 
-use super::drive::Fills;
+use super::fills::Fills;
 use crate::failure::{Failure, warn};
 use crate::figures;
 use crate::progress::Progress;

@@ -4,7 +4,9 @@ use std::io::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::result::{Capacity, Measured, Row, TraceReport};
+use super::result::{Measured, Row, TraceReport};
+use super::size::Capacity;
+use super::through::Through;
 use crate::failure::Failure;
 use crate::figures;
 use crate::page;
@@ -109,7 +111,7 @@ fn notes(trace: &TraceReport) -> Vec<String> {
             Ok(_) => {}
         }
     }
-    let simulated = trace.rows.iter().any(|row| row.through != super::args::Through::ENGINE);
+    let simulated = trace.rows.iter().any(|row| row.through != Through::ENGINE);
     if simulated && trace.deletes > 0 {
         notes.push(format!("Simulated policies pass over the {} deletes.", figures::count(trace.deletes)));
     }
