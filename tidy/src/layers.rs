@@ -108,6 +108,5 @@ pub const NOT_YET: &[NotYet] = &[];
 pub const TOO_LONG: &[&str] = &[
     "crates/zbz-cache-memory/src/entries.rs",
     "crates/zbz-cache-memory/src/log/memory.rs",
-    "crates/zbz-cache/src/flight/schedules.rs",
     "crates/zbz-cache/tests/redis/redirected.rs: nobody_goes_back_and_what_was_acknowledged_is_seen",
 ];
