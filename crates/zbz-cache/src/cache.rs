@@ -88,7 +88,7 @@ impl<T: 'static> Cache<T> {
     /// back equal, [`set`](Cache::set) refuses (see [`codec`](crate::codec)).
     ///
     /// In memory it allocates nothing but what `T` needs, for values to 64 KiB and keys to 256
-    /// bytes.
+    /// bytes; a thread's first read registers the thread as well.
     ///
     /// # Errors
     ///

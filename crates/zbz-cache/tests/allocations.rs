@@ -24,7 +24,10 @@ struct User {
 
 fn cache<T: Serialize + serde::de::DeserializeOwned + 'static>(name: &str) -> Cache<T> {
     let provider = zbz_cache::new_provider("memory", options! { "cleanup_interval" => 0 }).unwrap();
-    Contract::new(name, provider).unwrap().cache()
+    let cache = Contract::new(name, provider).unwrap().cache();
+    // The first read of a thread registers it with the engine, once for all caches.
+    assert!(!cache.blocking().exists("first").unwrap());
+    cache
 }
 
 fn ready<T>(future: impl Future<Output = T>) -> T {
