@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::ground::{Done, Ground, LONG, Row, SHORT, Verdict, race, row, stored, values_of};
 use super::loader::{NoSource, Source, Tasks, begin, built, finish, join, texts, value};
-use crate::provider::Invalidation;
+use crate::provider::{Invalidation, SetOptions};
 use crate::{Cache, Contract, LoadOptions, Loaded, Origin, Ttl, TtlState};
 
 pub(super) const ROWS: &[Row] = &[
@@ -33,6 +33,9 @@ const CHANGES: &[(&str, Option<&str>, Change)] = &[
     ("set for no time", None, |cache, name| cache.blocking().set(name, &"x".to_owned(), Duration::ZERO)),
     ("set_if_absent", Some("new"), |cache, name| {
         cache.blocking().set_if_absent(name, &"new".to_owned(), Ttl::Never).map(drop)
+    }),
+    ("set_opts", Some("new"), |cache, name| {
+        cache.blocking().set_opts(name, &"new".to_owned(), SetOptions::new(Ttl::Never)).map(drop)
     }),
     ("take", None, |cache, name| cache.blocking().take(name).map(drop)),
     ("revoke_loads", None, |cache, name| {

@@ -3,11 +3,13 @@
 use super::ground::{Ground, LONG, Row, Verdict, kind_of, race, row, values_of};
 use super::loader::texts;
 use crate::provider::SetOutcome::{ConditionFailed, Stored};
+use crate::provider::{Condition, SetOptions};
 use crate::{Contract, ErrorKind, LoadOptions, Loaded, Ttl, TtlState};
 
 pub(super) const ROWS: &[Row] = &[
     row("set_if_absent and replace do so, or change nothing", absent_and_present),
     row("a known absence is absent to both", known_absence),
+    row("a set with options keeps the deadline, judges a condition, or does both", set_with_options),
     row("a swap by the version of a read stores if nothing changed", swaps),
     row("racing swaps of typed values lose none", racing_swaps),
     row("take answers the value and removes it", take),
@@ -51,6 +53,39 @@ fn known_absence(ground: &Ground<'_>) -> Verdict {
     assert_eq!(cache.set_if_absent("k", &text("b"), Ttl::Never).expect("set"), Stored);
     assert_eq!(cache.get("k").expect("get").as_deref(), Some("b"));
     assert_eq!(cache.set_if_absent("k", &text("c"), Ttl::Never).expect("set"), ConditionFailed);
+    Ok(())
+}
+
+fn set_with_options(ground: &Ground<'_>) -> Verdict {
+    let handle = ground.provider();
+    let able = handle.provider().capabilities();
+    let cache = texts(ground, &handle).blocking();
+    let kept = SetOptions::new(Ttl::Never).keep_deadline();
+    let text = |text: &str| text.to_owned();
+    cache.set("k", &text("a"), LONG).expect("set");
+    if !able.keep_deadline {
+        assert_eq!(kind_of(cache.set_opts("k", &text("b"), kept)), ErrorKind::Unsupported);
+        return Err("not declared, and it says Unsupported");
+    }
+    assert_eq!(cache.set_opts("k", &text("b"), kept.clone()).expect("set"), Stored);
+    assert_eq!(cache.get("k").expect("get").as_deref(), Some("b"));
+    assert!(matches!(cache.ttl("k").expect("ttl"), TtlState::Remaining(_)), "the deadline stays");
+    assert_eq!(cache.set_opts("new", &text("c"), kept.clone()).expect("set"), Stored);
+    assert_eq!(cache.ttl("new").expect("ttl"), TtlState::Never, "a new entry has the ttl");
+    let plain = SetOptions::new(Ttl::Never);
+    assert_eq!(cache.set_opts("k", &text("d"), plain).expect("set"), Stored);
+    assert_eq!(cache.ttl("k").expect("ttl"), TtlState::Never);
+    if able.conditions {
+        let absent = SetOptions::new(Ttl::Never).when(Condition::Absent);
+        assert_eq!(cache.set_opts("k", &text("e"), absent.clone()).expect("set"), ConditionFailed);
+        assert_eq!(cache.set_opts("absent", &text("e"), absent).expect("set"), Stored);
+        cache.expire("k", LONG).expect("expire");
+        let present = kept.when(Condition::Present);
+        assert_eq!(cache.set_opts("k", &text("f"), present.clone()).expect("set"), Stored);
+        assert!(matches!(cache.ttl("k").expect("ttl"), TtlState::Remaining(_)), "both at once");
+        assert_eq!(cache.set_opts("nobody", &text("f"), present).expect("set"), ConditionFailed);
+    }
+    assert_eq!(cache.get("nobody").expect("get"), None);
     Ok(())
 }
 
