@@ -1,13 +1,13 @@
 //! [`Flights`]: one load per key at a time, and no old value written back; one table per provider
 //! handle, shared by all contracts and clones.
 //!
-//! A *flight* is a load under way: one [`Work`], a seat in it for each of its keys, a token for each
-//! seat. `docs/loading.md` has the whole argument; its invariants, by name:
+//! A *flight* is a load under way: one [`Work`], in it a [`FlightKey`] for each of its keys, and a token
+//! for each of these. `docs/loading.md` has the whole argument; its invariants, by name:
 //!
 //! - **One.** A key has at most one entry in the table, and a loader of it runs only for the flight
-//!   of that entry. The entry goes when the flight has ended, whichever way it ends.
-//! - **Looked since.** Who leads looked at the cache after the last flight of that key had stored
-//!   and ended: a flight counts itself as ended before its entry goes, and a look that is older
+//!   of that entry. The entry goes when the flight has ended, however it ends.
+//! - **Looked since.** A caller that leads looked at the cache after the last flight of that key had stored
+//!   and ended. A flight counts itself as ended before its entry goes, and a look that is older
 //!   than that count is repeated.
 //! - **Guard.** A write announces itself in its key's word, then revokes the key's token, then
 //!   writes, then takes the announcement back. A flight enters the table, then announces itself in
@@ -47,7 +47,7 @@ pub(crate) use handed::Losses;
 use inside::Loading;
 use sync::{AtomicBool, AtomicU64, KeyHasher, Mutex, MutexGuard, Ordering};
 pub(crate) use waiter::Waiter;
-pub(crate) use work::{Brought, Landed, Seat, Work};
+pub(crate) use work::{FlightKey, LoadedKey, Payload, Published, Work};
 
 const SHARDS: usize = if cfg!(all(test, shuttle)) { 2 } else { 32 };
 
@@ -77,19 +77,21 @@ pub(crate) struct Flights {
 
 #[derive(Default)]
 struct Shard {
-    entries: HashMap<Box<[u8]>, Entry, KeyHasher>,
+    entries: HashMap<Box<[u8]>, TableEntry, KeyHasher>,
     cooling: HashMap<Box<[u8]>, Cooling, KeyHasher>,
     /// How many flights with a key of this shard have ended.
     ended: u64,
 }
 
-struct Entry {
+/// A key's flight in the table.
+struct TableEntry {
     work: Arc<Work>,
-    seat: usize,
+    /// Which of the keys of the work.
+    at: usize,
 }
 
-/// A key whose refresh failed: nobody tries again while more than this is left of its time. What
-/// is left is told by the provider's own clock; the instant only says when the mark is of no use.
+/// A key whose refresh failed: nobody tries again while more than this is left of its time. The
+/// provider's own clock tells how much is left; the instant only says when the mark is of no use.
 struct Cooling {
     until: Duration,
     useless: Instant,
@@ -106,7 +108,7 @@ pub(crate) enum Seen {
 
 /// A key that a caller found missing, or stale with so much of its time left.
 #[derive(Debug)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct Requested<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) stale: Option<Duration>,
 }
@@ -119,37 +121,37 @@ pub(crate) struct Plan {
     pub(crate) blocking: bool,
 }
 
-/// What came of asking for keys.
-pub(crate) enum Boarding {
-    /// Each key's place, and the work that the caller leads, if any.
-    Done { places: Vec<Place>, lead: Option<Arc<Work>> },
+/// The result of joining the flights of some keys.
+pub(crate) enum Join {
+    /// The role for each key, and the work that the caller leads, if any.
+    Done { roles: Vec<Role>, lead: Option<Arc<Work>> },
     /// The look at the cache is too old; nothing was changed.
     LookAgain(Seen),
     /// The handle was closed.
     Closed,
 }
 
-/// Where a caller stands with one key.
-pub(crate) enum Place {
-    /// In the work it leads, at this seat.
+/// Which part a caller has in the flight of one key.
+pub(crate) enum Role {
+    /// It leads a work, in which this is the key's number.
     Lead(usize),
-    /// In another caller's, at this seat.
+    /// It joins another caller's work, in which this is the key's number.
     Join(Arc<Work>, usize),
-    /// Behind one that is past.
+    /// It waits for the end of a work that is past.
     Follow(Arc<Work>),
-    /// It is stale, and the last try to refresh it failed too recently.
+    /// The key is stale, and the last try to refresh it failed too recently.
     Cooling,
-    /// Inside its own loader.
+    /// The caller is inside the key's own loader.
     Cycle,
 }
 
-impl Place {
-    /// Ends a flight whose time is over, or that was left lying, so that who is served a stale
-    /// value does not rely on it. True if it ended so.
+impl Role {
+    /// Ends a flight whose time is over, or that its executor left lying, so that a caller that is
+    /// served a stale value does not rely on it. True if it ended so.
     pub(crate) fn end_if_forgotten(&self) -> bool {
         match self {
-            Place::Join(work, _) | Place::Follow(work) => work.end_if_forgotten(),
-            Place::Lead(_) | Place::Cooling | Place::Cycle => false,
+            Role::Join(work, _) | Role::Follow(work) => work.end_if_forgotten(),
+            Role::Lead(_) | Role::Cooling | Role::Cycle => false,
         }
     }
 }
@@ -172,54 +174,55 @@ impl Flights {
     /// How many flights have ended; to be asked before a look at the cache, for [`Seen::All`].
     #[inline]
     pub(crate) fn ended(&self) -> u64 {
-        // Acquire: pairs with the addition in `leave_table`; who sees a flight ended finds in the
-        // cache what it stored.
+        // Acquire: pairs with the addition in `leave_table`; a caller that sees a flight ended
+        // finds in the cache what it stored.
         self.ended.load(Ordering::Acquire)
     }
 
     /// Finds each key's flight, and begins one for all keys that have none. The keys differ.
-    pub(crate) fn board(self: &Arc<Self>, wanted: &[Wanted<'_>], seen: &Seen, plan: Plan) -> Boarding {
-        let hashes: Vec<u64> = wanted.iter().map(|wanted| self.hasher.hash_one(wanted.key)).collect();
+    pub(crate) fn join(self: &Arc<Self>, requested: &[Requested<'_>], seen: &Seen, plan: Plan) -> Join {
+        let hashes: Vec<u64> =
+            requested.iter().map(|requested| self.hasher.hash_one(requested.key)).collect();
         let mut shards = self.shards_of(&hashes);
         if self.closed.load(Ordering::Acquire) {
-            return Boarding::Closed;
+            return Join::Closed;
         }
-        let mut places = Vec::with_capacity(wanted.len());
-        let mut seats = Vec::new();
-        for (wanted, &hash) in wanted.iter().zip(&hashes) {
+        let mut roles = Vec::with_capacity(requested.len());
+        let mut keys = Vec::new();
+        for (requested, &hash) in requested.iter().zip(&hashes) {
             let shard = of(&mut shards, hash);
-            let place = match shard.entries.get(wanted.key) {
-                Some(entry) if Loading::is_inside(&entry.work) => Place::Cycle,
-                Some(entry) if entry.work.seats[entry.seat].token.is_valid() => {
-                    Place::Join(Arc::clone(&entry.work), entry.seat)
+            let role = match shard.entries.get(requested.key) {
+                Some(entry) if Loading::is_inside(&entry.work) => Role::Cycle,
+                Some(entry) if entry.work.keys[entry.at].token.is_valid() => {
+                    Role::Join(Arc::clone(&entry.work), entry.at)
                 }
-                Some(entry) => Place::Follow(Arc::clone(&entry.work)),
-                None if shard.is_cooling(wanted) => Place::Cooling,
+                Some(entry) => Role::Follow(Arc::clone(&entry.work)),
+                None if shard.is_cooling(requested) => Role::Cooling,
                 None if self.is_outdated(seen, hash, shard) => {
-                    return Boarding::LookAgain(look_at(&shards));
+                    return Join::LookAgain(look_at(&shards));
                 }
                 None => {
-                    seats.push(Seat::new(wanted.key, wanted.stale));
-                    Place::Lead(seats.len() - 1)
+                    keys.push(FlightKey::new(requested.key, requested.stale));
+                    Role::Lead(keys.len() - 1)
                 }
             };
-            places.push(place);
+            roles.push(role);
         }
-        if seats.is_empty() {
-            return Boarding::Done { places, lead: None };
+        if keys.is_empty() {
+            return Join::Done { roles, lead: None };
         }
-        let work = Arc::new(Work::new(Arc::clone(self), seats, plan));
-        for (place, &hash) in places.iter().zip(&hashes) {
-            if let Place::Lead(seat) = *place {
-                self.enter_table(of(&mut shards, hash), hash, Entry { work: Arc::clone(&work), seat });
+        let work = Arc::new(Work::new(Arc::clone(self), keys, plan));
+        for (role, &hash) in roles.iter().zip(&hashes) {
+            if let Role::Lead(at) = *role {
+                self.enter_table(of(&mut shards, hash), hash, TableEntry { work: Arc::clone(&work), at });
             }
         }
-        Boarding::Done { places, lead: Some(work) }
+        Join::Done { roles, lead: Some(work) }
     }
 
-    fn enter_table(&self, shard: &mut Shard, hash: u64, entry: Entry) {
-        let Entry { work, seat } = &entry;
-        let (key, token) = (work.seats[*seat].key.clone(), work.seats[*seat].token.clone());
+    fn enter_table(&self, shard: &mut Shard, hash: u64, entry: TableEntry) {
+        let TableEntry { work, at } = &entry;
+        let (key, token) = (work.keys[*at].key.clone(), work.keys[*at].token.clone());
         shard.entries.insert(key.clone(), entry);
         let word = self.word(hash);
         if shard.cooling.remove(&key).is_some() {
@@ -237,16 +240,16 @@ impl Flights {
         // Release: whoever sees this count finds in the cache what the flight stored. It moves
         // before the entries go: invariant Looked since.
         self.ended.fetch_add(1, Ordering::AcqRel);
-        for (index, seat) in work.seats.iter().enumerate() {
-            let hash = self.hasher.hash_one(&*seat.key);
+        for (at, own) in work.keys.iter().enumerate() {
+            let hash = self.hasher.hash_one(&*own.key);
             let mut shard = self.shard(hash);
-            let removed = !seat.token.is_valid();
+            let removed = !own.token.is_valid();
             // A loader that was given up may still run, and no write can revoke its token once
             // the entry is gone.
-            seat.token.revoke();
+            own.token.revoke();
             shard.ended += 1;
-            shard.entries.remove(&seat.key);
-            let cooling = work.cooling(index).filter(|_| failed(index) && !removed);
+            shard.entries.remove(&own.key);
+            let cooling = work.cooling(at).filter(|_| failed(at) && !removed);
             let Some((until, useless)) = cooling else {
                 self.word(hash).fetch_sub(LOAD, Ordering::AcqRel);
                 continue;
@@ -257,7 +260,7 @@ impl Flights {
             }
             // The mark takes over the load's place in the word, so that a write meets it. There
             // is no older mark: entering the table took it away.
-            shard.cooling.insert(seat.key.clone(), Cooling { until, useless });
+            shard.cooling.insert(own.key.clone(), Cooling { until, useless });
         }
     }
 
@@ -311,8 +314,8 @@ impl Flights {
 }
 
 impl Shard {
-    fn is_cooling(&self, wanted: &Wanted<'_>) -> bool {
-        match (self.cooling.get(wanted.key), wanted.stale) {
+    fn is_cooling(&self, requested: &Requested<'_>) -> bool {
+        match (self.cooling.get(requested.key), requested.stale) {
             (Some(cooling), Some(left)) => left > cooling.until && Instant::now() < cooling.useless,
             _ => false,
         }

@@ -1,9 +1,11 @@
 //! `get_or_load`: the value from the cache, else loaded once for everyone who asks.
 //!
-//! A value that is fresh is served like a get. All else is the slow path, in a box of its own so
-//! that the future of a hit stays small: it takes its place in the provider handle's flights
-//! (`flight.rs`), and what a flight brings is bytes, which each caller decodes for itself. So
-//! values need be neither `Clone` nor `Send`, and two contracts about the same entries share loads.
+//! A fresh value is served like a get. Everything else takes the slow path, which is in a box of its
+//! own so that the future of a hit stays small. There a step machine decides what comes next
+//! (`single.rs` for one name, `many.rs` for many), and one of two drivers does it: `awaited.rs` awaits,
+//! `blocking.rs` sleeps. Both use the flights of the provider handle (`flight.rs`). A flight publishes
+//! encoded payloads, and each caller decodes for itself. So values need be neither `Clone` nor `Send`,
+//! and two contracts about the same entries share loads.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,21 +13,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Cache, Shared};
-use crate::error::{Error, Result};
-use crate::flight::{Boarding, Brought, LoadCounters, Place, Seen, Waiter, Wanted, Work};
-use crate::load::{LoadAnswer, LoadOptions, LoadOutcome, Origin, Terms, state_of};
+use crate::error::Result;
+use crate::flight::{LoadedKey, Payload};
+use crate::load::{LoadAnswer, LoadOptions, LoadOutcome, Origin, Terms};
 use crate::provider::{Lookups, Read};
 use crate::reply::Reply;
 use crate::scratch;
 use crate::ttl::{Lifetime, Ttl, TtlState};
 
+mod awaited;
 mod blocking;
 pub(crate) mod each;
-mod group;
+mod many;
 pub(crate) mod multi;
+mod single;
 mod store;
 
-use store::{cycle, encode_answer, store_from, undecodable};
+use single::SingleLoad;
+use store::undecodable;
 
 impl<T: 'static> Cache<T> {
     /// The value of `name`: from the cache, else from `loader`, which is stored. `None` if the
@@ -112,20 +117,6 @@ impl<T: 'static> Cache<T> {
     }
 }
 
-/// A look at the cache that did not settle the matter.
-struct Missed {
-    /// The bytes of a stale entry, and what is left of its time.
-    stale: Option<(Vec<u8>, Duration)>,
-    /// What the look counts as if the value has to be loaded.
-    lookups: Lookups,
-}
-
-impl Missed {
-    fn left(&self) -> Option<Duration> {
-        self.stale.as_ref().map(|(_, left)| *left)
-    }
-}
-
 impl<T: 'static> Shared<T> {
     fn terms(&self, options: &LoadOptions) -> Result<Terms> {
         let parts = &self.parts;
@@ -133,7 +124,7 @@ impl<T: 'static> Shared<T> {
         Terms::resolve(&options, parts.default_ttl, parts.codec.has_header()).map(Terms::telling_ttl)
     }
 
-    /// Reads an entry for a load: every time that one looks, and on any thread, in the same way.
+    /// Reads an entry for a load. Every look of a load is this one, awaited or not.
     #[inline]
     fn look<'a>(&'a self, name: &str, terms: &Terms) -> Reply<'a, Read> {
         self.start(name, |provider, key| match terms.needs_time() {
@@ -142,8 +133,8 @@ impl<T: 'static> Shared<T> {
         })
     }
 
-    /// The value of a fresh entry, which is counted as a hit. All that is not that costs more, and
-    /// is left to [`judge`](Shared::judge).
+    /// The value of a fresh entry, which is counted as a hit. Everything else costs more and is left
+    /// to the slow path.
     #[inline]
     fn fresh(&self, read: &Read, terms: &Terms) -> Option<T> {
         let found = read.found?;
@@ -163,7 +154,7 @@ impl<T: 'static> Shared<T> {
         }
     }
 
-    /// What to do with what was read, in a future of its own.
+    /// The slow path, in a future of its own.
     #[cold]
     #[inline(never)]
     fn load_boxed<'a, F, Fut>(
@@ -171,203 +162,33 @@ impl<T: 'static> Shared<T> {
         name: &'a str,
         terms: &'a Terms,
         loader: F,
-        (ended, read): (u64, Read),
+        looked: (u64, Read),
     ) -> Pin<Box<dyn Future<Output = Result<LoadOutcome<T>>> + Send + 'a>>
     where
         F: FnOnce() -> Fut + Send + 'a,
         Fut: Future<Output: LoadAnswer<T>> + Send + 'static,
     {
         Box::pin(async move {
-            let missed = match self.judge(read, terms) {
-                Ok(served) => return Ok(served),
-                Err(missed) => missed,
-            };
-            let outcome = self.load_slowly(name, terms, loader, (Seen::All(ended), missed)).await;
+            let outcome = SingleLoad::new(self, name, terms, false).load(loader, looked).await;
             outcome.map_err(|error| self.named(error, "get_or_load"))
         })
     }
 
-    /// Serves what was read if it is fresh, or says why it was not. A hit is counted here.
-    fn judge(&self, read: Read, terms: &Terms) -> Result<LoadOutcome<T>, Missed> {
-        let Read { buffer, found } = read;
-        let Some(found) = found else {
-            scratch::give(buffer);
-            return Err(Missed { stale: None, lookups: Lookups::MISS });
-        };
-        if terms.fresh_for.is_some()
-            && let Some(left) = found.remaining
-            && self.is_stale(&buffer, Some(left))
-        {
-            return Err(Missed { stale: Some((buffer, left)), lookups: Lookups::MISS });
-        }
-        let value = self.parts.codec.decode(&buffer);
-        let lookups = self.lookups(value.is_some(), true, &buffer);
-        scratch::give(buffer);
-        if lookups == Lookups::UNDECODABLE {
-            return Err(Missed { stale: None, lookups });
-        }
-        self.provider.record_lookups(lookups);
-        Ok(LoadOutcome { value, origin: Origin::Hit, ttl: state_of(found.remaining) })
-    }
-
-    /// Serves a stale value, or finds that its bytes do not decode.
-    fn serve_stale(&self, bytes: Vec<u8>, left: Duration) -> Option<LoadOutcome<T>> {
-        let value = self.parts.codec.decode(&bytes);
-        scratch::give(bytes);
-        let value = Some(value?);
-        self.provider.record_lookups(Lookups::HIT);
-        LoadCounters::add(&self.flights().counters.stale);
-        Some(LoadOutcome { value, origin: Origin::Stale, ttl: TtlState::Remaining(left) })
-    }
-
-    async fn load_slowly<F, Fut>(
-        self: &Arc<Self>,
-        name: &str,
-        terms: &Terms,
-        loader: F,
-        (mut seen, mut missed): (Seen, Missed),
-    ) -> Result<LoadOutcome<T>>
-    where
-        F: FnOnce() -> Fut + Send,
-        Fut: Future<Output: LoadAnswer<T>> + Send + 'static,
-    {
-        let flights = self.flights();
-        let key = self.parts.namespace.with_key(name, <[u8]>::to_vec)?;
-        // A stale entry whose bytes do not decode is as good as none.
-        let mut is_broken = false;
-        loop {
-            let wanted = [Wanted { key: &key, stale: missed.left() }];
-            let (place, lead) = match flights.board(&wanted, &seen, terms.plan(false)) {
-                Boarding::Closed => return Err(Error::closed()),
-                Boarding::Done { mut places, lead } => (places.pop(), lead),
-                Boarding::LookAgain(newer) => {
-                    seen = newer;
-                    (None, None)
-                }
-            };
-            if let Some(work) = lead {
-                return self.lead(work, terms, loader, missed).await;
-            }
-            if missed.stale.is_some() && place.as_ref().is_some_and(Place::end_if_forgotten) {
-                continue;
-            }
-            // Somebody else sees to a stale entry.
-            if place.is_some()
-                && let Some((bytes, left)) = missed.stale.take()
-            {
-                match self.serve_stale(bytes, left) {
-                    Some(served) => return Ok(served),
-                    None => is_broken = true,
-                }
-            }
-            let looks_again = place.is_none();
-            match place {
-                Some(Place::Cycle) => return Err(cycle()),
-                Some(Place::Join(work, seat)) => {
-                    if let Some(landed) = Waiter::join(work).await
-                        && let Some(outcome) = self.land(&key, &landed[seat], Origin::Coalesced, terms).await
-                    {
-                        self.provider.record_lookups(missed.lookups);
-                        LoadCounters::add(&flights.counters.coalesced);
-                        return outcome;
-                    }
-                }
-                Some(Place::Follow(work)) => drop(Waiter::follow(work).await),
-                Some(Place::Lead(_) | Place::Cooling) | None => {}
-            }
-            if !looks_again {
-                seen = Seen::All(flights.ended());
-            }
-            let read = self.look(name, terms).await?;
-            missed = match self.judge(read, terms) {
-                Ok(served) => return Ok(served),
-                Err(again) => Missed { stale: again.stale.filter(|_| !is_broken), ..again },
-            };
-        }
-    }
-
-    /// Loads, for this caller and all that join it.
-    async fn lead<F, Fut>(
-        self: &Arc<Self>,
-        work: Arc<Work>,
-        terms: &Terms,
-        loader: F,
-        missed: Missed,
-    ) -> Result<LoadOutcome<T>>
-    where
-        F: FnOnce() -> Fut + Send,
-        Fut: Future<Output: LoadAnswer<T>> + Send + 'static,
-    {
-        // From here on, whatever happens, the waiter's drop ends the flight.
-        let waiter = Waiter::lead(Arc::clone(&work));
-        let key = &work.seats[0].key;
-        work.launch(|| self.job(&work, terms, loader()));
-        let is_refresh = missed.stale.is_some();
-        if is_refresh {
-            LoadCounters::add(&self.flights().counters.refreshes);
-        }
-        if let (Some(spawner), Some((bytes, left))) = (terms.refresh.spawner(), missed.stale)
-            && let Some(served) = self.serve_stale(bytes, left)
-        {
-            spawner.spawn(waiter);
-            return Ok(served);
-        }
-        let landed = waiter.await;
-        let brought = landed.as_ref().map_or_else(|| Err(Error::closed()), |landed| landed[0].clone());
-        if is_refresh
-            && terms.excuses_refreshes()
-            && brought.is_err()
-            && let Some(served) = self.look_for_stale(key).await?
-        {
-            return Ok(served);
-        }
-        self.provider.record_lookups(missed.lookups);
-        self.land(key, &brought, Origin::Loaded, terms).await.unwrap_or_else(|| Err(undecodable()))
-    }
-
-    /// What is still there of an entry whose refresh failed: neither removed nor past its ttl.
-    async fn look_for_stale(&self, key: &[u8]) -> Result<Option<LoadOutcome<T>>> {
-        let Read { buffer, found } = self.provider.get(key, scratch::take()).await?;
-        let Some(left) = found.and_then(|found| found.remaining) else {
-            scratch::give(buffer);
-            return Ok(None);
-        };
-        Ok(self.serve_stale(buffer, left))
-    }
-
-    /// The future of a load: the loader, the encoding of its answer, the store. It holds the
-    /// provider only while it stores.
-    fn job<Fut>(
-        self: &Arc<Self>,
-        work: &Arc<Work>,
-        terms: &Terms,
-        loading: Fut,
-    ) -> impl Future<Output = Vec<Result<Brought>>> + Send + use<T, Fut>
-    where
-        Fut: Future<Output: LoadAnswer<T>> + Send + 'static,
-    {
-        let (cache, work, terms) = (Arc::downgrade(self), Arc::clone(work), terms.clone());
-        async move {
-            let encoded = encode_answer(&cache, loading.await, &terms);
-            store_from(&cache, &work, vec![encoded]).await
-        }
-    }
-
-    /// What a flight brought, for one caller. `None` if it was encoded under another schema number
+    /// The outcome of a flight for one caller. `None` if it was encoded under another schema number
     /// than this contract's.
-    async fn land(
+    async fn outcome_of(
         &self,
         key: &[u8],
-        brought: &Result<Brought>,
+        loaded: &Result<LoadedKey>,
         origin: Origin,
         terms: &Terms,
     ) -> Option<Result<LoadOutcome<T>>> {
-        let brought = match brought {
-            Ok(brought) => brought,
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
             Err(error) => return Some(Err(error.clone())),
         };
-        let ttl = self.ttl_of(key, brought.stored, terms).await;
-        self.decode_brought(brought).map(|value| value.map(|value| LoadOutcome { value, origin, ttl }))
+        let ttl = self.ttl_of(key, loaded.stored, terms).await;
+        self.decode_loaded(loaded).map(|value| value.map(|value| LoadOutcome { value, origin, ttl }))
     }
 
     /// What is left of the time of what was just stored.
@@ -384,13 +205,13 @@ impl<T: 'static> Shared<T> {
     }
 
     /// The inner `None` is an absence, the outer one another schema number.
-    fn decode_brought(&self, brought: &Brought) -> Option<Result<Option<T>>> {
+    fn decode_loaded(&self, loaded: &LoadedKey) -> Option<Result<Option<T>>> {
         let codec = &self.parts.codec;
-        match &brought.bytes {
+        match &loaded.payload {
             None => Some(Ok(None)),
-            Some(bytes) if codec.is_absence(bytes) => Some(Ok(None)),
-            Some(bytes) if !codec.is_own(bytes) => None,
-            Some(bytes) => Some(codec.decode(bytes).map(Some).ok_or_else(undecodable)),
+            Some(Payload::Bytes(bytes)) if codec.is_absence(bytes) => Some(Ok(None)),
+            Some(Payload::Bytes(bytes)) if !codec.is_own(bytes) => None,
+            Some(Payload::Bytes(bytes)) => Some(codec.decode(bytes).map(Some).ok_or_else(undecodable)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a flight ends: once, whichever way.
+//! How a flight ends: once, in whichever way.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::handed::{Handed, Losses};
 use super::inside::Loading;
 use super::sync::Ordering;
-use super::work::{Brought, Job, Landed, Stage, State, Timer, Work, wake_all};
+use super::work::{Job, LoadedKey, Published, Stage, State, Timer, Work, wake_all};
 use super::{LoadCounters, lock};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -50,22 +50,22 @@ impl Work {
         self.end(Some(self.failure(error)));
     }
 
-    pub(super) fn failure(&self, error: &Error) -> Landed {
-        self.seats.iter().map(|_| Err(error.clone())).collect()
+    pub(super) fn failure(&self, error: &Error) -> Published {
+        self.keys.iter().map(|_| Err(error.clone())).collect()
     }
 
-    pub(super) fn end(&self, landed: Option<Landed>) {
-        self.end_if(landed, |_| true);
+    pub(super) fn end(&self, published: Option<Published>) {
+        self.end_if(published, |_| true);
     }
 
     /// Ends the flight, once, if `due` still says so. True if it did.
-    fn end_if(&self, landed: Option<Landed>, due: impl FnOnce(&mut State) -> bool) -> bool {
+    fn end_if(&self, published: Option<Published>, due: impl FnOnce(&mut State) -> bool) -> bool {
         let mut state = self.lock();
         if matches!(state.stage, Stage::Ending | Stage::Ended(_)) || !due(&mut state) {
             return false;
         }
         let stage = std::mem::replace(&mut state.stage, Stage::Ending);
-        let lost = state.handed.take().filter(|_| landed.is_none());
+        let lost = state.handed.take().filter(|_| published.is_none());
         drop(state);
         // Before the keys leave the table: no other loader of them begins until this one is gone.
         if let Stage::Idle(job) = stage {
@@ -73,11 +73,11 @@ impl Work {
         }
         let warns = lost.as_ref().is_some_and(|handed| handed.losses.add());
         let mut state = self.lock();
-        self.count(landed.as_deref(), lost.is_some());
-        let failed = |seat: usize| landed.as_ref().is_some_and(|landed| landed[seat].is_err());
+        self.count(published.as_deref(), lost.is_some());
+        let failed = |at: usize| published.as_ref().is_some_and(|published| published[at].is_err());
         self.flights.leave_table(self, failed);
-        state.stage = Stage::Ended(landed);
-        // Release: pairs with the load of who asks whether it is under way.
+        state.stage = Stage::Ended(published);
+        // Release: pairs with the load that asks whether it is under way.
         self.is_over.store(true, Ordering::Release);
         let wakers = state.take_wakers();
         drop(state);
@@ -98,14 +98,14 @@ impl Work {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
     }
 
-    /// Counts what it brought; a refresh that was lost is one that failed.
-    fn count(&self, landed: Option<&[Result<Brought>]>, is_lost: bool) {
+    /// Counts what it loaded; a refresh that was lost is one that failed.
+    fn count(&self, published: Option<&[Result<LoadedKey>]>, is_lost: bool) {
         let counters = &self.flights.counters;
-        for _ in self.seats.iter().filter(|_| is_lost) {
+        for _ in self.keys.iter().filter(|_| is_lost) {
             LoadCounters::add(&counters.failed);
         }
-        for brought in landed.into_iter().flatten() {
-            LoadCounters::add(if brought.is_ok() { &counters.loaded } else { &counters.failed });
+        for loaded in published.into_iter().flatten() {
+            LoadCounters::add(if loaded.is_ok() { &counters.loaded } else { &counters.failed });
         }
     }
 }

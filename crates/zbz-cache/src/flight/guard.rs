@@ -4,7 +4,7 @@
 use std::hash::BuildHasher;
 
 use super::sync::{AtomicU64, Ordering};
-use super::{Cooling, Flights, LOAD, Seat, Shard, WRITER, lock};
+use super::{Cooling, FlightKey, Flights, LOAD, Shard, WRITER, lock};
 use crate::error::Result;
 use crate::provider::{Condition, Invalidation, Provider, SetOptions, SetOutcome, Token};
 
@@ -64,7 +64,7 @@ impl Flights {
     fn revoke(&self, hash: u64, key: &[u8]) {
         let mut shard = self.shard(hash);
         if let Some(entry) = shard.entries.get(key) {
-            self.revoke_token(&entry.work.seats[entry.seat].token);
+            self.revoke_token(&entry.work.keys[entry.at].token);
         }
         if shard.cooling.remove(key).is_some() {
             self.word(hash).fetch_sub(LOAD, Ordering::AcqRel);
@@ -75,7 +75,7 @@ impl Flights {
         for shard in &self.shards {
             let mut shard = lock(shard);
             for (_, entry) in shard.entries.iter().filter(|(key, _)| key.starts_with(prefix)) {
-                self.revoke_token(&entry.work.seats[entry.seat].token);
+                self.revoke_token(&entry.work.keys[entry.at].token);
             }
             self.let_cool(&mut shard, |key, _| !key.starts_with(prefix));
         }
@@ -105,16 +105,16 @@ impl Flights {
     pub(crate) fn store_in_one_step(
         &self,
         provider: &dyn Provider,
-        seat: &Seat,
+        key: &FlightKey,
         value: &[u8],
         options: SetOptions,
     ) -> Option<Result<SetOutcome>> {
         // Revoking takes this lock too.
-        let _shard = self.shard(self.hasher.hash_one(&*seat.key));
-        if !seat.token.is_valid() {
+        let _shard = self.shard(self.hasher.hash_one(&*key.key));
+        if !key.token.is_valid() {
             return Some(Ok(SetOutcome::ConditionFailed));
         }
-        let reply = provider.set(&seat.key, value, options.when(Condition::Always));
+        let reply = provider.set(&key.key, value, options.when(Condition::Always));
         // One that is not ready was not begun, and is dropped so.
         reply.is_ready().then(|| reply.wait())
     }

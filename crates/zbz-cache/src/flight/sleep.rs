@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::polled;
-use super::work::{Landed, Stage, Work};
+use super::work::{Published, Stage, Work};
 use crate::error::{Error, ErrorKind, Result};
 
 impl Work {
@@ -14,11 +14,11 @@ impl Work {
     /// # Errors
     ///
     /// `LoadDeadlock`: this thread may be the one that has to poll it.
-    pub(crate) fn wait(&self) -> Result<Option<Landed>> {
+    pub(crate) fn wait(&self) -> Result<Option<Published>> {
         let mut state = self.lock();
         loop {
-            if let Stage::Ended(landed) = &state.stage {
-                return Ok(landed.clone());
+            if let Stage::Ended(published) = &state.stage {
+                return Ok(published.clone());
             }
             if state.is_unbegun() {
                 drop(state);

@@ -6,25 +6,25 @@ use crate::provider::Invalidation;
 const PLAN: Plan = Plan { timeout: None, cool_down: None, blocking: true };
 
 /// Asks for one key; its place, and the work if this call leads.
-fn board(
+fn join(
     flights: &Arc<Flights>,
     key: &[u8],
     stale: Option<Duration>,
     plan: Plan,
-) -> (Place, Option<Arc<Work>>) {
+) -> (Role, Option<Arc<Work>>) {
     let seen = Seen::All(flights.ended());
-    match flights.board(&[Wanted { key, stale }], &seen, plan) {
-        Boarding::Done { mut places, lead } => (places.pop().unwrap(), lead),
+    match flights.join(&[Requested { key, stale }], &seen, plan) {
+        Join::Done { mut roles, lead } => (roles.pop().unwrap(), lead),
         _ => panic!("nothing ended and nobody closed it"),
     }
 }
 
 fn lead(flights: &Arc<Flights>, key: &[u8]) -> Arc<Work> {
-    board(flights, key, None, PLAN).1.expect("nobody else loads it")
+    join(flights, key, None, PLAN).1.expect("nobody else loads it")
 }
 
-fn brought() -> Vec<Result<Brought, Error>> {
-    vec![Ok(Brought { bytes: None, stored: None })]
+fn loaded() -> Vec<Result<LoadedKey, Error>> {
+    vec![Ok(LoadedKey { payload: None, stored: None })]
 }
 
 fn loads(flights: &Flights) -> u64 {
@@ -35,19 +35,19 @@ fn loads(flights: &Flights) -> u64 {
 fn a_write_voids_the_load_it_overlaps_whichever_began_first() {
     let flights = Flights::new();
     let first = lead(&flights, b"k");
-    assert!(first.seats[0].token.is_valid());
+    assert!(first.keys[0].token.is_valid());
     let writing = flights.write(b"k");
-    assert!(!first.seats[0].token.is_valid(), "revoked by the write");
-    first.run(brought);
+    assert!(!first.keys[0].token.is_valid(), "revoked by the write");
+    first.run(loaded);
     let second = lead(&flights, b"k");
-    assert!(!second.seats[0].token.is_valid(), "the write is still under way");
-    second.run(brought);
+    assert!(!second.keys[0].token.is_valid(), "the write is still under way");
+    second.run(loaded);
     drop(writing);
     let third = lead(&flights, b"k");
-    assert!(third.seats[0].token.is_valid());
+    assert!(third.keys[0].token.is_valid());
     drop(flights.write(b"another key"));
-    assert!(third.seats[0].token.is_valid(), "another key's write is none of its concern");
-    third.run(brought);
+    assert!(third.keys[0].token.is_valid(), "another key's write is none of its concern");
+    third.run(loaded);
     assert_eq!((flights.under_way(), loads(&flights)), (0, 0), "nothing is left behind");
 }
 
@@ -56,39 +56,39 @@ fn a_clear_voids_what_is_under_its_prefix_and_what_begins_meanwhile() {
     let flights = Flights::new();
     let (inside, outside) = (lead(&flights, b"a:1"), lead(&flights, b"b:1"));
     let clearing = flights.clear(b"a:");
-    assert!(!inside.seats[0].token.is_valid());
-    assert!(outside.seats[0].token.is_valid());
+    assert!(!inside.keys[0].token.is_valid());
+    assert!(outside.keys[0].token.is_valid());
     let meanwhile = lead(&flights, b"a:2");
-    assert!(!meanwhile.seats[0].token.is_valid());
+    assert!(!meanwhile.keys[0].token.is_valid());
     drop(clearing);
-    assert!(lead(&flights, b"a:3").seats[0].token.is_valid());
+    assert!(lead(&flights, b"a:3").keys[0].token.is_valid());
     flights.told(Invalidation::Alive(Duration::ZERO));
-    assert!(outside.seats[0].token.is_valid());
+    assert!(outside.keys[0].token.is_valid());
     flights.told(Invalidation::Lost);
-    assert!(!outside.seats[0].token.is_valid());
+    assert!(!outside.keys[0].token.is_valid());
     flights.close();
     assert_eq!((flights.under_way(), loads(&flights)), (0, 0), "nothing is left behind");
-    let boarded = flights.board(&[Wanted { key: b"k", stale: None }], &Seen::All(0), PLAN);
-    assert!(matches!(boarded, Boarding::Closed));
+    let joined = flights.join(&[Requested { key: b"k", stale: None }], &Seen::All(0), PLAN);
+    assert!(matches!(joined, Join::Closed));
 }
 
 #[test]
 fn who_looked_before_a_flight_ended_looks_again() {
     let flights = Flights::new();
     let seen = Seen::All(flights.ended());
-    lead(&flights, b"k").run(brought);
-    let wanted = [Wanted { key: b"k", stale: None }];
-    let Boarding::LookAgain(newer) = flights.board(&wanted, &seen, PLAN) else {
+    lead(&flights, b"k").run(loaded);
+    let requested = [Requested { key: b"k", stale: None }];
+    let Join::LookAgain(newer) = flights.join(&requested, &seen, PLAN) else {
         panic!("its look is older than what that flight stored");
     };
     // Flights of keys elsewhere do not concern the second look.
     let shard = shard_of(flights.hasher.hash_one(b"k".as_slice()));
     let elsewhere = (0..100_u8).find(|n| shard_of(flights.hasher.hash_one([*n].as_slice())) != shard);
-    lead(&flights, &[elsewhere.unwrap()]).run(brought);
-    let Boarding::Done { lead: Some(work), .. } = flights.board(&wanted, &newer, PLAN) else {
+    lead(&flights, &[elsewhere.unwrap()]).run(loaded);
+    let Join::Done { lead: Some(work), .. } = flights.join(&requested, &newer, PLAN) else {
         panic!("nothing of its own shard ended since");
     };
-    work.run(brought);
+    work.run(loaded);
 }
 
 #[test]
@@ -97,16 +97,16 @@ fn a_key_that_failed_while_stale_cools_until_its_time_or_a_write() {
     let plan = Plan { cool_down: Some(Duration::from_secs(5)), ..PLAN };
     let secs = |secs| Some(Duration::from_secs(secs));
     let fail = || {
-        let (_, work) = board(&flights, b"k", secs(60), plan);
+        let (_, work) = join(&flights, b"k", secs(60), plan);
         work.unwrap().run(|| vec![Err(Error::closed())]);
     };
     fail();
     assert_eq!((flights.under_way(), loads(&flights)), (0, 1), "the mark can be met by a write");
-    assert!(matches!(board(&flights, b"k", secs(60), plan).0, Place::Cooling));
-    assert!(matches!(board(&flights, b"k", secs(56), plan).0, Place::Cooling));
-    let (place, work) = board(&flights, b"k", secs(54), plan);
-    assert!(matches!(place, Place::Lead(0)), "it has cooled");
-    work.unwrap().run(brought);
+    assert!(matches!(join(&flights, b"k", secs(60), plan).0, Role::Cooling));
+    assert!(matches!(join(&flights, b"k", secs(56), plan).0, Role::Cooling));
+    let (place, work) = join(&flights, b"k", secs(54), plan);
+    assert!(matches!(place, Role::Lead(0)), "it has cooled");
+    work.unwrap().run(loaded);
     assert_eq!(loads(&flights), 0, "a try takes the mark away");
     fail();
     drop(flights.write(b"k"));
@@ -115,7 +115,7 @@ fn a_key_that_failed_while_stale_cools_until_its_time_or_a_write() {
     drop(flights.clear(b""));
     assert_eq!(loads(&flights), 0, "and a clear");
     fail();
-    board(&flights, b"k", None, plan).1.expect("a missing entry does not cool").run(brought);
+    join(&flights, b"k", None, plan).1.expect("a missing entry does not cool").run(loaded);
     assert_eq!(loads(&flights), 0);
 }
 
@@ -125,29 +125,28 @@ fn marks_that_are_of_no_use_go_before_the_table_grows() {
     let plan = Plan { cool_down: Some(Duration::from_nanos(1)), ..PLAN };
     for number in 0..20_000_u32 {
         let key = number.to_le_bytes();
-        let (_, work) = board(&flights, &key, Some(Duration::from_secs(60)), plan);
+        let (_, work) = join(&flights, &key, Some(Duration::from_secs(60)), plan);
         work.unwrap().run(|| vec![Err(Error::closed())]);
     }
     assert!(loads(&flights) < 1000, "{} marks are kept", loads(&flights));
 }
 
 #[test]
-fn a_batch_shares_the_seats_that_others_hold() {
+fn a_batch_shares_the_loads_of_others() {
     let flights = Flights::new();
     let single = lead(&flights, b"b");
     let keys: [&[u8]; 3] = [b"a", b"b", b"c"];
-    let wanted = keys.map(|key| Wanted { key, stale: None });
-    let Boarding::Done { places, lead: Some(batch) } =
-        flights.board(&wanted, &Seen::All(flights.ended()), PLAN)
+    let requested = keys.map(|key| Requested { key, stale: None });
+    let Join::Done { roles, lead: Some(batch) } = flights.join(&requested, &Seen::All(flights.ended()), PLAN)
     else {
         panic!("two of them are free");
     };
-    assert!(matches!(&places[..], [Place::Lead(0), Place::Join(_, 0), Place::Lead(1)]));
-    assert_eq!((batch.seats.len(), flights.under_way()), (2, 3));
+    assert!(matches!(&roles[..], [Role::Lead(0), Role::Join(_, 0), Role::Lead(1)]));
+    assert_eq!((batch.keys.len(), flights.under_way()), (2, 3));
     drop(flights.write(b"c"));
-    assert_eq!(batch.seats.iter().filter(|seat| seat.token.is_valid()).count(), 1, "a token for each");
-    batch.run(|| vec![brought().remove(0), brought().remove(0)]);
-    single.run(brought);
+    assert_eq!(batch.keys.iter().filter(|key| key.token.is_valid()).count(), 1, "a token for each");
+    batch.run(|| vec![loaded().remove(0), loaded().remove(0)]);
+    single.run(loaded);
     assert_eq!((flights.under_way(), loads(&flights)), (0, 0));
 }
 
@@ -156,11 +155,11 @@ fn a_refresh_that_its_executor_does_not_begin_is_lost_in_the_end() {
     let (flights, losses) = (Flights::new(), Arc::new(Losses::default()));
     let stale = Some(Duration::from_secs(60));
     let plan = Plan { blocking: false, ..PLAN };
-    let work = board(&flights, b"k", stale, plan).1.unwrap();
+    let work = join(&flights, b"k", stale, plan).1.unwrap();
     let waiter = Waiter::lead(Arc::clone(&work));
     work.launch(std::future::pending);
     let waiter = waiter.hand_over(&losses);
-    let (place, _) = board(&flights, b"k", stale, plan);
+    let (place, _) = join(&flights, b"k", stale, plan);
     assert!(!place.end_if_forgotten(), "it has its time");
     std::thread::sleep(Duration::from_millis(110));
     assert!(losses.are_over());
@@ -174,14 +173,14 @@ fn a_refresh_that_its_executor_does_not_begin_is_lost_in_the_end() {
 fn a_refresh_that_is_begun_is_not_forgotten() {
     let (flights, losses) = (Flights::new(), Arc::new(Losses::default()));
     let plan = Plan { blocking: false, ..PLAN };
-    let work = board(&flights, b"k", Some(Duration::from_secs(60)), plan).1.unwrap();
+    let work = join(&flights, b"k", Some(Duration::from_secs(60)), plan).1.unwrap();
     let waiter = Waiter::lead(Arc::clone(&work));
     work.launch(std::future::pending);
     let mut waiter = Box::pin(waiter.hand_over(&losses));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(waiter.as_mut().poll(&mut context).is_pending());
     std::thread::sleep(Duration::from_millis(110));
-    let (place, _) = board(&flights, b"k", Some(Duration::from_secs(60)), plan);
+    let (place, _) = join(&flights, b"k", Some(Duration::from_secs(60)), plan);
     assert!(!place.end_if_forgotten());
     assert_eq!(work.wait().unwrap_err().kind(), crate::ErrorKind::LoadDeadlock, "this thread polled it");
     drop(waiter);

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::handed::{Handed, Losses};
 use super::polled::Part;
-use super::work::{Landed, Stage, Work};
+use super::work::{Published, Stage, Work};
 
 /// The end of a flight, as a future: `None` if it ended without an outcome. May be dropped at any
 /// point.
@@ -56,15 +56,15 @@ impl Waiter {
 }
 
 impl Future for Waiter {
-    type Output = Option<Landed>;
+    type Output = Option<Published>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Landed>> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Published>> {
         let this = self.get_mut();
         loop {
             let mut state = this.work.lock();
-            if let Stage::Ended(landed) = &state.stage {
+            if let Stage::Ended(published) = &state.stage {
                 this.ended = true;
-                return Poll::Ready(landed.clone());
+                return Poll::Ready(published.clone());
             }
             state.register(&mut this.slot, context.waker());
             if std::mem::take(&mut this.is_handed)

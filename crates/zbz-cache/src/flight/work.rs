@@ -8,10 +8,10 @@
 //!                  Blocking --------'                  a loader on its caller's thread
 //! ```
 //!
-//! Whoever of its waiters is polled next polls the future; a wake goes to all of them, so no
-//! waiter that is held but not polled holds up another. When the last caller that wants the
+//! The waiter that is polled next polls the future. A wake goes to all waiters, so a waiter that is
+//! held but not polled holds up no other. When the last caller that wants the
 //! outcome leaves an idle flight, the flight ends without one. However it ends, the future is
-//! dropped, then its keys leave the table, and everyone who waits is woken.
+//! dropped, then its keys leave the table, and every caller that waits is woken.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,23 +31,30 @@ use crate::error::Result;
 use crate::provider::Token;
 use crate::ttl::Ttl;
 
-/// What a load brought for one key, as it would be stored.
+/// A loaded value in the form that a flight shares between its callers.
 #[derive(Debug, Clone)]
-pub(crate) struct Brought {
+pub(crate) enum Payload {
+    /// As it is stored.
+    Bytes(Bytes),
+}
+
+/// The outcome of a load for one key.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadedKey {
     /// `None`: the key is absent, and the contract has no form for that.
-    pub(crate) bytes: Option<Bytes>,
+    pub(crate) payload: Option<Payload>,
     /// The time it was stored for; `None` if it was not.
     pub(crate) stored: Option<Ttl>,
 }
 
-/// How a flight ended, by seat.
-pub(crate) type Landed = Arc<[Result<Brought>]>;
+/// How a flight ended, for each of its keys in their order.
+pub(crate) type Published = Arc<[Result<LoadedKey>]>;
 
-pub(super) type Job = Pin<Box<dyn Future<Output = Vec<Result<Brought>>> + Send>>;
+pub(super) type Job = Pin<Box<dyn Future<Output = Vec<Result<LoadedKey>>> + Send>>;
 
 /// One key of a flight.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct FlightKey {
     pub(crate) key: Box<[u8]>,
     pub(crate) token: Token,
     /// What was left of a stale entry when the flight began.
@@ -56,19 +63,19 @@ pub(crate) struct Seat {
     left: OnceLock<Duration>,
 }
 
-impl Seat {
+impl FlightKey {
     pub(super) fn new(key: &[u8], stale: Option<Duration>) -> Self {
-        Seat { key: key.into(), token: Token::new(), stale, left: OnceLock::new() }
+        FlightKey { key: key.into(), token: Token::new(), stale, left: OnceLock::new() }
     }
 }
 
 pub(crate) struct Work {
-    pub(crate) seats: Box<[Seat]>,
+    pub(crate) keys: Box<[FlightKey]>,
     pub(super) flights: Arc<Flights>,
     pub(super) begun: Instant,
     cool_down: Option<Duration>,
     pub(super) timeout: Option<Duration>,
-    /// Becomes true as it ends, for those who keep nothing else of it.
+    /// Becomes true as it ends, for waiters that keep nothing else of it.
     pub(super) is_over: Arc<AtomicBool>,
     pub(super) ends_at: Option<Instant>,
     pub(super) state: Mutex<State>,
@@ -105,7 +112,7 @@ pub(super) enum Stage {
     /// The loader is over, its keys are in the table still.
     Ending,
     /// `None`: without an outcome.
-    Ended(Option<Landed>),
+    Ended(Option<Published>),
 }
 
 impl State {
@@ -156,12 +163,12 @@ pub(super) fn wake_all(wakers: Vec<Waker>) {
 }
 
 impl Work {
-    pub(super) fn new(flights: Arc<Flights>, seats: Vec<Seat>, plan: Plan) -> Self {
+    pub(super) fn new(flights: Arc<Flights>, keys: Vec<FlightKey>, plan: Plan) -> Self {
         let begun = Instant::now();
         let (stage, wanting) = if plan.blocking { (Stage::Blocking, 0) } else { (Stage::Starting, 1) };
         let (wakers, free) = (Vec::new(), Vec::new());
         Work {
-            seats: seats.into(),
+            keys: keys.into(),
             flights,
             begun,
             cool_down: plan.cool_down,
@@ -181,7 +188,7 @@ impl Work {
     /// Begins the loader: `start` makes its future, and may panic like the future itself.
     pub(crate) fn launch<F>(self: &Arc<Self>, start: impl FnOnce() -> F)
     where
-        F: Future<Output = Vec<Result<Brought>>> + Send + 'static,
+        F: Future<Output = Vec<Result<LoadedKey>>> + Send + 'static,
     {
         let job = {
             let _inside = Loading::enter(self);
@@ -203,19 +210,19 @@ impl Work {
         wake_all(wakers);
     }
 
-    /// Runs a loader on this thread, and answers what it brought, whoever ended the flight
+    /// Runs a loader on this thread, and answers what it loaded even if the flight was ended
     /// meanwhile.
-    pub(crate) fn run(self: &Arc<Self>, load: impl FnOnce() -> Vec<Result<Brought>>) -> Landed {
-        let brought = {
+    pub(crate) fn run(self: &Arc<Self>, load: impl FnOnce() -> Vec<Result<LoadedKey>>) -> Published {
+        let loaded = {
             let _inside = Loading::enter(self);
             catch_unwind(AssertUnwindSafe(load))
         };
-        let landed: Landed = match brought {
-            Ok(brought) => brought.into(),
+        let published: Published = match loaded {
+            Ok(loaded) => loaded.into(),
             Err(panic) => self.failure(&panicked(&*panic)),
         };
-        self.end(Some(Arc::clone(&landed)));
-        landed
+        self.end(Some(Arc::clone(&published)));
+        published
     }
 
     /// Polls the future once. True if the flight has ended.
@@ -231,7 +238,7 @@ impl Work {
         }
         self.drop_job(job);
         match polled {
-            Ok(Poll::Ready(brought)) => self.end(Some(brought.into())),
+            Ok(Poll::Ready(loaded)) => self.end(Some(loaded.into())),
             Ok(Poll::Pending) => {}
             Err(panic) => self.fail(&panicked(&*panic)),
         }
@@ -266,7 +273,7 @@ impl Work {
         if wanting == 0 && is_idle {
             self.end_unwanted();
         } else if is_unbegun {
-            // Who sleeps on it relied on the one that is gone.
+            // A thread that sleeps on it relied on the waiter that is gone.
             self.changed.notify_all();
         }
     }
@@ -292,22 +299,22 @@ impl Work {
 
     /// Until how much is left of a stale entry's time, and until when at most, nobody should try
     /// again, now that this failed.
-    pub(super) fn cooling(&self, seat: usize) -> Option<(Duration, Instant)> {
-        let (seat, span) = (&self.seats[seat], self.cool_down?);
-        let stale = seat.stale?;
+    pub(super) fn cooling(&self, at: usize) -> Option<(Duration, Instant)> {
+        let (own, span) = (&self.keys[at], self.cool_down?);
+        let stale = own.stale?;
         // Of a load that was given up, or panicked, there is only an estimate.
-        let left = seat.left.get().copied().unwrap_or_else(|| stale.saturating_sub(self.begun.elapsed()));
+        let left = own.left.get().copied().unwrap_or_else(|| stale.saturating_sub(self.begun.elapsed()));
         Some((left.saturating_sub(span), Instant::now().checked_add(span)?))
     }
 
     /// Whether it matters how much time is left to an entry whose refresh failed.
-    pub(crate) fn asks_what_is_left(&self, seat: usize) -> bool {
-        self.cool_down.is_some() && self.seats[seat].stale.is_some()
+    pub(crate) fn asks_what_is_left(&self, at: usize) -> bool {
+        self.cool_down.is_some() && self.keys[at].stale.is_some()
     }
 
-    pub(crate) fn tell_what_is_left(&self, seat: usize, left: Duration) {
+    pub(crate) fn tell_what_is_left(&self, at: usize, left: Duration) {
         // Told twice it is the same.
-        let _ = self.seats[seat].left.set(left);
+        let _ = self.keys[at].left.set(left);
     }
 }
 

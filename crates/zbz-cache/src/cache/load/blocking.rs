@@ -1,13 +1,15 @@
-//! `get_or_load` on the caller's thread.
+//! The blocking `get_or_load`, and the driver that sleeps: it does the steps of [`SingleLoad`] and
+//! [`ManyLoads`] on the caller's thread.
 
-use std::sync::Arc;
+use std::ops::ControlFlow;
 
-use super::super::{Cache, Shared};
-use super::Missed;
-use super::store::{cycle, undecodable};
-use crate::error::{Error, Result};
-use crate::flight::{Boarding, LoadCounters, Place, Seen, Wanted, Work};
-use crate::load::{LoadAnswer, LoadOptions, LoadOutcome, Origin, Terms};
+use super::super::Cache;
+use super::many::{self, ManyLoads};
+use super::single::{SingleLoad, Step};
+use super::store::{encode_answer, encode_answers, run};
+use crate::error::Result;
+use crate::flight::{Published, Work};
+use crate::load::{LoadAnswer, LoadAnswers, LoadOptions, LoadOutcome, Origin};
 use crate::provider::Read;
 use crate::reply::block_on;
 use crate::scratch;
@@ -27,7 +29,7 @@ impl<T: 'static> Cache<T> {
             scratch::give(read.buffer);
             return Ok(Some(value));
         }
-        let outcome = shared.load_blocking(name, terms, loader, (ended, read));
+        let outcome = SingleLoad::new(shared, name, terms, true).load_blocking(loader, (ended, read));
         outcome.map(|outcome| outcome.value).map_err(|error| shared.named(error, "get_or_load"))
     }
 
@@ -41,105 +43,105 @@ impl<T: 'static> Cache<T> {
         let outcome = shared.terms(options).and_then(|terms| {
             let ended = shared.flights().ended();
             let read = shared.look(name, &terms).wait()?;
-            shared.load_blocking(name, &terms, loader, (ended, read))
+            SingleLoad::new(shared, name, &terms, true).load_blocking(loader, (ended, read))
         });
         outcome.map_err(|error| shared.named(error, "get_or_load"))
     }
 }
 
-impl<T: 'static> Shared<T> {
+impl<T: 'static> SingleLoad<'_, T> {
+    /// Does the steps until there is an answer.
     #[cold]
     fn load_blocking<R: LoadAnswer<T>>(
-        self: &Arc<Self>,
-        name: &str,
-        terms: &Terms,
+        mut self,
         loader: impl FnOnce() -> R,
-        (ended, read): (u64, Read),
+        looked: (u64, Read),
     ) -> Result<LoadOutcome<T>> {
-        let mut missed = match self.judge(read, terms) {
-            Ok(served) => return Ok(served),
-            Err(missed) => missed,
-        };
-        let mut seen = Seen::All(ended);
-        let flights = self.flights();
-        let key = self.parts.namespace.with_key(name, <[u8]>::to_vec)?;
-        // A stale entry whose bytes do not decode is as good as none.
-        let mut is_broken = false;
+        if let ControlFlow::Break(answer) = self.begin(looked)? {
+            return Ok(answer);
+        }
         loop {
-            let wanted = [Wanted { key: &key, stale: missed.left() }];
-            let (place, lead) = match flights.board(&wanted, &seen, terms.plan(true)) {
-                Boarding::Closed => return Err(Error::closed()),
-                Boarding::Done { mut places, lead } => (places.pop(), lead),
-                Boarding::LookAgain(newer) => {
-                    seen = newer;
-                    (None, None)
-                }
+            let step = match self.next()? {
+                ControlFlow::Break(answer) => return Ok(answer),
+                ControlFlow::Continue(step) => step,
             };
-            if let Some(work) = lead {
-                return self.lead_blocking(&work, terms, loader, &missed);
-            }
-            if missed.stale.is_some() && place.as_ref().is_some_and(Place::end_if_forgotten) {
-                continue;
-            }
-            if place.is_some()
-                && let Some((bytes, left)) = missed.stale.take()
-            {
-                match self.serve_stale(bytes, left) {
-                    Some(served) => return Ok(served),
-                    None => is_broken = true,
-                }
-            }
-            let looks_again = place.is_none();
-            match place {
-                Some(Place::Cycle) => return Err(cycle()),
-                Some(Place::Join(work, seat)) => {
-                    // Without an outcome it was left alone with a flight that others had driven:
-                    // the next round begins one of its own.
-                    if let Some(landed) = work.wait()?
-                        && let Some(outcome) =
-                            block_on(self.land(&key, &landed[seat], Origin::Coalesced, terms))
-                    {
-                        self.provider.record_lookups(missed.lookups);
-                        LoadCounters::add(&flights.counters.coalesced);
-                        return outcome;
+            match step {
+                Step::Look => {
+                    let read = self.look().wait()?;
+                    if let ControlFlow::Break(answer) = self.looked(read) {
+                        return Ok(answer);
                     }
                 }
-                Some(Place::Follow(work)) => drop(work.wait()?),
-                Some(Place::Lead(_) | Place::Cooling) | None => {}
+                Step::Join(work, at) => {
+                    let published = work.wait()?;
+                    if let Some(answer) = block_on(self.joined(published, at)) {
+                        return answer;
+                    }
+                }
+                Step::Follow(work) => drop(work.wait()?),
+                // A blocking loader is not handed to a spawner: this call runs it.
+                Step::Lead(work) => {
+                    let encode = |cache: &_, answer| vec![encode_answer(cache, answer, self.terms)];
+                    let published = run(self.shared, &work, loader, encode);
+                    return block_on(self.led(Some(published)));
+                }
             }
-            if !looks_again {
-                seen = Seen::All(flights.ended());
-            }
-            missed = match self.judge(self.look(name, terms).wait()?, terms) {
-                Ok(served) => return Ok(served),
-                Err(again) => Missed { stale: again.stale.filter(|_| !is_broken), ..again },
+        }
+    }
+}
+
+impl<T: 'static> ManyLoads<'_, T> {
+    /// Does the steps until every name has its answer.
+    ///
+    /// # Errors
+    ///
+    /// What failed as a whole: names that have no answer yet stay open.
+    pub(super) fn load_blocking<R: LoadAnswers<T>>(
+        &mut self,
+        loader: &mut impl FnMut(Vec<String>) -> R,
+    ) -> Result<()> {
+        let loaded = self.load_all_blocking(loader);
+        block_on(self.learn_ttls());
+        loaded
+    }
+
+    fn load_all_blocking<R: LoadAnswers<T>>(
+        &mut self,
+        loader: &mut impl FnMut(Vec<String>) -> R,
+    ) -> Result<()> {
+        loop {
+            let mut round = match self.next()? {
+                many::Step::Done => return Ok(()),
+                many::Step::Look => {
+                    block_on(self.look())?;
+                    continue;
+                }
+                many::Step::Load(round) => round,
             };
+            // A blocking loader is not handed to a spawner: this call runs it.
+            let led = round.lead.take().map(|work| {
+                let names = self.names_of(&round.leads);
+                let load = || loader(names.clone());
+                let encode = |cache: &_, answers| encode_answers(cache, answers, &names, self.terms);
+                run(self.shared, &work, load, encode)
+            });
+            let mut all = Vec::with_capacity(round.joins.len());
+            for (name, work, _) in &round.joins {
+                all.push(self.wait(*name, work));
+            }
+            for (name, work) in round.follows.drain(..) {
+                self.wait(name, &work);
+            }
+            block_on(self.ended(&round, led, &all));
         }
     }
 
-    fn lead_blocking<R: LoadAnswer<T>>(
-        self: &Arc<Self>,
-        work: &Arc<Work>,
-        terms: &Terms,
-        loader: impl FnOnce() -> R,
-        missed: &Missed,
-    ) -> Result<LoadOutcome<T>> {
-        if missed.stale.is_some() {
-            LoadCounters::add(&self.flights().counters.refreshes);
-        }
-        let landed = work.run(|| {
-            let encoded = loader().into_loaded().and_then(|loaded| self.encode_loaded(loaded, terms));
-            block_on(self.store_loaded(work, vec![encoded]))
-        });
-        let (key, brought) = (&work.seats[0].key, &landed[0]);
-        if missed.stale.is_some()
-            && terms.excuses_refreshes()
-            && brought.is_err()
-            && let Some(served) = block_on(self.look_for_stale(key))?
-        {
-            return Ok(served);
-        }
-        self.provider.record_lookups(missed.lookups);
-        block_on(self.land(key, brought, Origin::Loaded, terms)).unwrap_or_else(|| Err(undecodable()))
+    /// Sleeps until a name's flight has ended. The refusal is the answer of a name that this thread
+    /// may not sleep for.
+    fn wait(&mut self, name: usize, work: &Work) -> Option<Published> {
+        work.wait().unwrap_or_else(|error| {
+            self.settle(name, Err(error), Origin::Coalesced);
+            None
+        })
     }
 }

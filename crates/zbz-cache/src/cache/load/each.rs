@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::super::Cache;
-use super::group::Group;
+use super::many::ManyLoads;
 use crate::error::Result;
 use crate::load::{LoadAnswers, LoadOptions, LoadOutcome};
 
@@ -43,10 +43,10 @@ impl<T: 'static> Cache<T> {
         Fut: Future<Output: LoadAnswers<T>> + Send + 'static,
     {
         let shared = &self.shared;
-        let mut group = Group::new(shared, &shared.parts.terms, names);
+        let mut loads = ManyLoads::new(shared, &shared.parts.terms, false, names);
         async move {
-            let loaded = group.load(loader).await;
-            let mut each = values_of_each(group.each(loaded));
+            let loaded = loads.load(loader).await;
+            let mut each = values_of_each(loads.each(loaded));
             shared.name_each(&mut each, "get_or_load_each");
             each
         }
@@ -71,9 +71,9 @@ impl<T: 'static> Cache<T> {
         async move {
             let mut each = match &terms {
                 Ok(terms) => {
-                    let mut group = Group::new(shared, terms, names);
-                    let loaded = group.load(loader).await;
-                    group.each(loaded)
+                    let mut loads = ManyLoads::new(shared, terms, false, names);
+                    let loaded = loads.load(loader).await;
+                    loads.each(loaded)
                 }
                 Err(error) => names.iter().map(|_| Err(error.clone())).collect(),
             };
@@ -96,9 +96,9 @@ impl<T: 'static> Cache<T> {
         let mut each = match options.map(|options| shared.terms(options)).transpose() {
             Ok(own) => {
                 let terms = own.as_ref().unwrap_or(&shared.parts.terms);
-                let mut group = Group::new(shared, terms, names);
-                let loaded = group.load_blocking(&mut loader);
-                group.each(loaded)
+                let mut loads = ManyLoads::new(shared, terms, true, names);
+                let loaded = loads.load_blocking(&mut loader);
+                loads.each(loaded)
             }
             Err(error) => names.into_iter().map(|_| Err(error.clone())).collect(),
         };

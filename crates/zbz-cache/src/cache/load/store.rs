@@ -1,8 +1,9 @@
-//! From what a loader answered to what is stored, and how it is stored.
+//! From the answer of a loader to its store: how it is encoded, and how it is stored.
 
-use std::future::poll_fn;
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -10,10 +11,10 @@ use bytes::Bytes;
 use super::super::Shared;
 use crate::codec::ABSENT;
 use crate::error::{Error, ErrorKind, Result};
-use crate::flight::{Brought, LoadCounters, Work};
-use crate::load::{LoadAnswer, Loaded, Terms};
+use crate::flight::{FlightKey, LoadCounters, LoadedKey, Payload, Published, Work};
+use crate::load::{LoadAnswer, LoadAnswers, Loaded, Terms};
 use crate::provider::{Condition, SetOptions, SetOutcome};
-use crate::reply::Reply;
+use crate::reply::{Reply, block_on};
 use crate::ttl::{Ttl, TtlState};
 
 /// What a loader learned about one key, encoded.
@@ -33,20 +34,89 @@ pub(super) fn encode_answer<T: 'static>(
     cache.upgrade().ok_or_else(Error::closed)?.encode_loaded(loaded, terms)
 }
 
-/// Stores what was loaded for each seat of a work.
-pub(super) async fn store_from<T: 'static>(
+pub(super) fn encode_answers<T: 'static>(
+    cache: &Weak<Shared<T>>,
+    answers: impl LoadAnswers<T>,
+    names: &[String],
+    terms: &Terms,
+) -> Vec<Result<Encoded>> {
+    match cache.upgrade() {
+        Some(shared) => shared.encode_answers(answers, names, terms),
+        None => names.iter().map(|_| Err(Error::closed())).collect(),
+    }
+}
+
+/// The future of a load that a flight drives: the loader, the encoding of its answer, the store. It
+/// holds the provider only while it stores.
+pub(super) fn job<T, Fut, E>(
+    shared: &Arc<Shared<T>>,
+    work: &Arc<Work>,
+    loading: Fut,
+    encode: E,
+) -> impl Future<Output = Vec<Result<LoadedKey>>> + Send + use<T, Fut, E>
+where
+    T: 'static,
+    Fut: Future + Send + 'static,
+    E: FnOnce(&Weak<Shared<T>>, Fut::Output) -> Vec<Result<Encoded>> + Send + 'static,
+{
+    let (cache, work) = (Arc::downgrade(shared), Arc::clone(work));
+    async move {
+        let encoded = encode(&cache, loading.await);
+        store_from(&cache, &work, encoded).await
+    }
+}
+
+/// As [`job`], on this thread, with a loader that blocks it.
+pub(super) fn run<T: 'static, A>(
+    shared: &Arc<Shared<T>>,
+    work: &Arc<Work>,
+    load: impl FnOnce() -> A,
+    encode: impl FnOnce(&Weak<Shared<T>>, A) -> Vec<Result<Encoded>>,
+) -> Published {
+    let cache = Arc::downgrade(shared);
+    work.run(|| {
+        let encoded = encode(&cache, load());
+        block_on(store_from(&cache, work, encoded))
+    })
+}
+
+/// Stores what was loaded for each key of a flight.
+async fn store_from<T: 'static>(
     cache: &Weak<Shared<T>>,
     work: &Work,
     encoded: Vec<Result<Encoded>>,
-) -> Vec<Result<Brought>> {
+) -> Vec<Result<LoadedKey>> {
     match cache.upgrade() {
         Some(shared) => shared.store_loaded(work, encoded).await,
-        None => work.seats.iter().map(|_| Err(Error::closed())).collect(),
+        None => work.keys.iter().map(|_| Err(Error::closed())).collect(),
     }
 }
 
 impl<T: 'static> Shared<T> {
-    pub(super) fn encode_loaded(&self, loaded: Loaded<T>, terms: &Terms) -> Result<Encoded> {
+    /// What a loader learned about these names, in their order; a name that it left out is absent.
+    fn encode_answers(
+        &self,
+        answers: impl LoadAnswers<T>,
+        names: &[String],
+        terms: &Terms,
+    ) -> Vec<Result<Encoded>> {
+        let places: HashMap<&str, usize> =
+            names.iter().enumerate().map(|(place, name)| (name.as_str(), place)).collect();
+        let mut encoded: Vec<Option<Result<Encoded>>> = names.iter().map(|_| None).collect();
+        let read = answers.for_each(|name, loaded| {
+            if let Some(&place) = places.get(name.as_str()) {
+                encoded[place] = Some(self.encode_loaded(loaded, terms));
+            }
+        });
+        let absent =
+            |encoded: Option<_>| encoded.unwrap_or_else(|| self.encode_loaded(Loaded::absent(), terms));
+        match read {
+            Ok(()) => encoded.into_iter().map(absent).collect(),
+            Err(error) => names.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    fn encode_loaded(&self, loaded: Loaded<T>, terms: &Terms) -> Result<Encoded> {
         let Loaded { value, ttl, is_stored } = loaded;
         let codec = &self.parts.codec;
         let Some(value) = value else {
@@ -70,29 +140,25 @@ impl<T: 'static> Shared<T> {
 
     /// Stores what its token still allows, all of it at once; answers it whether or not it could
     /// be stored.
-    pub(super) async fn store_loaded(
-        &self,
-        work: &Work,
-        encoded: Vec<Result<Encoded>>,
-    ) -> Vec<Result<Brought>> {
+    async fn store_loaded(&self, work: &Work, encoded: Vec<Result<Encoded>>) -> Vec<Result<LoadedKey>> {
         let mut stores: Vec<Option<Reply<'_, SetOutcome>>> = Vec::with_capacity(encoded.len());
-        for (seat, encoded) in encoded.iter().enumerate() {
+        for (at, encoded) in encoded.iter().enumerate() {
             stores.push(match encoded {
                 Ok(Encoded { bytes: Some(bytes), ttl: Some(ttl) }) => {
-                    self.begin_store(work, seat, bytes, *ttl)
+                    self.begin_store(&work.keys[at], bytes, *ttl)
                 }
                 _ => None,
             });
         }
         let stored = join(&mut stores).await;
-        for (seat, _) in encoded.iter().enumerate().filter(|(_, encoded)| encoded.is_err()) {
-            if work.asks_what_is_left(seat)
-                && let Ok(TtlState::Remaining(left)) = self.provider.ttl(&work.seats[seat].key).await
+        for (at, _) in encoded.iter().enumerate().filter(|(_, encoded)| encoded.is_err()) {
+            if work.asks_what_is_left(at)
+                && let Ok(TtlState::Remaining(left)) = self.provider.ttl(&work.keys[at].key).await
             {
-                work.tell_what_is_left(seat, left);
+                work.tell_what_is_left(at, left);
             }
         }
-        let brought = encoded.into_iter().zip(stored).map(|(encoded, stored)| {
+        let loaded = encoded.into_iter().zip(stored).map(|(encoded, stored)| {
             let Encoded { bytes, ttl } = encoded?;
             let stored = match (ttl, stored) {
                 (Some(ttl), Some(Ok(SetOutcome::Stored))) => Some(ttl),
@@ -102,24 +168,18 @@ impl<T: 'static> Shared<T> {
                 }
                 (None, _) => None,
             };
-            Ok(Brought { bytes, stored })
+            Ok(LoadedKey { payload: bytes.map(Payload::Bytes), stored })
         });
-        brought.collect()
+        loaded.collect()
     }
 
-    fn begin_store(
-        &self,
-        work: &Work,
-        seat: usize,
-        bytes: &Bytes,
-        ttl: Ttl,
-    ) -> Option<Reply<'_, SetOutcome>> {
-        let (seat, options) = (&work.seats[seat], SetOptions::new(ttl));
+    fn begin_store(&self, key: &FlightKey, bytes: &Bytes, ttl: Ttl) -> Option<Reply<'_, SetOutcome>> {
+        let options = SetOptions::new(ttl);
         if self.provider.capabilities().tokens {
-            let guarded = options.when(Condition::Token(seat.token.clone()));
-            return Some(self.provider.set(&seat.key, bytes, guarded));
+            let guarded = options.when(Condition::Token(key.token.clone()));
+            return Some(self.provider.set(&key.key, bytes, guarded));
         }
-        let stored = self.flights().store_in_one_step(&*self.provider, seat, bytes, options)?;
+        let stored = self.flights().store_in_one_step(&*self.provider, key, bytes, options)?;
         Some(Reply::ready(stored))
     }
 }

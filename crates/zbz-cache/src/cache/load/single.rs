@@ -1,0 +1,253 @@
+//! [`SingleLoad`]: the step machine of one call of `get_or_load`, from a look that found no fresh value
+//! to the answer.
+//!
+//! [`next`](SingleLoad::next) alone decides what comes next. It waits for nothing: a driver does the
+//! step, awaiting or sleeping, and tells the machine of the result.
+//!
+//! ```text
+//!   Look ----> fresh: answer
+//!    ^  `----> join the flights ----> Lead: run the loader, answer
+//!    |                         `----> Join: wait, answer what was published
+//!    |                         `----> stale, and another caller refreshes it: answer
+//!    '--- Follow: wait -------------- Join without a usable outcome; a look that is too old
+//! ```
+//!
+//! `docs/loading.md` says why each step is there.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::Shared;
+use super::store::{cycle, undecodable};
+use crate::error::{Error, Result};
+use crate::flight::{Join, LoadCounters, Published, Requested, Role, Seen, Work};
+use crate::load::{LoadOutcome, Origin, Spawner, Terms, state_of};
+use crate::provider::{Lookups, Read};
+use crate::scratch;
+use crate::ttl::TtlState;
+
+pub(super) struct SingleLoad<'a, T> {
+    pub(super) shared: &'a Arc<Shared<T>>,
+    pub(super) terms: &'a Terms,
+    name: &'a str,
+    /// Whether the driver sleeps, and so runs the loader on its own thread.
+    blocking: bool,
+    /// The stored key; empty until a look found no fresh value.
+    key: Vec<u8>,
+    phase: Phase,
+    seen: Seen,
+    missed: Missed,
+    /// Whether a stale entry did not decode. It is as good as none from then on.
+    is_broken: bool,
+    /// Whether the load that this call leads refreshes a stale entry.
+    is_refresh: bool,
+}
+
+/// Which question `next` has to answer.
+enum Phase {
+    /// The cache was looked at: which part does this call take in the key's flight?
+    Join,
+    /// A flight was waited for: the cache has to be looked at again.
+    Look,
+}
+
+/// What the driver does next.
+pub(super) enum Step {
+    /// Reads the cache, and tells [`looked`](SingleLoad::looked).
+    Look,
+    /// Runs the loader, and tells [`led`](SingleLoad::led).
+    Lead(Arc<Work>),
+    /// Waits for another caller's flight, and tells [`joined`](SingleLoad::joined); the number says which
+    /// of its keys.
+    Join(Arc<Work>, usize),
+    /// Waits for the end of a flight that was revoked, and uses nothing of it.
+    Follow(Arc<Work>),
+}
+
+/// A look at the cache that found no fresh value.
+struct Missed {
+    /// The bytes of a stale entry, and its remaining time.
+    stale: Option<(Vec<u8>, Duration)>,
+    /// What the look counts as if the value has to be loaded.
+    lookups: Lookups,
+}
+
+impl Missed {
+    fn with(lookups: Lookups) -> Self {
+        Missed { stale: None, lookups }
+    }
+}
+
+impl<'a, T: 'static> SingleLoad<'a, T> {
+    pub(super) fn new(shared: &'a Arc<Shared<T>>, name: &'a str, terms: &'a Terms, blocking: bool) -> Self {
+        SingleLoad {
+            shared,
+            terms,
+            name,
+            blocking,
+            key: Vec::new(),
+            phase: Phase::Join,
+            seen: Seen::All(0),
+            missed: Missed::with(Lookups::MISS),
+            is_broken: false,
+            is_refresh: false,
+        }
+    }
+
+    /// Takes the first look, which was begun when so many flights had ended. Breaks with the answer
+    /// if it found one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidKey`.
+    pub(super) fn begin(&mut self, (ended, read): (u64, Read)) -> Result<ControlFlow<LoadOutcome<T>>> {
+        self.seen = Seen::All(ended);
+        let looked = self.looked(read);
+        if looked.is_continue() {
+            self.key = self.shared.parts.namespace.with_key(self.name, <[u8]>::to_vec)?;
+        }
+        Ok(looked)
+    }
+
+    /// Decides what comes next; breaks with the answer if it is there.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, and `LoadCycle`.
+    pub(super) fn next(&mut self) -> Result<ControlFlow<LoadOutcome<T>, Step>> {
+        let flights = self.shared.flights();
+        loop {
+            if let Phase::Look = self.phase {
+                self.seen = Seen::All(flights.ended());
+                return Ok(ControlFlow::Continue(Step::Look));
+            }
+            let stale = self.missed.stale.as_ref().map(|(_, left)| *left);
+            let requested = [Requested { key: &self.key, stale }];
+            let (role, lead) = match flights.join(&requested, &self.seen, self.terms.plan(self.blocking)) {
+                Join::Closed => return Err(Error::closed()),
+                Join::LookAgain(newer) => {
+                    self.seen = newer;
+                    return Ok(ControlFlow::Continue(Step::Look));
+                }
+                Join::Done { mut roles, lead } => (roles.pop(), lead),
+            };
+            if let Some(work) = lead {
+                self.is_refresh = stale.is_some();
+                if self.is_refresh {
+                    LoadCounters::add(&flights.counters.refreshes);
+                }
+                return Ok(ControlFlow::Continue(Step::Lead(work)));
+            }
+            if stale.is_some() && role.as_ref().is_some_and(Role::end_if_forgotten) {
+                continue;
+            }
+            // Another caller refreshes a stale entry, or did and failed.
+            if let Some((bytes, left)) = self.missed.stale.take() {
+                match self.shared.serve_stale(bytes, left) {
+                    Some(served) => return Ok(ControlFlow::Break(served)),
+                    None => self.is_broken = true,
+                }
+            }
+            self.phase = Phase::Look;
+            match role {
+                Some(Role::Cycle) => return Err(cycle()),
+                Some(Role::Join(work, at)) => return Ok(ControlFlow::Continue(Step::Join(work, at))),
+                Some(Role::Follow(work)) => return Ok(ControlFlow::Continue(Step::Follow(work))),
+                Some(Role::Lead(_) | Role::Cooling) | None => {}
+            }
+        }
+    }
+
+    /// Reads the cache.
+    pub(super) fn look(&self) -> crate::reply::Reply<'a, Read> {
+        self.shared.look(self.name, self.terms)
+    }
+
+    /// Takes what a look found. Breaks with the answer if it is a fresh value, which is counted.
+    pub(super) fn looked(&mut self, read: Read) -> ControlFlow<LoadOutcome<T>> {
+        self.phase = Phase::Join;
+        let shared = self.shared;
+        let Read { buffer, found } = read;
+        let Some(found) = found else {
+            scratch::give(buffer);
+            self.missed = Missed::with(Lookups::MISS);
+            return ControlFlow::Continue(());
+        };
+        if self.terms.fresh_for.is_some()
+            && let Some(left) = found.remaining
+            && shared.is_stale(&buffer, Some(left))
+        {
+            let stale = Some((buffer, left)).filter(|_| !self.is_broken);
+            self.missed = Missed { stale, lookups: Lookups::MISS };
+            return ControlFlow::Continue(());
+        }
+        let value = shared.parts.codec.decode(&buffer);
+        let lookups = shared.lookups(value.is_some(), true, &buffer);
+        scratch::give(buffer);
+        if lookups == Lookups::UNDECODABLE {
+            self.missed = Missed::with(lookups);
+            return ControlFlow::Continue(());
+        }
+        shared.provider.record_lookups(lookups);
+        ControlFlow::Break(LoadOutcome { value, origin: Origin::Hit, ttl: state_of(found.remaining) })
+    }
+
+    /// Takes what the joined flight published for its key at `at`. `None` without a usable outcome:
+    /// every caller that drove the flight left it, or it has another schema number.
+    pub(super) async fn joined(
+        &self,
+        published: Option<Published>,
+        at: usize,
+    ) -> Option<Result<LoadOutcome<T>>> {
+        let loaded = &published?[at];
+        let outcome = self.shared.outcome_of(&self.key, loaded, Origin::Coalesced, self.terms).await?;
+        self.shared.provider.record_lookups(self.missed.lookups);
+        LoadCounters::add(&self.shared.flights().counters.coalesced);
+        Some(outcome)
+    }
+
+    /// The stale value, and the spawner that waits for the refresh in place of this call, if there
+    /// are both.
+    pub(super) fn serve_in_background(&mut self) -> Option<(&'a Spawner, LoadOutcome<T>)> {
+        let (spawner, (bytes, left)) = (self.terms.refresh.spawner()?, self.missed.stale.take()?);
+        Some((spawner, self.shared.serve_stale(bytes, left)?))
+    }
+
+    /// Takes what this call's own flight published, and makes the answer of it.
+    pub(super) async fn led(&self, published: Option<Published>) -> Result<LoadOutcome<T>> {
+        let loaded = published.map_or_else(|| Err(Error::closed()), |published| published[0].clone());
+        if self.is_refresh
+            && self.terms.excuses_refreshes()
+            && loaded.is_err()
+            && let Some(served) = self.look_for_stale().await?
+        {
+            return Ok(served);
+        }
+        self.shared.provider.record_lookups(self.missed.lookups);
+        let outcome = self.shared.outcome_of(&self.key, &loaded, Origin::Loaded, self.terms).await;
+        outcome.unwrap_or_else(|| Err(undecodable()))
+    }
+
+    /// What is still there of an entry whose refresh failed: neither removed nor past its ttl.
+    async fn look_for_stale(&self) -> Result<Option<LoadOutcome<T>>> {
+        let Read { buffer, found } = self.shared.provider.get(&self.key, scratch::take()).await?;
+        let Some(left) = found.and_then(|found| found.remaining) else {
+            scratch::give(buffer);
+            return Ok(None);
+        };
+        Ok(self.shared.serve_stale(buffer, left))
+    }
+}
+
+impl<T: 'static> Shared<T> {
+    /// Serves a stale value; `None` if its bytes do not decode.
+    fn serve_stale(&self, bytes: Vec<u8>, left: Duration) -> Option<LoadOutcome<T>> {
+        let value = self.parts.codec.decode(&bytes);
+        scratch::give(bytes);
+        let value = Some(value?);
+        self.provider.record_lookups(Lookups::HIT);
+        LoadCounters::add(&self.flights().counters.stale);
+        Some(LoadOutcome { value, origin: Origin::Stale, ttl: TtlState::Remaining(left) })
+    }
+}
