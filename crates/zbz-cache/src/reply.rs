@@ -17,10 +17,10 @@ type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// May be dropped at any point: what a pending one was doing is then done or not, never half.
 #[must_use = "a pending reply does nothing until it is awaited"]
 pub struct Reply<'a, T> {
-    state: State<'a, T>,
+    state: ReplyState<'a, T>,
 }
 
-enum State<'a, T> {
+enum ReplyState<'a, T> {
     Ready(Result<T>),
     Pending(Pending<'a, T>),
     Taken,
@@ -33,18 +33,18 @@ impl<'a, T> Reply<'a, T> {
     /// An answer that is here already.
     #[inline]
     pub fn ready(answer: Result<T>) -> Self {
-        Reply { state: State::Ready(answer) }
+        Reply { state: ReplyState::Ready(answer) }
     }
 
     /// An answer that will come. The future owns what it needs of the call's arguments: they are
     /// borrowed for the call only.
     pub fn pending(future: impl Future<Output = Result<T>> + Send + 'a) -> Self {
-        Reply { state: State::Pending(Box::pin(future)) }
+        Reply { state: ReplyState::Pending(Box::pin(future)) }
     }
 
     /// Whether the answer is here already.
     pub fn is_ready(&self) -> bool {
-        matches!(self.state, State::Ready(_))
+        matches!(self.state, ReplyState::Ready(_))
     }
 
     /// The answer, on this thread, which sleeps until it comes.
@@ -58,7 +58,7 @@ impl<'a, T> Reply<'a, T> {
     #[inline]
     pub fn wait(self) -> Result<T> {
         match self.state {
-            State::Ready(answer) => answer,
+            ReplyState::Ready(answer) => answer,
             _ => block_on(self),
         }
     }
@@ -69,7 +69,7 @@ impl<'a, T> Reply<'a, T> {
         T: Send + 'a,
     {
         match self.state {
-            State::Ready(answer) => Reply::ready(answer.map(change)),
+            ReplyState::Ready(answer) => Reply::ready(answer.map(change)),
             _ => Reply::pending(async move { self.await.map(change) }),
         }
     }
@@ -91,16 +91,16 @@ impl<T> Future for Reply<'_, T> {
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.get_mut();
-        if let State::Pending(future) = &mut this.state {
+        if let ReplyState::Pending(future) = &mut this.state {
             let answer = match future.as_mut().poll(context) {
                 Poll::Ready(answer) => answer,
                 Poll::Pending => return Poll::Pending,
             };
-            this.state = State::Taken;
+            this.state = ReplyState::Taken;
             return Poll::Ready(answer);
         }
-        match std::mem::replace(&mut this.state, State::Taken) {
-            State::Ready(answer) => Poll::Ready(answer),
+        match std::mem::replace(&mut this.state, ReplyState::Taken) {
+            ReplyState::Ready(answer) => Poll::Ready(answer),
             // Polling a finished future is a bug of the caller; waiting for ever is the answer
             // that harms nobody else.
             _ => Poll::Pending,
@@ -111,9 +111,9 @@ impl<T> Future for Reply<'_, T> {
 impl<T> fmt::Debug for Reply<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
-            State::Ready(_) => "Reply::Ready",
-            State::Pending(_) => "Reply::Pending",
-            State::Taken => "Reply::Taken",
+            ReplyState::Ready(_) => "Reply::Ready",
+            ReplyState::Pending(_) => "Reply::Pending",
+            ReplyState::Taken => "Reply::Taken",
         })
     }
 }

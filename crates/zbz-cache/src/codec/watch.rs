@@ -53,7 +53,7 @@ impl Watch {
 
     /// The serializer that gives everything on to `inner`.
     pub(super) fn over<S>(&self, inner: S) -> Watched<'_, S> {
-        Watched { inner, watch: self, place: Place::default() }
+        Watched { inner, watch: self, place: Position::default() }
     }
 
     /// The first suspicion.
@@ -92,7 +92,7 @@ impl Watch {
 
 /// Where in the value something is.
 #[derive(Clone, Copy, Default)]
-struct Place<'w> {
+struct Position<'w> {
     /// Directly inside a `Some`.
     in_some: bool,
     /// Directly inside a variant.
@@ -105,7 +105,7 @@ struct Place<'w> {
 pub(super) struct Watched<'w, X> {
     inner: X,
     watch: &'w Watch,
-    place: Place<'w>,
+    place: Position<'w>,
 }
 
 impl<X> Watched<'_, X> {
@@ -252,7 +252,7 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        let place = Place { in_some: true, ..self.place };
+        let place = Position { in_some: true, ..self.place };
         self.inner.serialize_some(&Watched { inner: value, watch: self.watch, place })
     }
 
@@ -306,7 +306,7 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
     ) -> Result<S::Ok, S::Error> {
         let watch = self.watch;
         watch.enter(1)?;
-        let place = Place { in_variant: true, ..Place::default() };
+        let place = Position { in_variant: true, ..Position::default() };
         let value = Watched { inner: value, watch, place };
         let written = self.inner.serialize_newtype_variant(name, index, variant, &value)?;
         watch.leave(1);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::handed::{Handed, Losses};
 use super::inside::Loading;
 use super::sync::Ordering;
-use super::work::{Job, LoadedKey, Published, Stage, State, Timer, Work, wake_all};
+use super::work::{Job, LoadedKey, Published, Stage, Timer, Work, WorkState, wake_all};
 use super::{LoadCounters, lock};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,7 +29,7 @@ impl Work {
             self.time_out();
             return true;
         }
-        let is_late = |state: &State| state.handed.as_ref().is_some_and(Handed::is_late);
+        let is_late = |state: &WorkState| state.handed.as_ref().is_some_and(Handed::is_late);
         self.end_if(None, |state| state.is_unbegun() && is_late(state))
     }
 
@@ -59,7 +59,7 @@ impl Work {
     }
 
     /// Ends the flight, once, if `due` still says so. True if it did.
-    fn end_if(&self, published: Option<Published>, due: impl FnOnce(&mut State) -> bool) -> bool {
+    fn end_if(&self, published: Option<Published>, due: impl FnOnce(&mut WorkState) -> bool) -> bool {
         let mut state = self.lock();
         if matches!(state.stage, Stage::Ending | Stage::Ended(_)) || !due(&mut state) {
             return false;

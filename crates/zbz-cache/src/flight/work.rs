@@ -78,7 +78,7 @@ pub(crate) struct Work {
     /// Becomes true as it ends, for waiters that keep nothing else of it.
     pub(super) is_over: Arc<AtomicBool>,
     pub(super) ends_at: Option<Instant>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<WorkState>,
     /// For callers that wait on their thread.
     pub(super) changed: Condvar,
     /// Wakes the async waiters of a flight that has a timeout. Never locked inside the state.
@@ -92,7 +92,7 @@ pub(super) enum Timer {
     Over,
 }
 
-pub(super) struct State {
+pub(super) struct WorkState {
     pub(super) stage: Stage,
     /// How many async callers want the outcome.
     pub(super) wanting: usize,
@@ -115,7 +115,7 @@ pub(super) enum Stage {
     Ended(Option<Published>),
 }
 
-impl State {
+impl WorkState {
     /// Keeps the waker of one waiter, in its slot.
     pub(super) fn register(&mut self, slot: &mut Option<usize>, waker: &Waker) {
         let slot = *slot.get_or_insert_with(|| {
@@ -175,13 +175,13 @@ impl Work {
             timeout: plan.timeout,
             is_over: Arc::default(),
             ends_at: plan.timeout.and_then(|span| begun.checked_add(span)),
-            state: Mutex::new(State { stage, wanting, woken: false, wakers, free, handed: None }),
+            state: Mutex::new(WorkState { stage, wanting, woken: false, wakers, free, handed: None }),
             changed: Condvar::new(),
             timer: Mutex::new(Timer::Unarmed),
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, WorkState> {
         lock(&self.state)
     }
 
@@ -266,7 +266,7 @@ impl Work {
     }
 
     /// One async caller is gone.
-    pub(super) fn leave(&self, state: MutexGuard<'_, State>) {
+    pub(super) fn leave(&self, state: MutexGuard<'_, WorkState>) {
         let (is_unbegun, wanting) = (state.is_unbegun(), state.wanting);
         let is_idle = matches!(state.stage, Stage::Idle(_) | Stage::Starting);
         drop(state);

@@ -74,13 +74,13 @@ impl Read {
 #[derive(Debug, Default)]
 pub struct ReadBatch {
     bytes: Vec<u8>,
-    entries: Vec<Entry>,
+    entries: Vec<BatchEntry>,
     failed: Vec<(usize, Error)>,
 }
 
 /// What is known of one key of a batch.
 #[derive(Debug, Clone, Copy)]
-enum Entry {
+enum BatchEntry {
     Miss,
     /// Its value begins at `start` of the batch's bytes.
     Hit {
@@ -98,15 +98,15 @@ impl ReadBatch {
         self.bytes.clear();
         self.failed.clear();
         self.entries.clear();
-        self.entries.resize(len, Entry::Miss);
+        self.entries.resize(len, BatchEntry::Miss);
     }
 
     /// Makes the key at `index` a hit. Out of range, or one that failed: ignored.
     pub fn hit(&mut self, index: usize, value: &[u8], found: Found) {
         if let Some(entry) = self.entries.get_mut(index)
-            && !matches!(entry, Entry::Failed(_))
+            && !matches!(entry, BatchEntry::Failed(_))
         {
-            *entry = Entry::Hit { start: self.bytes.len(), len: value.len(), found };
+            *entry = BatchEntry::Hit { start: self.bytes.len(), len: value.len(), found };
             self.bytes.extend_from_slice(value);
         }
     }
@@ -114,9 +114,9 @@ impl ReadBatch {
     /// Makes the key at `index` a failure. Out of range, or one that failed already: ignored.
     pub fn fail(&mut self, index: usize, error: Error) {
         if let Some(entry) = self.entries.get_mut(index)
-            && !matches!(entry, Entry::Failed(_))
+            && !matches!(entry, BatchEntry::Failed(_))
         {
-            *entry = Entry::Failed(self.failed.len());
+            *entry = BatchEntry::Failed(self.failed.len());
             self.failed.push((index, error));
         }
     }
@@ -124,16 +124,16 @@ impl ReadBatch {
     /// The value and the entry at `index`; `None` for a miss or a failure.
     pub fn get(&self, index: usize) -> Option<(&[u8], Found)> {
         match *self.entries.get(index)? {
-            Entry::Hit { start, len, found } => Some((self.bytes.get(start..start + len)?, found)),
-            Entry::Miss | Entry::Failed(_) => None,
+            BatchEntry::Hit { start, len, found } => Some((self.bytes.get(start..start + len)?, found)),
+            BatchEntry::Miss | BatchEntry::Failed(_) => None,
         }
     }
 
     /// Why the key at `index` failed; `None` if it did not.
     pub fn error(&self, index: usize) -> Option<&Error> {
         match self.entries.get(index)? {
-            Entry::Failed(at) => self.failed.get(*at).map(|(_, error)| error),
-            Entry::Miss | Entry::Hit { .. } => None,
+            BatchEntry::Failed(at) => self.failed.get(*at).map(|(_, error)| error),
+            BatchEntry::Miss | BatchEntry::Hit { .. } => None,
         }
     }
 

@@ -46,11 +46,11 @@ mod settings;
 mod writing;
 
 pub use builder::Builder;
-use copies::Look;
+use copies::NearLookup;
 use feed::{Feed, Near};
-use reading::{Missed, Readings};
+use reading::{MissingKey, Readings};
 use settings::MakeProvider;
-use writing::{Clearing, Writing, until_ended};
+use writing::{OwnClear, OwnWrite, until_ended};
 
 /// The name it is registered under.
 pub(crate) const NAME: &str = TIERED.names[0];
@@ -113,7 +113,7 @@ impl TieredProvider {
         key: &[u8],
         begin: impl FnOnce(&'a dyn Provider) -> Reply<'a, T>,
     ) -> Reply<'a, T> {
-        let writing = Writing::begin(&self.near, [key].into_iter());
+        let writing = OwnWrite::begin(&self.near, [key].into_iter());
         until_ended(writing, begin(self.far()))
     }
 
@@ -139,8 +139,8 @@ impl TieredProvider {
     #[inline]
     fn read<'a>(&'a self, key: &[u8], mut buffer: Vec<u8>) -> Reply<'a, Read> {
         match self.near.copies.look(key, &mut buffer) {
-            Ok(Look::Hit(found)) => Reply::ready(Ok(Read { buffer, found: Some(found) })),
-            Ok(Look::Miss) => self.read_far(key, buffer),
+            Ok(NearLookup::Hit(found)) => Reply::ready(Ok(Read { buffer, found: Some(found) })),
+            Ok(NearLookup::Miss) => self.read_far(key, buffer),
             Err(error) => Reply::ready(Err(error)),
         }
     }
@@ -155,7 +155,7 @@ impl TieredProvider {
         if !is_live {
             return self.far().get(key, buffer);
         }
-        let missed = vec![Missed { space, key: key.into() }];
+        let missed = vec![MissingKey { space, key: key.into() }];
         Reply::pending(async move {
             let brought = self.readings.read(&self.near, &self.tiers.far, missed).await;
             let entry = brought.into_iter().next().unwrap_or(Ok(None))?;
@@ -174,13 +174,13 @@ impl TieredProvider {
             return Reply::ready(Err(error));
         }
         // Each key once, and where it stands in the batch.
-        let mut missed: Vec<Missed> = Vec::new();
+        let mut missed: Vec<MissingKey> = Vec::new();
         let mut seats: HashMap<&[u8], usize> = HashMap::new();
         let mut wanted: Vec<(usize, usize)> = Vec::new();
         for (index, &key) in keys.iter().enumerate().filter(|(index, _)| batch.get(*index).is_none()) {
             let seat = *seats.entry(key).or_insert_with(|| {
                 let space = self.feed.space_of(key, &self.near, self.far());
-                missed.push(Missed { space, key: key.into() });
+                missed.push(MissingKey { space, key: key.into() });
                 missed.len() - 1
             });
             wanted.push((index, seat));
@@ -274,12 +274,12 @@ impl Provider for TieredProvider {
     }
 
     fn set_multi<'a>(&'a self, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Reply<'a, Failures> {
-        let writing = Writing::begin(&self.near, entries.iter().map(|(key, _)| *key));
+        let writing = OwnWrite::begin(&self.near, entries.iter().map(|(key, _)| *key));
         until_ended(writing, self.far().set_multi(entries, ttl))
     }
 
     fn delete_multi<'a>(&'a self, keys: &[&[u8]]) -> Reply<'a, Deleted> {
-        let writing = Writing::begin(&self.near, keys.iter().copied());
+        let writing = OwnWrite::begin(&self.near, keys.iter().copied());
         until_ended(writing, self.far().delete_multi(keys))
     }
 
@@ -288,7 +288,7 @@ impl Provider for TieredProvider {
     }
 
     fn clear<'a>(&'a self, prefix: &[u8]) -> Reply<'a, ()> {
-        until_ended(Clearing::begin(self, prefix), self.far().clear(prefix))
+        until_ended(OwnClear::begin(self, prefix), self.far().clear(prefix))
     }
 
     /// Of the far side, with this tier's lookups and what is near.

@@ -7,7 +7,7 @@ use serde::ser::{
 };
 
 use super::keys::{Keys, TAGS};
-use super::{Place, Suspicion, Watch, Watched};
+use super::{Position, Suspicion, Watch, Watched};
 
 /// The elements of a list or a tuple.
 pub(in crate::codec) struct Elements<'w, C> {
@@ -140,7 +140,7 @@ impl<C: SerializeMap> SerializeMap for Entries<'_, C> {
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), C::Error> {
         self.met += 1;
-        let place = Place { keys: Some(&self.keys), ..Place::default() };
+        let place = Position { keys: Some(&self.keys), ..Position::default() };
         self.inner.serialize_key(&Watched { inner: key, watch: self.watch, place })
     }
 

@@ -8,7 +8,7 @@ use foldhash::quality::RandomState;
 use zbz_cache_memory::{Clock, MemoryCache};
 
 use super::coherence::Coherence;
-use super::copies::{Copies, Time, nanos};
+use super::copies::{Copies, TierClock, nanos};
 use super::feed::{Feed, Near, Source};
 use super::{TieredProvider, Tiers};
 use crate::error::{Error, Result};
@@ -86,7 +86,7 @@ impl Builder {
         let copies = Copies {
             cache: tiers.near.clone(),
             coherence: Coherence::new(),
-            time: clock.map_or_else(|| Time::System(Instant::now()), Time::Own),
+            time: clock.map_or_else(|| TierClock::System(Instant::now()), TierClock::Own),
             max_near_ttl: nanos(max_near_ttl),
             versions: able.versions,
             hasher: RandomState::default(),

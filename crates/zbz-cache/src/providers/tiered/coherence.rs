@@ -1,7 +1,7 @@
 //! [`Coherence`]: which copies may be served and which reads may fill, as a state machine without
 //! I/O; `docs/coherence.md` has the argument.
 //!
-//! - **Gate.** A space is live until some moment. An *epoch* of it is live without a gap: a proof that
+//! - **Liveness.** A space is live until some moment. An *epoch* of it is live without a gap: a proof that
 //!   does not follow on the last begins another one, and so does whatever revokes a whole space.
 //! - **Stripe.** Whatever revokes a key counts its stripe up before the copy is deleted.
 //! - **Token.** Taken before a far read is sent, only while the space is live; good while neither
@@ -38,7 +38,7 @@ pub(super) struct Token {
 }
 
 #[derive(Debug)]
-struct Gate {
+struct Liveness {
     /// The number of its space above `EPOCH_BITS`, so that it is a stamp as it stands.
     epoch: AtomicU64,
     live_until: AtomicU64,
@@ -47,7 +47,7 @@ struct Gate {
 /// The state of all spaces and keys of one tier.
 #[derive(Debug)]
 pub(super) struct Coherence {
-    gates: Box<[Gate]>,
+    liveness: Box<[Liveness]>,
     stripes: Box<[AtomicU64]>,
 }
 
@@ -82,35 +82,35 @@ impl Coherence {
     }
 
     fn sized(spaces: usize, stripes: usize) -> Coherence {
-        let gate = |number: usize| Gate {
+        let liveness = |number: usize| Liveness {
             epoch: AtomicU64::new((number as u64) << EPOCH_BITS),
             live_until: AtomicU64::new(0),
         };
         Coherence {
-            gates: (0..spaces).map(gate).collect(),
+            liveness: (0..spaces).map(liveness).collect(),
             stripes: (0..stripes).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
-    fn gate(&self, space: Space) -> &Gate {
-        &self.gates[usize::from(space.0)]
+    fn liveness_of(&self, space: Space) -> &Liveness {
+        &self.liveness[usize::from(space.0)]
     }
 
     /// Until when a copy with this stamp may be served, as of this moment: zero if not at all. To be
     /// asked after its bytes were found, and the time after that.
     #[inline]
     pub(super) fn serves_until(&self, stamp: Stamp) -> u64 {
-        let Some(gate) = self.gates.get(stamp.space()) else { return 0 };
+        let Some(liveness) = self.liveness.get(stamp.space()) else { return 0 };
         // Invariant Order. Acquire on the first: pairs with the Release of `prove`, which comes after
         // the epoch was moved. Acquire on the second: the time is read after it.
-        let live_until = gate.live_until.load(Ordering::Acquire);
-        let epoch = gate.epoch.load(Ordering::Acquire);
+        let live_until = liveness.live_until.load(Ordering::Acquire);
+        let epoch = liveness.epoch.load(Ordering::Acquire);
         if epoch == stamp.0 { live_until } else { 0 }
     }
 
     /// Whether a space may be served and filled at this moment.
     pub(super) fn is_space_live(&self, space: Space, now: u64) -> bool {
-        let stamp = Stamp(self.gate(space).epoch.load(Ordering::Acquire));
+        let stamp = Stamp(self.liveness_of(space).epoch.load(Ordering::Acquire));
         now < self.serves_until(stamp)
     }
 
@@ -119,7 +119,7 @@ impl Coherence {
         let stripe = hash as usize % self.stripes.len();
         // Acquire: what was revoked before is not in the copies when the read is sent.
         let count = self.stripes[stripe].load(Ordering::Acquire);
-        let stamp = Stamp(self.gate(space).epoch.load(Ordering::Acquire));
+        let stamp = Stamp(self.liveness_of(space).epoch.load(Ordering::Acquire));
         let is_live = now < self.serves_until(stamp);
         is_live.then_some(Token { stamp, stripe, count })
     }
@@ -129,7 +129,7 @@ impl Coherence {
         // Acquire: pairs with the additions below. For a fill the lock of the copy's bucket carries
         // a revocation here if its delete came first.
         self.stripes[token.stripe].load(Ordering::Acquire) == token.count
-            && self.gates[token.stamp.space()].epoch.load(Ordering::Acquire) == token.stamp.0
+            && self.liveness[token.stamp.space()].epoch.load(Ordering::Acquire) == token.stamp.0
     }
 
     /// Whether it is good and its space is live: what is read by its right may be shared.
@@ -145,12 +145,12 @@ impl Coherence {
 
     /// Voids every token and every copy of a space.
     pub(super) fn revoke_all(&self, space: Space) {
-        self.gate(space).epoch.fetch_add(1, Ordering::AcqRel);
+        self.liveness_of(space).epoch.fetch_add(1, Ordering::AcqRel);
     }
 
     /// The same of all spaces.
     pub(super) fn revoke_everything(&self) {
-        (0..self.gates.len()).filter_map(Space::numbered).for_each(|space| self.revoke_all(space));
+        (0..self.liveness.len()).filter_map(Space::numbered).for_each(|space| self.revoke_all(space));
     }
 
     /// Ends what was proven, until the next proof. Only the teller of a space's changes loses and
@@ -158,18 +158,18 @@ impl Coherence {
     pub(super) fn lose(&self, space: Space) {
         // Relaxed: who takes the older value serves what was right when it was found, and the
         // next proof moves the epoch.
-        self.gate(space).live_until.store(0, Ordering::Relaxed);
+        self.liveness_of(space).live_until.store(0, Ordering::Relaxed);
     }
 
     /// Takes a proof that everything was told; one that does not follow on the last begins an epoch.
     pub(super) fn prove(&self, space: Space, now: u64, live_until: u64) {
-        let gate = self.gate(space);
+        let liveness = self.liveness_of(space);
         // Relaxed: only this teller stores it.
-        if now >= gate.live_until.load(Ordering::Relaxed) {
-            gate.epoch.fetch_add(1, Ordering::AcqRel);
+        if now >= liveness.live_until.load(Ordering::Relaxed) {
+            liveness.epoch.fetch_add(1, Ordering::AcqRel);
         }
         // Release: who takes this proof sees the epoch that it is for.
-        gate.live_until.store(live_until, Ordering::Release);
+        liveness.live_until.store(live_until, Ordering::Release);
     }
 }
 

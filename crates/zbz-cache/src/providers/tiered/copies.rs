@@ -18,21 +18,21 @@ use super::coherence::{Coherence, Stamp, Token};
 use crate::error::{Error, Result};
 use crate::provider::{Found, Version};
 
-const TAIL: usize = 40;
+const META_LEN: usize = 40;
 
 /// A far provider may tell whole milliseconds of remaining time, rounded up.
 const ROUNDED: u64 = 1_000_000;
 
 /// Where a tier gets its time.
 #[derive(Debug)]
-pub(super) enum Time {
+pub(super) enum TierClock {
     System(Instant),
     Own(Clock),
 }
 
 /// What stands behind a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tail {
+pub(super) struct CopyMeta {
     stamp: Stamp,
     near_until: u64,
     far_until: u64,
@@ -41,7 +41,7 @@ pub(super) struct Tail {
 
 /// What a look near came to.
 #[derive(Debug)]
-pub(super) enum Look {
+pub(super) enum NearLookup {
     /// The value alone is in the buffer.
     Hit(Found),
     Miss,
@@ -51,19 +51,19 @@ pub(super) enum Look {
 pub(super) struct Copies {
     pub(super) cache: MemoryCache,
     pub(super) coherence: Coherence,
-    pub(super) time: Time,
+    pub(super) time: TierClock,
     pub(super) max_near_ttl: u64,
     /// Whether the far side's reads bring versions.
     pub(super) versions: bool,
     pub(super) hasher: RandomState,
 }
 
-impl Time {
+impl TierClock {
     #[inline]
     pub(super) fn now(&self) -> u64 {
         match self {
-            Time::System(start) => nanos(start.elapsed()),
-            Time::Own(clock) => nanos(clock.elapsed()),
+            TierClock::System(start) => nanos(start.elapsed()),
+            TierClock::Own(clock) => nanos(clock.elapsed()),
         }
     }
 }
@@ -74,15 +74,15 @@ pub(super) fn nanos(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(span.subsec_nanos()))
 }
 
-impl Tail {
+impl CopyMeta {
     /// Of what a far read that was sent at `sent` found.
-    fn new(stamp: Stamp, sent: u64, found: Found, max_near_ttl: u64) -> Tail {
+    fn new(stamp: Stamp, sent: u64, found: Found, max_near_ttl: u64) -> CopyMeta {
         let far_until = found.remaining.map_or(u64::MAX, |left| sent.saturating_add(nanos(left)));
         let near_until = match far_until {
             u64::MAX => u64::MAX,
             until => until.saturating_sub(ROUNDED),
         };
-        Tail {
+        CopyMeta {
             stamp,
             near_until: near_until.min(sent.saturating_add(max_near_ttl)),
             far_until,
@@ -90,8 +90,8 @@ impl Tail {
         }
     }
 
-    fn to_bytes(self) -> [u8; TAIL] {
-        let mut bytes = [0; TAIL];
+    fn to_bytes(self) -> [u8; META_LEN] {
+        let mut bytes = [0; META_LEN];
         bytes[..8].copy_from_slice(&self.stamp.to_bits().to_le_bytes());
         bytes[8..16].copy_from_slice(&self.near_until.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.far_until.to_le_bytes());
@@ -100,17 +100,17 @@ impl Tail {
     }
 
     #[inline]
-    fn split(entry: &[u8]) -> Option<(&[u8], Tail)> {
-        let (value, tail) = entry.split_last_chunk::<TAIL>()?;
-        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| tail[at + byte]));
+    fn split(entry: &[u8]) -> Option<(&[u8], CopyMeta)> {
+        let (value, meta) = entry.split_last_chunk::<META_LEN>()?;
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| meta[at + byte]));
         let version = u128::from(word(32)) << 64 | u128::from(word(24));
-        let tail = Tail {
+        let meta = CopyMeta {
             stamp: Stamp::from_bits(word(0)),
             near_until: word(8),
             far_until: word(16),
             version: Version::from_u128(version),
         };
-        Some((value, tail))
+        Some((value, meta))
     }
 }
 
@@ -126,20 +126,20 @@ impl Copies {
     ///
     /// `Closed`.
     #[inline]
-    pub(super) fn look(&self, key: &[u8], buffer: &mut Vec<u8>) -> Result<Look> {
+    pub(super) fn look(&self, key: &[u8], buffer: &mut Vec<u8>) -> Result<NearLookup> {
         match self.cache.lookup_into(key, buffer) {
             Ok(Some(_)) => {}
             Err(EngineError::Closed) => return Err(Error::closed()),
             // A key that is too long for the near side is never there.
-            Ok(None) | Err(_) => return Ok(Look::Miss),
+            Ok(None) | Err(_) => return Ok(NearLookup::Miss),
         }
         let Some((value, found)) = self.judge(buffer) else {
             self.drop_dead(key);
-            return Ok(Look::Miss);
+            return Ok(NearLookup::Miss);
         };
         let len = value.len();
         buffer.truncate(len);
-        Ok(Look::Hit(found))
+        Ok(NearLookup::Hit(found))
     }
 
     /// The copies of many keys, as `look`: `visit` is called for each hit.
@@ -166,18 +166,18 @@ impl Copies {
     /// The value of an entry that may be served at this moment.
     #[inline]
     fn judge<'a>(&self, entry: &'a [u8]) -> Option<(&'a [u8], Found)> {
-        let (value, tail) = Tail::split(entry)?;
-        let until = self.coherence.serves_until(tail.stamp).min(tail.near_until);
+        let (value, meta) = CopyMeta::split(entry)?;
+        let until = self.coherence.serves_until(meta.stamp).min(meta.near_until);
         // The time comes last: who slept since the bytes were found finds it later.
         let now = self.now();
-        (now < until).then(|| (value, self.found(&tail, now)))
+        (now < until).then(|| (value, self.found(&meta, now)))
     }
 
     #[inline]
-    fn found(&self, tail: &Tail, now: u64) -> Found {
+    fn found(&self, meta: &CopyMeta, now: u64) -> Found {
         let remaining =
-            (tail.far_until != u64::MAX).then(|| Duration::from_nanos(tail.far_until.saturating_sub(now)));
-        Found { remaining, version: self.versions.then_some(tail.version) }
+            (meta.far_until != u64::MAX).then(|| Duration::from_nanos(meta.far_until.saturating_sub(now)));
+        Found { remaining, version: self.versions.then_some(meta.version) }
     }
 
     /// Takes away a copy that is of no use: right at any time, for any key.
@@ -188,14 +188,14 @@ impl Copies {
 
     /// An entry of what a far read brought.
     pub(super) fn entry(&self, stamp: Stamp, sent: u64, value: &[u8], found: Found) -> Bytes {
-        let tail = Tail::new(stamp, sent, found, self.max_near_ttl);
-        Bytes::from([value, tail.to_bytes().as_slice()].concat())
+        let meta = CopyMeta::new(stamp, sent, found, self.max_near_ttl);
+        Bytes::from([value, meta.to_bytes().as_slice()].concat())
     }
 
     /// Keeps an entry, if its token is good and it has any time left.
     pub(super) fn fill(&self, key: &[u8], entry: &[u8], token: &Token) {
-        let Some((_, tail)) = Tail::split(entry) else { return };
-        if tail.near_until <= self.now() {
+        let Some((_, meta)) = CopyMeta::split(entry) else { return };
+        if meta.near_until <= self.now() {
             return;
         }
         let is_good = || self.coherence.is_good(token);
@@ -207,9 +207,9 @@ impl Copies {
     /// The value of an entry that was brought for this caller or one that it joined; `None` past its
     /// far deadline.
     pub(super) fn open<'a>(&self, entry: &'a [u8]) -> Option<(&'a [u8], Found)> {
-        let (value, tail) = Tail::split(entry)?;
+        let (value, meta) = CopyMeta::split(entry)?;
         let now = self.now();
-        (now < tail.far_until).then(|| (value, self.found(&tail, now)))
+        (now < meta.far_until).then(|| (value, self.found(&meta, now)))
     }
 
     pub(super) fn hash(&self, key: &[u8]) -> u64 {
@@ -229,27 +229,27 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn tail(remaining: Option<Duration>) -> Tail {
+    fn meta(remaining: Option<Duration>) -> CopyMeta {
         let version = Some(Version::from_u128(1 << 100 | 7));
-        Tail::new(Stamp::from_bits(5 << 48 | 9), 50 * MS, Found { remaining, version }, 1000 * MS)
+        CopyMeta::new(Stamp::from_bits(5 << 48 | 9), 50 * MS, Found { remaining, version }, 1000 * MS)
     }
 
     #[test]
     fn an_entry_gives_back_its_value_and_what_stands_behind_it() {
         for value in [&b""[..], b"v", &[0xff; 100]] {
-            let entry = [value, tail(None).to_bytes().as_slice()].concat();
-            assert_eq!(Tail::split(&entry), Some((value, tail(None))));
+            let entry = [value, meta(None).to_bytes().as_slice()].concat();
+            assert_eq!(CopyMeta::split(&entry), Some((value, meta(None))));
         }
-        assert_eq!(Tail::split(&[0; TAIL - 1]), None);
+        assert_eq!(CopyMeta::split(&[0; META_LEN - 1]), None);
     }
 
     #[test]
     fn a_copy_ends_first_of_all_its_ends() {
-        let until = |remaining| (tail(remaining).near_until / MS, tail(remaining).far_until / MS);
+        let until = |remaining| (meta(remaining).near_until / MS, meta(remaining).far_until / MS);
         assert_eq!(until(Some(Duration::from_millis(30))), (79, 80));
         assert_eq!(until(Some(Duration::from_secs(30))), (1050, 30_050));
         assert_eq!(until(None), (1050, u64::MAX / MS));
         assert_eq!(until(Some(Duration::MAX)), (1050, u64::MAX / MS));
-        assert!(tail(Some(Duration::from_nanos(1))).near_until < 50 * MS, "nothing is left of it");
+        assert!(meta(Some(Duration::from_nanos(1))).near_until < 50 * MS, "nothing is left of it");
     }
 }

@@ -1,10 +1,14 @@
-//! [`Readings`]: far reads, shared by all who miss the same keys while their tokens are good.
+//! [`Readings`]: far reads, shared by all callers that miss the same keys while their tokens are good.
 //!
-//! - A *reading* is one far read of some keys and the fills after it, driven by whoever waits for it,
-//!   and gone when nobody does. The table names readings and holds none.
+//! The words are those of loads (`flight.rs`): a caller joins a reading or begins one, which publishes
+//! one result for each of its keys. No code is shared: a reading is driven also by callers that
+//! sleep, has no loader of a caller's, and dies with its last caller.
+//!
+//! - A *reading* is one far read of some keys and the fills after it. The callers that wait for it
+//!   drive it, and it is gone when none waits. The table names readings and keeps none alive.
 //! - **Joined while good.** A key's reading is joined only while its token is good and its space is
-//!   live: what it brings is then no older than the last revocation before the joining. Who joins
-//!   none voids the token of the one that is there, so a key has one reading that may fill.
+//!   live: its results are then no older than the last revocation before the join. A caller that
+//!   does not join voids the token of the reading that is there, so a key has one reading that may fill.
 //! - **No lock** is held while the far side's code or a waker runs.
 
 use std::collections::HashMap;
@@ -23,33 +27,33 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::handle::ProviderHandle;
 use crate::provider::ReadBatch;
 
-/// What a far read brought for one key: an entry as it is kept near, or none.
-pub(super) type Brought = Result<Option<Bytes>>;
+/// The result of a far read for one key: an entry as it is kept near, or none.
+pub(super) type FarRead = Result<Option<Bytes>>;
 
-/// One for each seat, shared by all who wait.
-type Landed = Arc<[Brought]>;
+/// One for each key, shared by all callers that wait.
+type Published = Arc<[FarRead]>;
 
-type Flight = Pin<Box<dyn Future<Output = Landed> + Send>>;
+type ReadFuture = Pin<Box<dyn Future<Output = Published> + Send>>;
 
 /// A key that was not near, and its space if it has one.
-pub(super) struct Missed {
+pub(super) struct MissingKey {
     pub(super) space: Option<Space>,
     pub(super) key: Box<[u8]>,
 }
 
-/// A key of a reading; without a token it is neither shared nor kept.
-struct Seat {
+/// One key of a reading; without a token it is neither shared nor kept.
+struct ReadingKey {
     key: Box<[u8]>,
     token: Option<Token>,
 }
 
 /// The reading of one key: which one, and where in it the key stands.
-struct Entry {
+struct TableEntry {
     token: Token,
-    reading: WeakShared<Flight>,
-    seat: usize,
+    reading: WeakShared<ReadFuture>,
+    at: usize,
     number: u64,
-    /// Until when others may join: what nobody is told of has to end here, too.
+    /// Until when others may join: changes that nobody is told of have to end here, too.
     until: u64,
     /// Whether it reads this key alone.
     is_alone: bool,
@@ -57,7 +61,7 @@ struct Entry {
 
 #[derive(Default)]
 struct Table {
-    entries: HashMap<Box<[u8]>, Entry>,
+    entries: HashMap<Box<[u8]>, TableEntry>,
     /// How many readings there were: the number of the last one.
     numbered: u64,
 }
@@ -68,14 +72,14 @@ pub(super) struct Readings {
     table: Mutex<Table>,
 }
 
-/// Takes a reading's entries out of the table when its future goes, whichever way.
-struct Leaving {
+/// Takes a reading's entries out of the table when its future goes, for whatever reason.
+struct LeaveOnDrop {
     readings: Arc<Readings>,
     keys: Vec<Box<[u8]>>,
     number: u64,
 }
 
-impl Drop for Leaving {
+impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
         let mut table = self.readings.table();
         for key in &self.keys {
@@ -88,10 +92,10 @@ impl Drop for Leaving {
 }
 
 /// Where one of a caller's keys is read.
-enum Place {
-    /// In this one of the readings it joined, at this seat.
+enum Role {
+    /// In this one of the readings that the caller joined; this is the key's number in it.
     Joined(usize, usize),
-    /// In its own, at this seat.
+    /// In the caller's own; this is the key's number in it.
     Own(usize),
 }
 
@@ -105,51 +109,49 @@ impl Readings {
         self: &Arc<Self>,
         near: &Arc<Near>,
         far: &ProviderHandle,
-        missed: Vec<Missed>,
-    ) -> Vec<Brought> {
-        let (places, joined, own) = self.board(near, far, missed);
+        missed: Vec<MissingKey>,
+    ) -> Vec<FarRead> {
+        let (roles, joined, own) = self.join(near, far, missed);
         let mut others = Vec::with_capacity(joined.len());
         let own = match own {
             Some(own) => own.await,
-            None => Landed::from([]),
+            None => Published::from([]),
         };
         for reading in joined {
             others.push(reading.await);
         }
-        let landed = |place| match place {
-            Place::Joined(reading, seat) => others[reading][seat].clone(),
-            Place::Own(seat) => own[seat].clone(),
+        let result = |role| match role {
+            Role::Joined(reading, at) => others[reading][at].clone(),
+            Role::Own(at) => own[at].clone(),
         };
-        places.into_iter().map(landed).collect()
+        roles.into_iter().map(result).collect()
     }
 
     /// Finds each key's reading, and begins one for all that have none to join.
-    fn board(
+    fn join(
         self: &Arc<Self>,
         near: &Arc<Near>,
         far: &ProviderHandle,
-        missed: Vec<Missed>,
-    ) -> (Vec<Place>, Vec<Shared<Flight>>, Option<Shared<Flight>>) {
+        missed: Vec<MissingKey>,
+    ) -> (Vec<Role>, Vec<Shared<ReadFuture>>, Option<Shared<ReadFuture>>) {
         let copies = &near.copies;
-        let (mut joined, mut seats) = (Vec::new(), Vec::new());
-        let mut places = Vec::with_capacity(missed.len());
+        let (mut joined, mut reads) = (Vec::new(), Vec::new());
+        let mut roles = Vec::with_capacity(missed.len());
         // One key does not wait for all of another caller's, some of which a server may keep.
         let is_alone = missed.len() == 1;
         let mut table = self.table();
         let now = copies.now();
-        for Missed { space, key } in missed {
+        for MissingKey { space, key } in missed {
             let named = table.entries.get(&key);
-            let may_join = |entry: &&Entry| {
+            let may_join = |entry: &&TableEntry| {
                 now < entry.until
                     && (entry.is_alone || !is_alone)
                     && copies.coherence.is_live(&entry.token, now)
             };
             let entry = named.filter(may_join);
-            if let Some((reading, seat)) =
-                entry.and_then(|entry| Some((entry.reading.upgrade()?, entry.seat)))
-            {
+            if let Some((reading, at)) = entry.and_then(|entry| Some((entry.reading.upgrade()?, entry.at))) {
                 joined.push(reading);
-                places.push(Place::Joined(joined.len() - 1, seat));
+                roles.push(Role::Joined(joined.len() - 1, at));
                 continue;
             }
             let hash = copies.hash(&key);
@@ -158,15 +160,15 @@ impl Readings {
                 copies.coherence.revoke(hash);
             }
             let token = space.and_then(|space| copies.coherence.take_token(space, hash, now));
-            places.push(Place::Own(seats.len()));
-            seats.push(Seat { key, token });
+            roles.push(Role::Own(reads.len()));
+            reads.push(ReadingKey { key, token });
         }
-        if seats.is_empty() {
-            return (places, joined, None);
+        if reads.is_empty() {
+            return (roles, joined, None);
         }
         let until = now.saturating_add(copies.max_near_ttl);
-        let own = self.enter(&mut table, (near, far), seats, until);
-        (places, joined, Some(own))
+        let own = self.enter(&mut table, (near, far), reads, until);
+        (roles, joined, Some(own))
     }
 
     /// A reading of these keys, in the table with those that others may join.
@@ -174,29 +176,28 @@ impl Readings {
         self: &Arc<Self>,
         table: &mut Table,
         (near, far): (&Arc<Near>, &ProviderHandle),
-        seats: Vec<Seat>,
+        reads: Vec<ReadingKey>,
         until: u64,
-    ) -> Shared<Flight> {
+    ) -> Shared<ReadFuture> {
         table.numbered += 1;
         let number = table.numbered;
-        let shared =
-            seats.iter().enumerate().filter_map(|(at, seat)| Some((at, seat.key.clone(), seat.token?)));
+        let shared = reads.iter().enumerate().filter_map(|(at, own)| Some((at, own.key.clone(), own.token?)));
         let shared: Vec<_> = shared.collect();
-        let is_alone = seats.len() == 1;
+        let is_alone = reads.len() == 1;
         let keys = shared.iter().map(|(_, key, _)| key.clone()).collect();
-        let leaving = Leaving { readings: Arc::clone(self), keys, number };
-        let (near, far, count) = (Arc::clone(near), far.clone(), seats.len());
-        let flight: Flight = Box::pin(async move {
+        let leaving = LeaveOnDrop { readings: Arc::clone(self), keys, number };
+        let (near, far, count) = (Arc::clone(near), far.clone(), reads.len());
+        let future: ReadFuture = Box::pin(async move {
             let _leaving = leaving;
-            // A panic would be lost on whoever polls, and the others would wait for ever.
-            let flown = AssertUnwindSafe(fly(&near, &far, seats)).catch_unwind().await;
-            flown.unwrap_or_else(|_| (0..count).map(|_| Err(broke())).collect())
+            // A panic would reach only the caller that polls, and the others would wait for ever.
+            let published = AssertUnwindSafe(read_and_fill(&near, &far, reads)).catch_unwind().await;
+            published.unwrap_or_else(|_| (0..count).map(|_| Err(broke())).collect())
         });
-        let own = flight.shared();
-        for (seat, key, token) in shared {
+        let own = future.shared();
+        for (at, key, token) in shared {
             // There is nothing to name only after the end, and it was not begun.
             if let Some(reading) = own.downgrade() {
-                table.entries.insert(key, Entry { token, reading, seat, number, until, is_alone });
+                table.entries.insert(key, TableEntry { token, reading, at, number, until, is_alone });
             }
         }
         own
@@ -208,30 +209,30 @@ fn broke() -> Error {
 }
 
 /// Reads keys from the far side, and keeps near what their tokens allow.
-async fn fly(near: &Near, far: &ProviderHandle, seats: Vec<Seat>) -> Landed {
+async fn read_and_fill(near: &Near, far: &ProviderHandle, reads: Vec<ReadingKey>) -> Published {
     let copies = &near.copies;
     let sent = copies.now();
-    let entry = |seat: &Seat, value: &[u8], found| {
-        let stamp = seat.token.map_or(Stamp::NONE, |token| token.stamp);
+    let entry = |own: &ReadingKey, value: &[u8], found| {
+        let stamp = own.token.map_or(Stamp::NONE, |token| token.stamp);
         let entry = copies.entry(stamp, sent, value, found);
-        if let Some(token) = &seat.token {
-            copies.fill(&seat.key, &entry, token);
+        if let Some(token) = &own.token {
+            copies.fill(&own.key, &entry, token);
         }
         entry
     };
-    if let [seat] = seats.as_slice() {
-        let read = far.provider().get(&seat.key, Vec::new()).await;
-        return Landed::from([read.map(|read| Some(entry(seat, &read.buffer, read.found?)))]);
+    if let [own] = reads.as_slice() {
+        let read = far.provider().get(&own.key, Vec::new()).await;
+        return Published::from([read.map(|read| Some(entry(own, &read.buffer, read.found?)))]);
     }
-    let keys: Vec<&[u8]> = seats.iter().map(|seat| &*seat.key).collect();
+    let keys: Vec<&[u8]> = reads.iter().map(|own| &*own.key).collect();
     let batch = match far.provider().get_multi(&keys, ReadBatch::default()).await {
         Ok(batch) => batch,
-        Err(error) => return seats.iter().map(|_| Err(error.clone())).collect(),
+        Err(error) => return reads.iter().map(|_| Err(error.clone())).collect(),
     };
     let mut failed: HashMap<usize, _> = batch.failed().iter().cloned().collect();
-    let brought = seats.iter().enumerate().map(|(at, seat)| match failed.remove(&at) {
+    let results = reads.iter().enumerate().map(|(at, own)| match failed.remove(&at) {
         Some(error) => Err(error),
-        None => Ok(batch.get(at).map(|(value, found)| entry(seat, value, found))),
+        None => Ok(batch.get(at).map(|(value, found)| entry(own, value, found))),
     });
-    brought.collect()
+    results.collect()
 }

@@ -7,14 +7,14 @@ use crate::reply::Reply;
 
 /// An own write under way: its keys are invalidated before it is sent and when it has ended,
 /// whatever became of it.
-pub(super) struct Writing<'a> {
+pub(super) struct OwnWrite<'a> {
     near: &'a Near,
     keys: Vec<Box<[u8]>>,
 }
 
-impl<'a> Writing<'a> {
+impl<'a> OwnWrite<'a> {
     pub(super) fn begin<'k>(near: &'a Near, keys: impl Iterator<Item = &'k [u8]>) -> Self {
-        let writing = Writing { near, keys: keys.map(Box::from).collect() };
+        let writing = OwnWrite { near, keys: keys.map(Box::from).collect() };
         writing.invalidate();
         writing
     }
@@ -24,21 +24,21 @@ impl<'a> Writing<'a> {
     }
 }
 
-impl Drop for Writing<'_> {
+impl Drop for OwnWrite<'_> {
     fn drop(&mut self) {
         self.invalidate();
     }
 }
 
 /// The same of everything under a prefix.
-pub(super) struct Clearing<'a> {
+pub(super) struct OwnClear<'a> {
     tier: &'a TieredProvider,
     prefix: Box<[u8]>,
 }
 
-impl<'a> Clearing<'a> {
+impl<'a> OwnClear<'a> {
     pub(super) fn begin(tier: &'a TieredProvider, prefix: &[u8]) -> Self {
-        let clearing = Clearing { tier, prefix: prefix.into() };
+        let clearing = OwnClear { tier, prefix: prefix.into() };
         clearing.invalidate();
         clearing
     }
@@ -50,7 +50,7 @@ impl<'a> Clearing<'a> {
     }
 }
 
-impl Drop for Clearing<'_> {
+impl Drop for OwnClear<'_> {
     fn drop(&mut self) {
         self.invalidate();
     }

@@ -136,10 +136,10 @@ enum Step {
 
 impl Clone for World {
     fn clone(&self) -> World {
-        let coherence = Coherence::sized(self.coherence.gates.len(), self.coherence.stripes.len());
+        let coherence = Coherence::sized(self.coherence.liveness.len(), self.coherence.stripes.len());
         let copy =
             |from: &AtomicU64, to: &AtomicU64| to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
-        for (from, to) in self.coherence.gates.iter().zip(&coherence.gates) {
+        for (from, to) in self.coherence.liveness.iter().zip(&coherence.liveness) {
             copy(&from.epoch, &to.epoch);
             copy(&from.live_until, &to.live_until);
         }
@@ -181,11 +181,11 @@ impl World {
     }
 
     fn epoch(&self) -> Stamp {
-        Stamp(self.coherence.gates[0].epoch.load(Ordering::Relaxed))
+        Stamp(self.coherence.liveness[0].epoch.load(Ordering::Relaxed))
     }
 
     fn live_until(&self) -> u64 {
-        self.coherence.gates[0].live_until.load(Ordering::Relaxed)
+        self.coherence.liveness[0].live_until.load(Ordering::Relaxed)
     }
 
     fn is_good(&self, token: &Token) -> bool {

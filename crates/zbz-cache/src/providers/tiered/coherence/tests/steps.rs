@@ -208,7 +208,7 @@ impl World {
                 let until = if self.fault == Fault::ProofNeverEnds { u64::MAX } else { asked + SPAN };
                 match self.fault {
                     Fault::LateProofGoesOn => {
-                        self.coherence.gates[0].live_until.store(until, Ordering::Relaxed);
+                        self.coherence.liveness[0].live_until.store(until, Ordering::Relaxed);
                     }
                     _ => self.coherence.prove(SPACE, self.now, until),
                 }
