@@ -15,8 +15,8 @@ use crate::reply::block_on;
 use crate::stats::Stats;
 use crate::ttl::{Ttl, TtlState};
 
-/// The same typed cache for code without async: each verb means, promises and fails as the one of
-/// [`Cache`] does, on the calling thread, which sleeps where it has to wait.
+/// The typed cache for code without async. Each verb means, promises and fails as the one of
+/// [`Cache`] does; it runs on the calling thread, which sleeps where it has to wait.
 ///
 /// On the memory provider nothing waits but loads, so all other verbs may be used anywhere. With a
 /// provider across a network do not call it on an async executor's own threads.
@@ -50,7 +50,7 @@ macro_rules! verbs {
 }
 
 impl<T: 'static> Cache<T> {
-    /// The same verbs without async.
+    /// The verbs of this cache without async.
     pub fn blocking(&self) -> BlockingCache<T> {
         BlockingCache { cache: self.clone() }
     }
@@ -66,7 +66,7 @@ impl<T: 'static> BlockingCache<T> {
         delete(name: &str) -> bool;
         /// Whether `name` is there.
         exists(name: &str) -> bool;
-        /// What is left of the entry's time.
+        /// The entry's remaining time.
         ttl(name: &str) -> TtlState;
         /// Gives the entry a new deadline; true if it was there.
         expire(name: &str, ttl: impl Into<Ttl>) -> bool;
@@ -123,7 +123,7 @@ impl<T: 'static> BlockingCache<T> {
     /// The value of `name`: from the cache, else from `loader`, which runs on this thread.
     ///
     /// A load belongs to the caller whose loader runs, and is not interrupted: a
-    /// [timeout](crate::LoadOptionsBuilder::timeout) releases those who wait for it, while this
+    /// [timeout](crate::LoadOptionsBuilder::timeout) releases the callers that wait for it, while this
     /// call returns when its loader does. Of callers that meet a stale entry, one runs its loader
     /// and the others are served the stale value, whatever spawner the contract has; where it has
     /// one, a loader that fails leaves its caller the stale value, too. A caller that

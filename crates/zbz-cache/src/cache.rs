@@ -57,7 +57,7 @@ pub struct Cache<T> {
 }
 
 struct Shared<T> {
-    /// The same as the handle's, one step nearer.
+    /// The provider of the handle, one pointer nearer.
     provider: Arc<dyn Provider>,
     parts: Parts<T>,
 }
@@ -135,7 +135,7 @@ impl<T: 'static> Cache<T> {
         self.verb("exists", name, |provider, key| provider.exists(key))
     }
 
-    /// What is left of the entry's time. Counts no lookup.
+    /// The entry's remaining time. Counts no lookup.
     ///
     /// # Errors
     ///
@@ -152,8 +152,8 @@ impl<T: 'static> Cache<T> {
     pub fn expire(&self, name: &str, ttl: impl Into<Ttl>) -> impl Future<Output = Result<bool>> + Send {
         let ttl = ttl.into().or(self.shared.parts.default_ttl);
         let shared = &*self.shared;
-        // Only what removes revokes loads: who moves a deadline at each read would else never see
-        // the entry refreshed. The provider's own default is not known here and may be zero.
+        // Only a removal revokes loads: a caller that moves the deadline at each read would
+        // otherwise never see the entry refreshed. The provider's own default is not known here and may be zero.
         let removes = matches!(ttl, Ttl::Default) || ttl.lifetime() == Lifetime::Gone;
         async move {
             let expired = match removes {

@@ -39,7 +39,7 @@ pub struct Contract<T> {
     pub(crate) parts: Parts<T>,
 }
 
-/// What is agreed; a cache takes it over whole.
+/// The parts of a contract; a cache takes them over whole.
 pub(crate) struct Parts<T> {
     pub(crate) name: String,
     pub(crate) handle: ProviderHandle,

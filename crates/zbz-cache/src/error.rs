@@ -163,7 +163,7 @@ impl Error {
         Error::new(ErrorKind::Config, message)
     }
 
-    /// The same error with the error that caused it.
+    /// Adds the error that caused this one.
     #[must_use]
     pub fn with_source(self, source: impl StdError + Send + Sync + 'static) -> Self {
         self.edit(|inner| inner.cause = Some(Cause::new(source)))
@@ -178,7 +178,7 @@ impl Error {
         Error::new(ErrorKind::LoadFailed, "the loader failed").edit(|inner| inner.cause = Some(cause))
     }
 
-    /// The same error with the provider's name, unless it has one already.
+    /// Adds the provider's name, unless there is one already.
     #[must_use]
     pub fn with_provider(self, provider: &Arc<str>) -> Self {
         if self.inner.provider.is_some() {
@@ -187,7 +187,7 @@ impl Error {
         self.edit(|inner| inner.provider = Some(Arc::clone(provider)))
     }
 
-    /// The same error with the name of the verb, unless it has one already.
+    /// Adds the name of the verb, unless there is one already.
     #[must_use]
     pub fn with_operation(self, operation: &'static str) -> Self {
         if self.inner.operation.is_some() {

@@ -237,7 +237,7 @@ impl Flights {
 
     /// Takes a work's entries away, now that it ends; keys that failed while stale begin to cool.
     fn leave_table(&self, work: &Work, failed: impl Fn(usize) -> bool) {
-        // Release: whoever sees this count finds in the cache what the flight stored. It moves
+        // Release: a caller that sees this count finds in the cache what the flight stored. It moves
         // before the entries go: invariant Looked since.
         self.ended.fetch_add(1, Ordering::AcqRel);
         for (at, own) in work.keys.iter().enumerate() {

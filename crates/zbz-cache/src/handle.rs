@@ -30,7 +30,7 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Refreshes in the background; whoever else loads holds the handle.
+        // Only refreshes in the background are left; every other load holds the handle.
         self.flights.close();
     }
 }
@@ -78,8 +78,8 @@ impl ProviderHandle {
         self.shared.provider.native()?.downcast_ref()
     }
 
-    /// Tells loads under way that entries changed elsewhere: what they bring is not stored, though
-    /// their callers get it, and who asks from now on waits for a load that begins after this. The
+    /// Tells loads under way that entries changed elsewhere. Their values reach their callers and are
+    /// not stored, and a caller that asks from now on waits for a load that begins after this. The
     /// key is a stored one, namespace and name joined. Verbs of caches do this themselves.
     pub fn revoke_loads(&self, changed: Invalidation<'_>) {
         self.shared.flights.told(changed);

@@ -25,8 +25,8 @@
 //!   adds one's own [`Provider`] (`examples/own_provider.rs` is a whole one).
 //! - [`Contract`] says what a namespace holds and how it becomes bytes ([`Codec`]), and makes a
 //!   [`Cache`]: the typed verbs, async; [`BlockingCache`] has the same without.
-//! - [`Cache::get_or_load`] is the verb for most callers: from the cache, else loaded once for all
-//!   who ask; [`LoadOptions`] say how long entries are fresh and what happens when a load fails.
+//! - [`Cache::get_or_load`] is the verb for most callers: from the cache, or loaded once for all
+//!   callers that ask; [`LoadOptions`] say how long entries are fresh and what happens when a load fails.
 //! - [`Ttl`], [`TtlState`], [`Pattern`], [`Stats`], [`Error`] are what verbs take and answer.
 //!
 //! The [guide] goes through it one feature at a time.

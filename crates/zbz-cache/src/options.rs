@@ -108,15 +108,15 @@ impl Options {
         Options::default()
     }
 
-    /// The same options and one more; an earlier value of that name goes.
+    /// Sets one option; an earlier value of that name goes.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<OptionValue>) -> Self {
         self.values.insert(name.into(), value.into());
         self
     }
 
-    /// The same, of which no message shows a name or a value that is not known to be none of a
-    /// secret's.
+    /// Hides these options from messages: a name or a value is shown only if it is known to be no
+    /// part of a secret.
     pub(crate) fn concealed(self) -> Self {
         Options { is_concealed: true, ..self }
     }

@@ -71,7 +71,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Removes `key`; true if it was there and live.
     fn delete<'a>(&'a self, key: &[u8]) -> Reply<'a, bool>;
 
-    /// What is left of the entry's time.
+    /// The entry's remaining time.
     fn ttl<'a>(&'a self, key: &[u8]) -> Reply<'a, TtlState>;
 
     /// Gives a live entry a new deadline, or none for [`Ttl::Never`]; true if it was there.
@@ -180,8 +180,8 @@ pub trait Provider: Send + Sync + 'static {
         None
     }
 
-    /// Calls `sink` for every change to keys that begin with `prefix`, whoever made it, until the
-    /// subscription is dropped; what a near cache in front of this provider stands on. `None`
+    /// Calls `sink` for every change to keys that begin with `prefix`, from this process or another,
+    /// until the subscription is dropped. A near cache in front of this provider needs it. `None`
     /// (and no [`Capabilities::invalidations`]) where the provider cannot push.
     fn invalidations(&self, _prefix: &[u8], _sink: InvalidationSink) -> Option<Subscription> {
         None

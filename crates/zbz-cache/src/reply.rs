@@ -1,7 +1,7 @@
 //! [`Reply`]: an answer that is ready already (memory) or a boxed future (network).
 //!
 //! A ready reply allocates nothing and never yields, which is what lets one trait object serve
-//! both an in-process cache and a server across a network without a price for the first.
+//! both an in-process cache and a server across a network at no cost for the first.
 
 use std::fmt;
 use std::future::Future;
@@ -12,9 +12,9 @@ use crate::error::Result;
 
 type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// The answer of a provider's verb. A future of `Result<T>`; see the module's words.
+/// The answer of a provider's verb: a future of `Result<T>` that may be ready from the start.
 ///
-/// May be dropped at any point: what a pending one was doing is then done or not, never half.
+/// May be dropped at any point: the operation of a pending one is then done or not done, never half.
 #[must_use = "a pending reply does nothing until it is awaited"]
 pub struct Reply<'a, T> {
     state: ReplyState<'a, T>,
@@ -63,7 +63,7 @@ impl<'a, T> Reply<'a, T> {
         }
     }
 
-    /// The same reply with its answer changed by `change`, now or when it comes.
+    /// Changes the answer by `change`, now or when it comes.
     pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'a) -> Reply<'a, U>
     where
         T: Send + 'a,

@@ -81,7 +81,7 @@ pub enum Lifetime {
     For(Duration),
 }
 
-/// What is left of an entry's time.
+/// The remaining time of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TtlState {
     /// There is no such entry.

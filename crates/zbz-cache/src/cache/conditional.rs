@@ -17,7 +17,7 @@ pub struct Versioned<T> {
     pub value: T,
     /// The mark of the bytes it was read from.
     pub version: Version,
-    /// What is left of its time.
+    /// The remaining time.
     pub ttl: TtlState,
 }
 
@@ -220,7 +220,7 @@ impl<T: 'static> Shared<T> {
 
     async fn replace(&self, name: &str, value: &[u8], options: SetOptions) -> Result<SetOutcome> {
         match self.known_absence(name).await? {
-            // Tried all the same, so that whoever may not write is told so whatever is there.
+            // Tried nevertheless, so that a caller without the right to write is told so in every case.
             Some(Found { version: Some(_), .. }) => {
                 return self.set_bytes(name, value, options.when(Condition::Version(NO_VERSION))).await;
             }

@@ -1,4 +1,4 @@
-//! `get_or_load`: the value from the cache, else loaded once for everyone who asks.
+//! `get_or_load`: the value from the cache, or loaded once for all callers that ask.
 //!
 //! A fresh value is served like a get. Everything else takes the slow path, which is in a box of its
 //! own so that the future of a hit stays small. There a step machine decides what comes next
@@ -33,13 +33,13 @@ use single::SingleLoad;
 use store::undecodable;
 
 impl<T: 'static> Cache<T> {
-    /// The value of `name`: from the cache, else from `loader`, which is stored. `None` if the
+    /// The value of `name`: from the cache, or from `loader`, whose value is stored. `None` if the
     /// loader said that there is none.
     ///
     /// At most one load of a key runs at any moment, over all clones and contracts of one provider
-    /// handle; every caller that waits for it gets its outcome. It belongs to none of them: a
-    /// caller may be dropped at any point, and as long as one is left the load goes on. It is
-    /// polled by those who wait, so no runtime is needed. A value that was loaded while the key
+    /// handle, and every caller that waits for it gets its outcome. The load belongs to none of them: a
+    /// caller may be dropped at any point, and the load goes on as long as one is left. The callers that
+    /// wait poll it, so no runtime is needed. A value that was loaded while the key
     /// was written, removed or cleared reaches its callers and is not stored.
     ///
     /// The loader returns a `Result` of a `T`, an `Option<T>` or a
@@ -67,10 +67,10 @@ impl<T: 'static> Cache<T> {
     /// # Errors
     ///
     /// `LoadFailed`: the loader failed; [`source`](std::error::Error::source) is its error, with its
-    /// type, the same one for all who waited. `LoadPanicked`. `LoadTimeout`: the
+    /// type; all callers that waited get this one. `LoadPanicked`. `LoadTimeout`: the
     /// [timeout](crate::LoadOptionsBuilder::timeout) passed. `LoadCycle`: the loader of this key
-    /// asked for it. `Codec`: what was loaded has no encoding, or would not come back equal; nothing
-    /// was stored, and all who waited are told. `InvalidKey`.
+    /// asked for it. `Codec`: the loaded value has no encoding, or would not come back equal; nothing
+    /// was stored, and all callers that waited are told. `InvalidKey`.
     pub fn get_or_load<F, Fut>(&self, name: &str, loader: F) -> impl Future<Output = Result<Option<T>>> + Send
     where
         F: FnOnce() -> Fut + Send,
@@ -191,7 +191,7 @@ impl<T: 'static> Shared<T> {
         self.decode_loaded(loaded).map(|value| value.map(|value| LoadOutcome { value, origin, ttl }))
     }
 
-    /// What is left of the time of what was just stored.
+    /// The remaining time of an entry that was just stored.
     async fn ttl_of(&self, key: &[u8], stored: Option<Ttl>, terms: &Terms) -> TtlState {
         match stored.map(|ttl| (ttl, ttl.lifetime())) {
             None | Some((_, Lifetime::Gone)) => TtlState::Missing,

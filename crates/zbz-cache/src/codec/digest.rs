@@ -16,7 +16,7 @@ use serde::ser::{
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// What is made of texts and bytes.
+/// How texts and bytes enter the digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Texts {
     Read,

@@ -61,7 +61,8 @@ impl Sample {
     }
 }
 
-/// The same one always for one thread: a thread's own variables lie where no other thread's do.
+/// A thread always has one and the same stripe: the address of a thread's own variable is shared with
+/// no other thread.
 #[inline]
 fn stripe_of_thread() -> usize {
     thread_local! {

@@ -46,7 +46,7 @@ impl Cause {
     }
 }
 
-/// The same error, if it is an `anyhow::Error`.
+/// The error itself, if it is an `anyhow::Error`.
 #[cfg(feature = "anyhow")]
 fn anyhow_from<E: 'static>(error: E) -> Result<anyhow::Error, E> {
     let mut error = Some(error);

@@ -1,5 +1,5 @@
-//! [`Handed`]: a refresh that was given to an executor, which may be gone; [`Losses`]: what an
-//! executor was seen to lose.
+//! [`Handed`]: a refresh that was given to an executor, which may be gone; [`Losses`]: the refreshes
+//! that an executor lost.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! What a loader can do from inside: ask for its own key, and panic.
+//! Two things that a loader can do from inside: ask for its own key, and panic.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -34,7 +34,7 @@ impl Drop for Loading {
     }
 }
 
-/// What a loader panicked with, as the source of an error.
+/// The message of a loader's panic, as the source of an error.
 #[derive(Debug)]
 struct PanicWords(String);
 

@@ -49,6 +49,6 @@ pub(super) fn is_needed_here() -> bool {
 }
 
 fn is_under_way(part: &Weak<Part>) -> bool {
-    // Acquire: who finds it over finds what came of it.
+    // Acquire: a thread that finds it over finds its outcome.
     part.upgrade().is_some_and(|part| !part.0.load(Ordering::Acquire))
 }

@@ -115,7 +115,7 @@ fn against(stage: Stage, change: fn(&Cache<u64>)) {
     assert_no_old_value(&cache, &truth);
 }
 
-/// Who asks after the removal never has what was loaded before it.
+/// A caller that asks after the removal never gets a value that was loaded before it.
 fn assert_no_old_value_answered(cache: &Cache<u64>, truth: &Truth) {
     let loaded = cache.blocking().get_or_load("k", || truth.read()).expect("it loads");
     assert_eq!(loaded, Some(2), "an old value was answered after the change");

@@ -1,5 +1,5 @@
 //! The primitives that flights stand on: the standard library's, or in its model (`--cfg shuttle`)
-//! those of shuttle, which chooses who runs next at each of their steps.
+//! those of shuttle, which chooses the next thread at each of their steps.
 
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::{
@@ -18,6 +18,6 @@ pub(crate) use shuttle::{
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use foldhash::quality::RandomState as KeyHasher;
 
-/// The same at every run, so that a schedule that failed can be run again.
+/// Hashes alike in every run, so that a schedule that failed can be run again.
 #[cfg(all(test, shuttle))]
 pub(crate) use foldhash::quality::FixedState as KeyHasher;

@@ -44,12 +44,12 @@ impl Waiter {
         Waiter::new(work, false)
     }
 
-    /// The same for an executor, which is told of what it loses.
+    /// This waiter in the hands of an executor, whose losses are noted.
     pub(crate) fn hand_over(mut self, losses: &Arc<Losses>) -> Self {
         self.part = Part::new(&self.work.is_over);
         self.is_handed = true;
         self.work.lock().handed = Some(Handed::to(losses));
-        // Who slept on it when this thread polled it looks again.
+        // A thread that slept on it while this thread polled it looks again.
         self.work.changed.notify_all();
         self
     }

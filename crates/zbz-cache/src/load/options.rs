@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::ttl::{Lifetime, TTL_HORIZON, Ttl};
 
-/// Options of loads. What is not set for a call is as the contract has it; what neither sets is
-/// off. Made by [`builder`](LoadOptions::builder), or [from a map](LoadOptions::from_options).
+/// Options of loads. An option that is not set for a call is as the contract has it; one that neither
+/// sets is off. Made by [`builder`](LoadOptions::builder), or [from a map](LoadOptions::from_options).
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,7 +72,7 @@ impl LoadOptionsBuilder {
         self
     }
 
-    /// Who runs refreshes in the background.
+    /// The spawner that runs refreshes in the background.
     pub fn spawner(mut self, spawner: Spawner) -> Self {
         self.options.refresh = Some(Refresh::Spawned(spawner));
         self
@@ -92,9 +92,9 @@ impl LoadOptionsBuilder {
         self
     }
 
-    /// A load that has not ended after this span is given up: everyone who waits for it gets an
+    /// A load that has not ended after this span is given up: every caller that waits for it gets an
     /// error of kind `LoadTimeout`. It is real time, not the cache's clock, and the first caller's
-    /// timeout applies to everyone who joins. A loader that is a future is dropped. A blocking
+    /// timeout applies to every caller that joins. A loader that is a future is dropped. A blocking
     /// loader goes on; its own caller returns when it ends, and its value is not stored.
     pub fn timeout(mut self, span: Duration) -> Self {
         self.options.timeout = Some(span);
@@ -102,7 +102,7 @@ impl LoadOptionsBuilder {
     }
 
     /// Shortens the time of loaded entries, their fresh time with it, by a random share of at
-    /// most so many percent, so that what was loaded together does not expire together.
+    /// most so many percent, so that entries that were loaded together do not expire together.
     pub fn jitter_percent(mut self, percent: f64) -> Self {
         self.options.jitter = Some(percent);
         self
@@ -112,7 +112,7 @@ impl LoadOptionsBuilder {
     ///
     /// # Errors
     ///
-    /// `Config`: a span of zero, or one beyond 100 years (but for `ttl`, which then is never), a
+    /// `Config`: a span of zero, or one beyond 100 years (a `ttl` beyond them is never), a
     /// jitter outside of 0 to 100, or a `fresh_for` beyond the ttl.
     pub fn build(self) -> Result<LoadOptions> {
         self.options.check_alone()?;
@@ -168,7 +168,7 @@ impl LoadOptions {
         }
     }
 
-    /// The same, refreshed as was found out once for these terms.
+    /// These options, with the way of refreshing that was resolved once for these terms.
     pub(crate) fn with_refresh(self, terms: &Terms) -> LoadOptions {
         let refresh = self.fresh_for.map(|_| terms.refresh.clone());
         LoadOptions { refresh: refresh.or(self.refresh), ..self }

@@ -38,13 +38,13 @@ impl<T> Loaded<T> {
         Loaded { value: None, ttl: Ttl::Default, is_stored: true }
     }
 
-    /// The same with a time to live of its own; [`Ttl::Default`] is the options'.
+    /// Gives it a time to live of its own; [`Ttl::Default`] is that of the options.
     #[must_use]
     pub fn ttl(self, ttl: impl Into<Ttl>) -> Self {
         Loaded { ttl: ttl.into(), ..self }
     }
 
-    /// The same, for the callers that wait and not for the cache.
+    /// Keeps it out of the cache: only the callers that wait get it.
     #[must_use]
     pub fn not_stored(self) -> Self {
         Loaded { is_stored: false, ..self }
@@ -85,7 +85,7 @@ pub struct LoadOutcome<T> {
     pub value: Option<T>,
     /// Where it came from.
     pub origin: Origin,
-    /// What is left of the entry's time; [`TtlState::Missing`] if the value was not stored.
+    /// The entry's remaining time; [`TtlState::Missing`] if the value was not stored.
     pub ttl: TtlState,
 }
 

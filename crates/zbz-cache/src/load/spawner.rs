@@ -1,4 +1,4 @@
-//! [`Spawner`]: who runs refreshes in the background.
+//! [`Spawner`]: runs refreshes in the background.
 
 use std::fmt;
 use std::future::Future;

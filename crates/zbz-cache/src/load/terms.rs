@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::flight::Plan;
 use crate::ttl::{Lifetime, Ttl};
 
-/// Who loads when an entry is stale.
+/// How a stale entry is refreshed.
 #[derive(Debug, Clone)]
 pub(crate) enum Refresh {
     Spawned(Spawner),
@@ -26,12 +26,12 @@ pub(crate) struct Terms {
     pub(crate) timeout: Option<Duration>,
     /// At most this share of an entry's time is taken off.
     jitter: f64,
-    /// Whether the caller is told what is left of the entry's time.
+    /// Whether the caller is told the entry's remaining time.
     pub(crate) tells_ttl: bool,
 }
 
 impl Refresh {
-    /// Who refreshes in the background, if anyone can be trusted to.
+    /// The spawner for refreshes in the background, if there is one that is trusted.
     pub(crate) fn spawner(&self) -> Option<&Spawner> {
         match self {
             Refresh::Spawned(spawner) => Some(spawner).filter(|spawner| spawner.is_trusted()),
@@ -116,7 +116,7 @@ impl Terms {
         })
     }
 
-    /// The same, for a caller that is told what is left of the entry's time.
+    /// These terms for a caller that is told the entry's remaining time.
     pub(crate) fn telling_ttl(self) -> Self {
         Terms { tells_ttl: true, ..self }
     }

@@ -30,8 +30,8 @@ impl Options {
         }
     }
 
-    /// The error of an option with a wrong value. What came with a URL, or may be one, is not
-    /// shown. Whoever refuses an option by its value does it by this.
+    /// The error of an option with a wrong value. A value that came with a URL, or may be
+    /// one, is not shown. Every refusal of an option's value is made here.
     pub(crate) fn wrong(&self, name: &str, takes: &str) -> Error {
         Error::config(match self.get(name) {
             Some(OptionValue::Text(text)) if text.contains("://") || text.contains('@') => {

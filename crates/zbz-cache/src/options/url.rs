@@ -76,9 +76,9 @@ impl Options {
     /// # Errors
     ///
     /// `Config`: it has no scheme, an option twice, a `#`, an `@` behind the first `?`, blanks or
-    /// line breaks, or a wrong percent-encoding. No error shows any part of a URL, here and where
-    /// a provider is made from what this returns; but for the names of providers and of their
-    /// options, where they are known ones.
+    /// line breaks, or a wrong percent-encoding. No error shows any part of a URL, neither
+    /// here nor where a provider is made from these options. The exceptions are the names of known
+    /// providers and of their options.
     pub fn from_url(url: &str) -> Result<(String, Options)> {
         read(url, ENCODE)
     }

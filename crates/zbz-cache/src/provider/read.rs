@@ -28,11 +28,11 @@ impl Version {
     }
 }
 
-/// What is known of an entry besides its bytes.
+/// The properties of an entry besides its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Found {
-    /// What is left of its time, more than zero; `None` if it has no deadline.
+    /// The remaining time, more than zero; `None` if the entry has no deadline.
     pub remaining: Option<Duration>,
     /// Its version, from providers that have [`Capabilities::versions`](super::Capabilities).
     pub version: Option<Version>,
@@ -78,7 +78,7 @@ pub struct ReadBatch {
     failed: Vec<(usize, Error)>,
 }
 
-/// What is known of one key of a batch.
+/// The result for one key of a batch.
 #[derive(Debug, Clone, Copy)]
 enum BatchEntry {
     Miss,

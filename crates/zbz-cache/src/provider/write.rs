@@ -24,9 +24,9 @@ pub enum Condition {
     Token(Token),
 }
 
-/// A right to store what was read or loaded elsewhere, as long as nobody revoked it.
+/// A right to store a value that was read or loaded elsewhere, until it is revoked.
 ///
-/// Whoever changes a key first revokes the tokens given out for it and then writes. A provider
+/// Every change of a key first revokes the tokens given out for it and then writes. A provider
 /// with [`Capabilities::tokens`](super::Capabilities::tokens) judges the token in one step with
 /// the store, so an old value never lands after the newer write.
 #[derive(Debug, Clone, Default)]
@@ -41,10 +41,10 @@ impl Token {
         Token::default()
     }
 
-    /// Makes it, and every clone of it, good for nothing.
+    /// Voids the token and every clone of it.
     pub fn revoke(&self) {
-        // Pairs with the Acquire in `is_valid`: who sees the token revoked sees what the revoker
-        // did before.
+        // Pairs with the Acquire in `is_valid`: a thread that sees the token revoked sees
+        // everything that the revoking thread did before.
         self.revoked.store(true, Ordering::Release);
     }
 
@@ -75,13 +75,13 @@ impl SetOptions {
         SetOptions { ttl, ..SetOptions::default() }
     }
 
-    /// The same set under a condition.
+    /// Makes the set conditional.
     #[must_use]
     pub fn when(self, condition: Condition) -> Self {
         SetOptions { condition, ..self }
     }
 
-    /// The same set, which leaves the deadline of a live entry as it is.
+    /// Leaves the deadline of a live entry as it is.
     #[must_use]
     pub fn keep_deadline(self) -> Self {
         SetOptions { keep_deadline: true, ..self }

@@ -11,10 +11,10 @@
 //!
 //! What holds, argued in `docs/coherence.md`:
 //!
-//! - **The far side is the truth.** Whatever is not a plain read goes there, and conditions, versions
+//! - **The far side is the truth.** Everything but a plain read goes there, and conditions, versions
 //!   and deadlines are judged there.
-//! - **Near serves only while it is told everything**: between proofs that its link works; else
-//!   reads go through and nothing is kept.
+//! - **Near serves only while it is told everything**: between proofs that its link works. At other
+//!   times reads go through and nothing is kept.
 //! - **No fill is older than a revocation** that was seen: pushed, or of an own write.
 
 use std::any::Any;
@@ -79,9 +79,9 @@ pub struct TieredProvider {
     read_through: AtomicU64,
 }
 
-/// Both sides of a tier, for what it has no verb for: `native::<Tiers>()`.
+/// Both sides of a tier, for tasks that it has no verb for: `native::<Tiers>()`.
 ///
-/// What is written to the far side by its own handle is pushed to the tier as anyone else's write is.
+/// A write to the far side through its own handle is pushed to the tier like any other write.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Tiers {
@@ -117,8 +117,8 @@ impl TieredProvider {
         until_ended(writing, begin(self.far()))
     }
 
-    /// What the far side says of a key; a copy of one that it says is gone goes, too, so that who was
-    /// told so does not read it afterwards.
+    /// Answers as the far side does. If that says that the key is gone, its copy is removed too, so that
+    /// the caller does not read the copy afterwards.
     fn unless_gone<'a, T: Send + 'a>(
         &'a self,
         key: &[u8],
@@ -327,8 +327,8 @@ impl Provider for TieredProvider {
         Some(&self.tiers)
     }
 
-    /// The far side's own. Who is told here and reads here finds no copy of before: the near side
-    /// takes each change first, whoever subscribed first.
+    /// The far side's own. A subscriber that is told of a change and then reads here finds no older
+    /// copy: the near side applies each change first, whatever the order of the subscriptions.
     fn invalidations(&self, prefix: &[u8], sink: InvalidationSink) -> Option<Subscription> {
         if !self.feed.is_told() {
             return None;

@@ -2,8 +2,8 @@
 //! I/O; `docs/coherence.md` has the argument.
 //!
 //! - **Liveness.** A space is live until some moment. An *epoch* of it is live without a gap: a proof that
-//!   does not follow on the last begins another one, and so does whatever revokes a whole space.
-//! - **Stripe.** Whatever revokes a key counts its stripe up before the copy is deleted.
+//!   does not follow on the last begins another one, and so does each revocation of a whole space.
+//! - **Stripe.** Each revocation of a key counts its stripe up before the copy is deleted.
 //! - **Token.** Taken before a far read is sent, only while the space is live; good while neither
 //!   epoch nor stripe has moved.
 //! - **Order.** A proof moves the epoch before `live_until`. Readers take `live_until` before the epoch,
@@ -139,7 +139,7 @@ impl Coherence {
 
     /// Voids the tokens of a key with this hash; its copy is to be deleted after.
     pub(super) fn revoke(&self, hash: u64) {
-        // AcqRel: before the delete that follows, for whoever holds the bucket after it.
+        // AcqRel: before the delete that follows, for each thread that locks the bucket after it.
         self.stripes[hash as usize % self.stripes.len()].fetch_add(1, Ordering::AcqRel);
     }
 
@@ -148,16 +148,16 @@ impl Coherence {
         self.liveness_of(space).epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The same of all spaces.
+    /// Voids every token and every copy of all spaces.
     pub(super) fn revoke_everything(&self) {
         (0..self.liveness.len()).filter_map(Space::numbered).for_each(|space| self.revoke_all(space));
     }
 
-    /// Ends what was proven, until the next proof. Only the teller of a space's changes loses and
+    /// Makes the space not live, until the next proof. Only the teller of a space's changes loses and
     /// proves it.
     pub(super) fn lose(&self, space: Space) {
-        // Relaxed: who takes the older value serves what was right when it was found, and the
-        // next proof moves the epoch.
+        // Relaxed: a reader that takes the older value serves a copy that was right when it was
+        // found, and the next proof moves the epoch.
         self.liveness_of(space).live_until.store(0, Ordering::Relaxed);
     }
 
@@ -168,7 +168,7 @@ impl Coherence {
         if now >= liveness.live_until.load(Ordering::Relaxed) {
             liveness.epoch.fetch_add(1, Ordering::AcqRel);
         }
-        // Release: who takes this proof sees the epoch that it is for.
+        // Release: a reader that takes this proof sees the epoch that it is for.
         liveness.live_until.store(live_until, Ordering::Release);
     }
 }

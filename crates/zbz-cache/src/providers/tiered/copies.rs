@@ -1,11 +1,11 @@
-//! [`Copies`]: the entries near, each with what it has to be judged by behind its value.
+//! [`Copies`]: the entries near. Behind the value of each stand the data it is judged by.
 //!
 //! ```text
 //!   entry    | value | stamp: 8 | near deadline: 8 | far deadline: 8 | version: 16 |
 //! ```
 //!
-//! Deadlines are nanoseconds of the tier's clock, `u64::MAX` for none. The engine is told of none, so
-//! that a hit reads the clock once: what is past its time goes when it is met, or for room.
+//! Deadlines are nanoseconds of the tier's clock, `u64::MAX` for none. The engine is told of no deadline,
+//! so that a hit reads the clock once. A copy that is past its time goes when it is met, or for room.
 
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub(super) enum TierClock {
     Own(Clock),
 }
 
-/// What stands behind a value.
+/// The data behind a value: what it is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CopyMeta {
     stamp: Stamp,
@@ -39,7 +39,7 @@ pub(super) struct CopyMeta {
     version: Version,
 }
 
-/// What a look near came to.
+/// The result of a look near.
 #[derive(Debug)]
 pub(super) enum NearLookup {
     /// The value alone is in the buffer.
@@ -168,7 +168,7 @@ impl Copies {
     fn judge<'a>(&self, entry: &'a [u8]) -> Option<(&'a [u8], Found)> {
         let (value, meta) = CopyMeta::split(entry)?;
         let until = self.coherence.serves_until(meta.stamp).min(meta.near_until);
-        // The time comes last: who slept since the bytes were found finds it later.
+        // The time comes last: a thread that slept since the bytes were found reads a later one.
         let now = self.now();
         (now < until).then(|| (value, self.found(&meta, now)))
     }

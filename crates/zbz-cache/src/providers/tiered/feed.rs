@@ -1,8 +1,8 @@
-//! [`Feed`]: the spaces in use, and what the far side tells of each.
+//! [`Feed`]: the spaces in use, and the changes that the far side tells of each.
 //!
 //! A space is entered at the first read of its namespace, and stays. With a far side that pushes it
-//! is one subscription, and not live before the first `Alive`; else it is live for good, and only
-//! time and own writes end a copy.
+//! is one subscription, and not live before the first `Alive`. With any other it is live for good, and
+//! only time and own writes end a copy.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ pub(super) enum Source {
     Time,
 }
 
-/// What the near side is made of; the far side's teller holds it, and it does not hold the far side.
+/// The parts of the near side. The far side's sinks hold it, and it does not hold the far side.
 pub(super) struct Near {
     pub(super) copies: Copies,
     /// Where loads under way are told of changes.
@@ -39,7 +39,7 @@ pub(super) struct Feed {
 }
 
 impl Near {
-    /// Takes what somebody else is told, who reads here then: right at any time.
+    /// Applies another subscriber's invalidation before it is forwarded. Safe at any time.
     pub(super) fn revoke(&self, invalidation: Invalidation<'_>) {
         match invalidation {
             Invalidation::Key(key) => self.copies.invalidate(key),

@@ -104,7 +104,8 @@ impl Readings {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads keys that differ, with others who read them now; one answer for each, in their order.
+    /// Reads keys, no two of them equal, together with the callers that read them at this moment. One
+    /// answer for each, in their order.
     pub(super) async fn read(
         self: &Arc<Self>,
         near: &Arc<Near>,
@@ -156,7 +157,7 @@ impl Readings {
             }
             let hash = copies.hash(&key);
             if named.is_some_and(|entry| copies.coherence.is_good(&entry.token)) {
-                // What is read from here on may be newer: the other one must not be kept over it.
+                // A read from here on may find a newer value: the other reading must not be kept over it.
                 copies.coherence.revoke(hash);
             }
             let token = space.and_then(|space| copies.coherence.take_token(space, hash, now));

@@ -30,7 +30,7 @@ impl Drop for OwnWrite<'_> {
     }
 }
 
-/// The same of everything under a prefix.
+/// An own clear under way: everything under its prefix is invalidated, before and after.
 pub(super) struct OwnClear<'a> {
     tier: &'a TieredProvider,
     prefix: Box<[u8]>,

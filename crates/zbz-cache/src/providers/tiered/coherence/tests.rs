@@ -1,6 +1,6 @@
 //! Every interleaving of a small world around the state machine: readers that fill, one that is
 //! served, a writer of this tier, writers elsewhere, pushes on their way, a link that dies in
-//! silence, is told of, and comes back. The same with each guard switched off, which must fail.
+//! silence, is told of, and comes back. Each guard is then switched off, and the check must fail.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasher;
