@@ -52,6 +52,19 @@ pub const LAYERS: &[Layers] = &[
     },
     Layers {
         package: "zbz-cache",
+        inside: "providers::redis",
+        rows: &[
+            &["native", "verbs", "tracking"],
+            &["shared"],
+            &["client", "runtime"],
+            &["cluster"],
+            &["subscribers", "connection"],
+            &["failure"],
+            &["config"],
+        ],
+    },
+    Layers {
+        package: "zbz-cache",
         inside: "providers::tiered",
         rows: &[&["settings"], &["builder", "reading", "writing"], &["feed"], &["copies"], &["coherence"]],
     },

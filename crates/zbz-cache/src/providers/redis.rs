@@ -10,7 +10,7 @@
 //! | `tls_cert`, `tls_key` | PEM files that say who we are | none |
 //! | `connect_timeout` | a duration | 1 s |
 //! | `call_timeout` | a duration: connecting and trying again within it | 2 s |
-//! | `tracking_interval`, `tracking_timeout` | durations: how often the links that tell of changes are proven, and how long that may take | 1 s, 1 s |
+//! | `tracking_interval`, `tracking_timeout` | durations: how often the connections that tell of changes are proven, and how long that may take | 1 s, 1 s |
 //! | `key_prefix` | a text ahead of every stored key | none |
 //! | `client_name` | what `CLIENT LIST` shows | none |
 //! | `default_ttl` | a duration of more than zero, `"never"` | never |
@@ -20,7 +20,7 @@
 //!
 //! - **Every call ends by its deadline**, counted on the provider's own thread, where nothing
 //!   blocks (`runtime.rs`). A clear has one for each of its steps.
-//! - **One link a server**, made when needed (`node.rs`); what is handed over first goes out first
+//! - **One connection a server**, made when needed (`node.rs`); what is handed over first goes out first
 //!   (`line.rs`). Callers hand over themselves and are woken by what came (`call.rs`).
 //! - **A write goes out twice only if it surely did not the first time** (`exchange.rs`).
 
@@ -41,39 +41,27 @@ use crate::reply::Reply;
 use crate::stats::Stats;
 use crate::ttl::{Ttl, TtlState};
 
-mod address;
-mod call;
 mod client;
-mod command;
-mod connect;
-mod exchange;
+mod cluster;
+mod config;
+mod connection;
 mod failure;
-mod frame;
-mod line;
-mod link;
 mod native;
-mod node;
-mod probe;
-mod quarantine;
-mod read;
 mod runtime;
-mod scan;
-mod scripts;
-mod settings;
-mod sizes;
-mod slots;
-mod tls;
-mod topology;
+mod shared;
+mod subscribers;
 mod tracking;
-mod write;
+mod verbs;
 
 pub use native::RedisConnection;
 
 use client::Client;
-use exchange::Ask;
-use read::Wanted;
+use cluster::exchange::{self, Command};
+use config::settings::{Scheme, Settings};
 use runtime::Runtime;
-use settings::{Scheme, Settings};
+use shared::Shared;
+use verbs::read::{self, Wanted};
+use verbs::{scan, write, write_many};
 
 /// The names it is registered under, and what each says: they are the schemes of its URLs.
 pub(crate) const SCHEMES: [Scheme; 4] = [
@@ -88,12 +76,6 @@ pub(crate) const SCHEMES: [Scheme; 4] = [
 pub struct RedisProvider {
     shared: Arc<Shared>,
     native: OnceLock<RedisConnection>,
-}
-
-/// What the provider and the connections it gave out share. Whoever drops it last ends the thread.
-struct Shared {
-    client: Arc<Client>,
-    runtime: Runtime,
 }
 
 pub(crate) fn from_options(options: &Options, scheme: Scheme) -> Result<RedisProvider> {
@@ -135,9 +117,9 @@ impl RedisProvider {
         self.shared.client.key(key).into_owned()
     }
 
-    fn read(&self, wanted: Wanted, key: &[u8]) -> Ask {
+    fn read(&self, wanted: Wanted, key: &[u8]) -> Command {
         let client = &self.shared.client;
-        read::ask(client, wanted, &client.key(key))
+        read::command(client, wanted, &client.key(key))
     }
 
     fn keys(&self, keys: &[&[u8]]) -> Packed {
@@ -173,13 +155,13 @@ impl Provider for RedisProvider {
     }
 
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
-        let ask = self.read(Wanted::All, key);
-        self.verb(move |shared| read::get(shared, Wanted::All, ask, buffer))
+        let command = self.read(Wanted::All, key);
+        self.verb(move |shared| read::get(shared, Wanted::All, command, buffer))
     }
 
     fn get_value<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
-        let ask = self.read(Wanted::Value, key);
-        self.verb(move |shared| read::get(shared, Wanted::Value, ask, buffer))
+        let command = self.read(Wanted::Value, key);
+        self.verb(move |shared| read::get(shared, Wanted::Value, command, buffer))
     }
 
     fn set<'a>(&'a self, key: &[u8], value: &[u8], options: SetOptions) -> Reply<'a, SetOutcome> {
@@ -223,8 +205,8 @@ impl Provider for RedisProvider {
     }
 
     fn set_multi<'a>(&'a self, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Reply<'a, Failures> {
-        let sets = write::Sets::new(&self.shared.client, entries, ttl);
-        self.verb(move |shared| write::set_multi(shared, sets))
+        let sets = write_many::Sets::new(&self.shared.client, entries, ttl);
+        self.verb(move |shared| write_many::set_multi(shared, sets))
     }
 
     fn delete_multi<'a>(&'a self, keys: &[&[u8]]) -> Reply<'a, Deleted> {
@@ -261,8 +243,8 @@ impl Provider for RedisProvider {
     /// the call on.
     fn close(&self) -> Reply<'_, ()> {
         self.shared.client.closing.store(true, Ordering::Relaxed);
-        self.shared.client.audience().close();
-        // What callers handed over to links is under way, too.
+        self.shared.client.subscribers().close();
+        // What callers handed over to connections is under way, too.
         let topology = Arc::clone(&self.shared.client.topology);
         let closing = self.shared.runtime.close(async move { topology.finish().await });
         Reply::pending(async move {
@@ -271,7 +253,7 @@ impl Provider for RedisProvider {
         })
     }
 
-    /// By links of its own, while there are subscriptions (`tracking.rs`). A server that does not
+    /// By connections of its own, while there are subscriptions (`tracking.rs`). A server that does not
     /// tell of changes is tried again and again, and `Alive` never said.
     fn invalidations(&self, prefix: &[u8], sink: InvalidationSink) -> Option<Subscription> {
         Some(tracking::subscribe(&self.shared, self.key(prefix), sink))

@@ -9,14 +9,14 @@ use std::time::Instant as Moment;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::exchange::{Ask, Exchange};
-use super::failure::{self, Effect, Failure, Fate};
-use super::settings::Settings;
-use super::slots::slot_of;
-use super::topology::Topology;
-use super::tracking::Audience;
 use crate::error::{Error, ErrorKind};
 use crate::provider::{LookupCounters, Version};
+use crate::providers::redis::cluster::exchange::{Command, Exchange};
+use crate::providers::redis::cluster::slots::slot_of;
+use crate::providers::redis::cluster::topology::Topology;
+use crate::providers::redis::config::settings::Settings;
+use crate::providers::redis::failure::{self, Access, Failure, WriteOutcome};
+use crate::providers::redis::subscribers::Subscribers;
 use crate::stats::Stats;
 use crate::ttl::{Lifetime, Ttl};
 
@@ -100,8 +100,8 @@ impl Client {
     }
 
     /// Who is told of changes.
-    pub(super) fn audience(&self) -> &Arc<Audience> {
-        &self.topology.audience
+    pub(super) fn subscribers(&self) -> &Arc<Subscribers> {
+        &self.topology.subscribers
     }
 
     /// The key as the server has it.
@@ -117,9 +117,9 @@ impl Client {
         if self.settings.cluster { slot_of(key) } else { 0 }
     }
 
-    /// An ask about a stored key.
-    pub(super) fn ask(&self, key: &[u8], command: Vec<u8>) -> Ask {
-        Ask { slot: self.slot(key), command, gate: None }
+    /// A command about a stored key.
+    pub(super) fn command(&self, key: &[u8], command: Vec<u8>) -> Command {
+        Command { slot: self.slot(key), command, gate: None }
     }
 
     /// That of a call that begins now.
@@ -139,21 +139,21 @@ impl Client {
     }
 
     /// The long way of a call.
-    pub(super) fn exchange(&self, effect: Effect, deadline: Instant) -> Exchange {
+    pub(super) fn exchange(&self, access: Access, deadline: Instant) -> Exchange {
         let (settings, topology) = (Arc::clone(&self.settings), Arc::clone(&self.topology));
-        Exchange { settings, topology, effect, deadline }
+        Exchange { settings, topology, access, deadline }
     }
 
-    /// An answer that makes no sense: whatever is on that link may be meant for something else.
+    /// An answer that makes no sense: whatever is on that connection may be meant for something else.
     pub(super) fn nonsense(&self, slot: u16) -> Failure {
         let node = self.topology.owner(slot);
-        if let Some(link) = node.as_ref().and_then(|node| node.live()) {
-            link.retire();
+        if let Some(connection) = node.as_ref().and_then(|node| node.live()) {
+            connection.retire();
         }
         let address = node.map(|node| node.address.clone());
         match address.or_else(|| self.settings.servers.first().cloned()) {
-            Some(address) => failure::nonsense(&address, Fate::Unknown),
-            None => failure::timed_out(Fate::Unknown, "no time"),
+            Some(address) => failure::nonsense(&address, WriteOutcome::Unknown),
+            None => failure::timed_out(WriteOutcome::Unknown, "no time"),
         }
     }
 

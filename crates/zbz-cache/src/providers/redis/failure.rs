@@ -10,19 +10,19 @@ use std::sync::Arc;
 
 use redis::ServerError;
 
-use super::address::Address;
 use crate::error::{Error, ErrorKind};
+use crate::providers::redis::config::address::Address;
 
 mod linking;
 
 pub(super) use linking::{
-    LinkStage, hung_up, is_no_redis, is_sentinel, no_tls, no_tls_name, not_found, not_in_time, not_reached,
-    not_welcome, speaks_plain, speaks_tls, tls_error,
+    ConnectStage, hung_up, is_no_redis, is_sentinel, no_tls, no_tls_name, not_found, not_in_time,
+    not_reached, not_welcome, speaks_plain, speaks_tls, tls_error,
 };
 
 /// What became of a command that has no answer of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum WriteOutcome {
     /// Surely not sent.
     Unsent,
     /// The server said that it did not carry it out.
@@ -33,7 +33,7 @@ pub(super) enum Fate {
 
 /// Whether a verb changes anything; one that does not can be tried again whatever happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(super) enum Access {
     Reads,
     Writes,
 }
@@ -46,8 +46,8 @@ pub(super) enum Concern {
     /// Perhaps not each of its keys: one by one they are answered.
     Keys,
     /// The length of the answer: that about fewer keys may come. They go one by one in quarantine, since
-    /// one of them ended links.
-    Answer,
+    /// one of them ended connections.
+    CommandResult,
     /// The command itself, whatever its keys: another one may be answered.
     Command,
 }
@@ -58,9 +58,9 @@ pub(super) struct Failure {
     kind: ErrorKind,
     what: String,
     advice: Cow<'static, str>,
-    fate: Fate,
-    /// Whether it was on a link when that broke: its answer may have been the reason.
-    pub(super) broke_link: bool,
+    outcome: WriteOutcome,
+    /// Whether it was on a connection when that broke: its answer may have been the reason.
+    pub(super) broke_connection: bool,
     /// Trying again cannot help: somebody has to change something.
     pub(super) lasting: bool,
     pub(super) concern: Concern,
@@ -70,7 +70,7 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(
         kind: ErrorKind,
-        fate: Fate,
+        outcome: WriteOutcome,
         what: impl Into<String>,
         advice: impl Into<Cow<'static, str>>,
     ) -> Self {
@@ -78,8 +78,8 @@ impl Failure {
             kind,
             what: what.into(),
             advice: advice.into(),
-            fate,
-            broke_link: false,
+            outcome,
+            broke_connection: false,
             lasting: false,
             concern: Concern::Everything,
             source: None,
@@ -104,28 +104,28 @@ impl Failure {
     }
 
     /// The same failure for a verb that may have been sent.
-    pub(super) fn with_fate(self, fate: Fate) -> Self {
-        Failure { fate, ..self }
+    pub(super) fn with_outcome(self, outcome: WriteOutcome) -> Self {
+        Failure { outcome, ..self }
     }
 
     /// Whether time ran out before anything was sent: an earlier failure says more.
     pub(super) fn came_too_late(&self) -> bool {
-        self.kind == ErrorKind::Timeout && self.fate == Fate::Unsent
+        self.kind == ErrorKind::Timeout && self.outcome == WriteOutcome::Unsent
     }
 
     /// Whether the same thing may be asked again.
-    pub(super) fn may_retry(&self, effect: Effect) -> bool {
-        !self.lasting && (effect == Effect::Reads || self.fate != Fate::Unknown)
+    pub(super) fn may_retry(&self, access: Access) -> bool {
+        !self.lasting && (access == Access::Reads || self.outcome != WriteOutcome::Unknown)
     }
 
-    pub(super) fn into_error(self, effect: Effect) -> Error {
-        let fate = match (effect, self.fate) {
-            (Effect::Reads, _) => "",
-            (Effect::Writes, Fate::Unsent) => "; nothing was sent, so nothing was changed",
-            (Effect::Writes, Fate::NotRun) => "; nothing was changed",
-            (Effect::Writes, Fate::Unknown) => "; whether it took effect is unknown",
+    pub(super) fn into_error(self, access: Access) -> Error {
+        let outcome = match (access, self.outcome) {
+            (Access::Reads, _) => "",
+            (Access::Writes, WriteOutcome::Unsent) => "; nothing was sent, so nothing was changed",
+            (Access::Writes, WriteOutcome::NotRun) => "; nothing was changed",
+            (Access::Writes, WriteOutcome::Unknown) => "; whether it took effect is unknown",
         };
-        let error = Error::new(self.kind, format!("{}{fate}; {}", self.what, self.advice));
+        let error = Error::new(self.kind, format!("{}{outcome}; {}", self.what, self.advice));
         match self.source {
             // Cloned by kind: its words are in the message already.
             Some(source) => error.with_source(io::Error::from(source.kind())),
@@ -135,10 +135,10 @@ impl Failure {
 }
 
 /// No answer within the deadline.
-pub(super) fn timed_out(fate: Fate, waited_for: &str) -> Failure {
+pub(super) fn timed_out(outcome: WriteOutcome, waited_for: &str) -> Failure {
     Failure::new(
         ErrorKind::Timeout,
-        fate,
+        outcome,
         format!("no answer within call_timeout ({waited_for})"),
         "see whether the server is overloaded or unreachable, or raise call_timeout",
     )
@@ -148,37 +148,40 @@ pub(super) fn timed_out(fate: Fate, waited_for: &str) -> Failure {
 pub(super) fn tried_for_too_long() -> Failure {
     Failure::new(
         ErrorKind::Timeout,
-        Fate::Unsent,
+        WriteOutcome::Unsent,
         "call_timeout leaves no time to send a value so large, after it was tried whether the server \
          takes it",
-        "set it again, since that is tried once for each link, or raise call_timeout",
+        "set it again, since that is tried once for each connection, or raise call_timeout",
     )
     .lasting()
 }
 
-/// The link was ended because nothing at all was answered on it for as long as a call may take.
-pub(super) fn silent(address: &Address, fate: Fate) -> Failure {
+/// The connection was ended because nothing at all was answered on it for as long as a call may take.
+pub(super) fn silent(address: &Address, outcome: WriteOutcome) -> Failure {
     Failure::new(
         ErrorKind::Timeout,
-        fate,
-        format!("{address} answered nobody within call_timeout, so its link was ended"),
+        outcome,
+        format!("{address} answered nobody within call_timeout, so its connection was ended"),
         "see whether the server is overloaded or unreachable, or raise call_timeout",
     )
 }
 
-/// The link broke while something was on it.
-pub(super) fn link_lost(address: &Address, fate: Fate) -> Failure {
-    let what = format!("the link to {address} broke");
+/// The connection broke while something was on it.
+pub(super) fn connection_lost(address: &Address, outcome: WriteOutcome) -> Failure {
+    let what = format!("the connection to {address} broke");
     let advice = "the next call makes a new one; see the server's log if it goes on";
-    Failure { broke_link: fate == Fate::Unknown, ..Failure::new(ErrorKind::Unavailable, fate, what, advice) }
+    Failure {
+        broke_connection: outcome == WriteOutcome::Unknown,
+        ..Failure::new(ErrorKind::Unavailable, outcome, what, advice)
+    }
 }
 
 /// The other side said something that no Redis says there.
-pub(super) fn nonsense(address: &Address, fate: Fate) -> Failure {
+pub(super) fn nonsense(address: &Address, outcome: WriteOutcome) -> Failure {
     Failure::new(
         ErrorKind::Unavailable,
-        fate,
-        format!("what {address} answered makes no sense, so the link was dropped"),
+        outcome,
+        format!("what {address} answered makes no sense, so the connection was dropped"),
         "see whether the option address names a Redis or Valkey server, and what stands between",
     )
 }
@@ -187,7 +190,7 @@ pub(super) fn nonsense(address: &Address, fate: Fate) -> Failure {
 pub(super) fn too_large(address: &Address, bytes: usize) -> Failure {
     Failure::new(
         ErrorKind::TooLarge,
-        Fate::NotRun,
+        WriteOutcome::NotRun,
         format!("{address} takes no value of {bytes} bytes"),
         TAKES_LESS,
     )
@@ -200,12 +203,12 @@ pub(super) fn unanswerable(address: Option<&Address>) -> Failure {
     let what = "ends every connection that asks for this, so the answer is probably too large for it";
     Failure::new(
         ErrorKind::TooLarge,
-        Fate::Unknown,
+        WriteOutcome::Unknown,
         format!("{server} {what}"),
         "raise client-output-buffer-limit on the server, or store smaller values",
     )
     .lasting()
-    .about(Concern::Answer)
+    .about(Concern::CommandResult)
 }
 
 /// What to do about a value that is more than a server takes.
@@ -217,7 +220,7 @@ pub(super) fn sent_around(last: Option<&Address>) -> Failure {
     let who = last.map_or("the cluster".to_owned(), Address::to_string);
     Failure::new(
         ErrorKind::Unavailable,
-        Fate::NotRun,
+        WriteOutcome::NotRun,
         format!("{who} sends this key to another server"),
         "wait until its slot is at rest; redis-cli --cluster check shows where it is",
     )
@@ -228,7 +231,7 @@ pub(super) fn of_server_error(address: &Address, error: &ServerError) -> Failure
     let details = error.details().unwrap_or_default();
     let denied = |advice| {
         let what = format!("{address} does not let this user do that");
-        Failure::new(ErrorKind::Denied, Fate::NotRun, what, advice).lasting()
+        Failure::new(ErrorKind::Denied, WriteOutcome::NotRun, what, advice).lasting()
     };
     match error.code() {
         "NOPERM" => denied(missing_right(details)).about(match command_in(details, "run the ") {
@@ -239,12 +242,12 @@ pub(super) fn of_server_error(address: &Address, error: &ServerError) -> Failure
         "ERR" if IN_SCRIPT.iter().any(|words| details.contains(words)) => denied(missing_right(details)),
         "ERR" if details.contains("invalid bulk length") => {
             let what = format!("{address} takes no value so long");
-            Failure::new(ErrorKind::TooLarge, Fate::NotRun, what, TAKES_LESS).lasting()
+            Failure::new(ErrorKind::TooLarge, WriteOutcome::NotRun, what, TAKES_LESS).lasting()
         }
         "ERR" if details.contains("unknown command") => match command_in(details, "command ") {
             Some(command) => Failure::new(
                 ErrorKind::Unavailable,
-                Fate::NotRun,
+                WriteOutcome::NotRun,
                 format!("{address} does not know the command {}", command.to_uppercase()),
                 "enable it there: see rename-command; Redis from 7.0 and Valkey have it",
             )
@@ -362,7 +365,7 @@ fn of_server(address: &Address, code: &str) -> Failure {
             "see whether it is a Redis from 7.0 or a Valkey with all its commands enabled",
         ),
     };
-    let failure = Failure::new(kind, Fate::NotRun, format!("{address} {what}"), advice);
+    let failure = Failure::new(kind, WriteOutcome::NotRun, format!("{address} {what}"), advice);
     let concern = if code == "TRYAGAIN" { Concern::Keys } else { Concern::Everything };
     Failure { lasting, concern, ..failure }
 }
@@ -379,15 +382,15 @@ mod tests {
 
     #[test]
     fn a_write_that_was_or_may_have_been_sent_is_not_tried_again_and_says_so() {
-        let lost = |fate| link_lost(&here(), fate);
-        assert!(lost(Fate::Unsent).may_retry(Effect::Writes));
-        assert!(!lost(Fate::Unknown).may_retry(Effect::Writes));
-        assert!(lost(Fate::Unknown).may_retry(Effect::Reads));
-        let words = |failure: Failure| failure.into_error(Effect::Writes).to_string();
-        assert!(words(lost(Fate::Unknown)).contains("whether it took effect is unknown"));
-        assert!(words(lost(Fate::Unsent)).contains("nothing was sent"));
+        let lost = |outcome| connection_lost(&here(), outcome);
+        assert!(lost(WriteOutcome::Unsent).may_retry(Access::Writes));
+        assert!(!lost(WriteOutcome::Unknown).may_retry(Access::Writes));
+        assert!(lost(WriteOutcome::Unknown).may_retry(Access::Reads));
+        let words = |failure: Failure| failure.into_error(Access::Writes).to_string();
+        assert!(words(lost(WriteOutcome::Unknown)).contains("whether it took effect is unknown"));
+        assert!(words(lost(WriteOutcome::Unsent)).contains("nothing was sent"));
         assert!(words(of_server(&here(), "OOM")).contains("nothing was changed"));
-        let read = lost(Fate::Unknown).into_error(Effect::Reads).to_string();
+        let read = lost(WriteOutcome::Unknown).into_error(Access::Reads).to_string();
         assert!(!read.contains("unknown") && read.contains("host:7000"), "{read}");
     }
 
@@ -398,7 +401,7 @@ mod tests {
             let value = redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
             let Value::ServerError(error) = value else { panic!("{value:?}") };
             for failure in [not_welcome(&here(), "HELLO", &error), of_server_error(&here(), &error)] {
-                let error = failure.into_error(Effect::Writes);
+                let error = failure.into_error(Access::Writes);
                 let shown = format!("{error} {error:?}");
                 assert!(!shown.contains("sentinel"), "{shown}");
             }
@@ -407,14 +410,14 @@ mod tests {
 
     #[test]
     fn the_kind_says_who_has_to_act() {
-        let kind = |code| of_server(&here(), code).into_error(Effect::Writes).kind();
+        let kind = |code| of_server(&here(), code).into_error(Access::Writes).kind();
         let value = redis::parse_redis_value(b"-NOPERM no\r\n").unwrap();
         let Value::ServerError(error) = value else { panic!("{value:?}") };
-        assert_eq!(of_server_error(&here(), &error).into_error(Effect::Writes).kind(), ErrorKind::Denied);
+        assert_eq!(of_server_error(&here(), &error).into_error(Access::Writes).kind(), ErrorKind::Denied);
         assert_eq!(kind("OOM"), ErrorKind::Full);
         assert_eq!(kind("LOADING"), ErrorKind::Unavailable);
         assert_eq!(kind("MOVED"), ErrorKind::Config);
-        assert!(of_server(&here(), "LOADING").may_retry(Effect::Writes));
-        assert!(!of_server(&here(), "OOM").may_retry(Effect::Writes));
+        assert!(of_server(&here(), "LOADING").may_retry(Access::Writes));
+        assert!(!of_server(&here(), "OOM").may_retry(Access::Writes));
     }
 }

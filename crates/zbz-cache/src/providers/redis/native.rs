@@ -6,16 +6,16 @@ use std::sync::{Arc, Weak};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, Value};
 
-use super::Shared;
-use super::line::{Broken, Values};
-use super::slots::slot_of;
 use crate::error::ErrorKind as Kind;
+use crate::providers::redis::cluster::slots::slot_of;
+use crate::providers::redis::connection::send_queue::{Broken, Values};
+use crate::providers::redis::shared::Shared;
 
 /// The provider's own connection, as a connection of the crate `redis`: for the commands that a
 /// cache has no verb for. Cheap to clone; it works on any executor, and as long as the provider.
 ///
-/// It follows the provider to every new link. Its commands are sent as they are, once, and end by
-/// `call_timeout`; they share the link with the cache's, so blocking ones (`BLPOP`), subscriptions
+/// It follows the provider to every new connection. Its commands are sent as they are, once, and end by
+/// `call_timeout`; they share the connection with the cache's, so blocking ones (`BLPOP`), subscriptions
 /// and `MULTI` without a pipeline are not for it. Keys are stored keys: `key_prefix`, namespace,
 /// `:`, name. In a cluster it sends to one primary: [`at`](RedisConnection::at) chooses the one
 /// that has a key.
@@ -47,7 +47,7 @@ impl RedisConnection {
         RedisConnection { slot: Some(slot_of(stored_key)), ..self.clone() }
     }
 
-    /// Sends packed commands over the link that is up, or a new one, by the deadline.
+    /// Sends packed commands over the connection that is up, or a new one, by the deadline.
     async fn run(&self, asked: Vec<u8>, count: usize) -> RedisResult<Values> {
         let gone = || failed("the cache's provider was closed");
         let work = {
@@ -59,17 +59,19 @@ impl RedisConnection {
                     Some(slot) => topology.owner(slot),
                     None => topology.primaries().into_iter().next().map(|primary| primary.node),
                 };
-                let link = async {
+                let connection = async {
                     if known().is_none() {
                         topology.refresh().await.map_err(|_| failed("the cluster cannot be reached"))?;
                     }
                     let node = known().ok_or_else(|| failed("no server has this key"))?;
-                    let link = node.link().await.map_err(|_| failed("the server cannot be reached"))?;
-                    Ok::<_, RedisError>((node, link))
+                    let connection =
+                        node.connection().await.map_err(|_| failed("the server cannot be reached"))?;
+                    Ok::<_, RedisError>((node, connection))
                 };
                 let late = || RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-                let (node, link) = tokio::time::timeout_at(deadline, link).await.map_err(|_| late())??;
-                let proven = node.prove(&link, &asked, deadline).await;
+                let (node, connection) =
+                    tokio::time::timeout_at(deadline, connection).await.map_err(|_| late())??;
+                let proven = node.prove(&connection, &asked, deadline).await;
                 proven.map_err(|why| match why.kind() {
                     Kind::TooLarge => {
                         failed("a part of the command is more than the server takes; nothing was sent")
@@ -77,9 +79,9 @@ impl RedisConnection {
                     Kind::Timeout => late(),
                     _ => failed("it could not be tried whether the server takes it; nothing was sent"),
                 })?;
-                link.carry(asked, count, deadline, None).await.answer.map_err(|broken| match broken {
+                connection.carry(asked, count, deadline, None).await.answer.map_err(|broken| match broken {
                     Broken::Late | Broken::Overdue => late(),
-                    _ => failed("the link broke; whether a write took effect is unknown"),
+                    _ => failed("the connection broke; whether a write took effect is unknown"),
                 })
             })
         };

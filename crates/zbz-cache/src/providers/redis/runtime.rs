@@ -1,4 +1,4 @@
-//! [`Runtime`]: the provider's own thread, where links are made and driven and calls go the long way.
+//! [`Runtime`]: the provider's own thread, where connections are made and driven and calls go the long way.
 //!
 //! Begun by the first verb. Work is handed over by a queue of its own: only the first of many is a
 //! call of the system, to wake the thread. Nothing on it blocks, so timers fire in time: names are

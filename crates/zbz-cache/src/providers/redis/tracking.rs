@@ -1,16 +1,16 @@
-//! What is told of changes: by links of its own to all primaries, by server-assisted tracking.
+//! What is told of changes: by connections of its own to all primaries, by server-assisted tracking.
 //!
-//! A *keeper* runs on the provider's thread while there are subscriptions. It makes one *session*
-//! after another: a link to every primary ([`Ear`]) that has the server push the keys under the
+//! A *watchdog* runs on the provider's thread while there are subscriptions. It makes one *session*
+//! after another: a connection to every primary ([`Listener`]) that has the server push the keys under the
 //! prefixes that are subscribed, whoever changes them. When all do, the subscribers are told
-//! `Alive`, and again whenever all links were proven, every `tracking_interval`.
+//! `Alive`, and again whenever all connections were proven, every `tracking_interval`.
 //!
 //! - **An `Alive` ends** `tracking_interval + tracking_timeout` after its proof was asked for, so
-//!   whatever fails in silence, nobody takes the links for alive any longer than that.
-//! - **A session is lost as a whole**, and said to be at once: when a link breaks, an answer is
+//!   whatever fails in silence, nobody takes the connections for alive any longer than that.
+//! - **A session is lost as a whole**, and said to be at once: when a connection breaks, an answer is
 //!   overdue, a server is no primary any more, or the map is not what it was. Every primary is
 //!   asked for its own view of the map with each proof; what the verbs learn by `MOVED` and `ASK`
-//!   comes at once ([`Topology`](super::topology::Topology)), before what they read there.
+//!   comes at once ([`Topology`](crate::providers::redis::cluster::topology::Topology)), before what they read there.
 //! - **All primaries** are those of the map, those that any of them names in its own, and those that
 //!   a key was asked for at while its slot is on the way.
 //!
@@ -19,8 +19,7 @@
 //! proves itself until it notices (`cluster-node-timeout`). Of `SWAPDB` servers tell nothing. Only a
 //! longest life bounds what is kept meanwhile.
 
-mod audience;
-mod ear;
+mod listener;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -30,18 +29,17 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub(super) use audience::Audience;
-use audience::{Keeper, Session};
-use ear::Ear;
+use listener::Listener;
 
-use super::Shared;
-use super::address::Address;
-use super::client::Client;
-use super::failure::{Effect, Failure, Fate};
-use super::runtime::first;
-use super::slots::Range;
 use crate::error::ErrorKind;
 use crate::provider::{InvalidationSink, Subscription};
+use crate::providers::redis::client::Client;
+use crate::providers::redis::cluster::slots::Range;
+use crate::providers::redis::config::address::Address;
+use crate::providers::redis::failure::{Access, Failure, WriteOutcome};
+use crate::providers::redis::runtime::first;
+use crate::providers::redis::shared::Shared;
+use crate::providers::redis::subscribers::{Session, Subscribers, Watchdog};
 
 /// The pauses between sessions: doubled, and from half of it up by lot.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(2));
@@ -51,9 +49,9 @@ const RESTLESS: u32 = 10;
 
 /// Tells a sink of the changes under a stored prefix.
 pub(super) fn subscribe(shared: &Shared, prefix: Vec<u8>, sink: InvalidationSink) -> Subscription {
-    let (subscription, keeper) = shared.client.audience().join(prefix, sink);
-    if let Some(keeper) = keeper
-        && let Err(error) = shared.runtime.begin(keep(Arc::clone(&shared.client), keeper))
+    let (subscription, watchdog) = shared.client.subscribers().join(prefix, sink);
+    if let Some(watchdog) = watchdog
+        && let Err(error) = shared.runtime.begin(keep(Arc::clone(&shared.client), watchdog))
     {
         tracing::warn!(%error, "changes cannot be heard of");
     }
@@ -61,33 +59,33 @@ pub(super) fn subscribe(shared: &Shared, prefix: Vec<u8>, sink: InvalidationSink
 }
 
 /// Makes sessions until nobody has to be told anything.
-async fn keep(client: Arc<Client>, keeper: Keeper) {
-    let audience = Arc::clone(&keeper.audience);
+async fn keep(client: Arc<Client>, watchdog: Watchdog) {
+    let subscribers = Arc::clone(&watchdog.subscribers);
     let sessions = async {
-        let mut course = Course::default();
+        let mut progress = Progress::default();
         loop {
-            match hear(&client, &audience, &mut course).await {
-                Err(failure) => course.failed(failure),
-                Ok(()) if course.tries > RESTLESS => course.failed(restless()),
+            match hear(&client, &subscribers, &mut progress).await {
+                Err(failure) => progress.failed(failure),
+                Ok(()) if progress.tries > RESTLESS => progress.failed(restless()),
                 Ok(()) => {}
             }
-            sleep(pause(course.tries)).await;
-            course.tries += 1;
+            sleep(pause(progress.tries)).await;
+            progress.tries += 1;
         }
     };
-    first(audience.ended(&keeper), sessions).await;
+    first(subscribers.ended(&watchdog), sessions).await;
 }
 
 /// How it went so far.
 #[derive(Default)]
-struct Course {
+struct Progress {
     /// Since the last session that was alive.
     tries: u32,
     /// That it does not work was said, and not that it does again.
     was_told: bool,
 }
 
-impl Course {
+impl Progress {
     fn is_alive(&mut self) {
         self.tries = 0;
         if std::mem::take(&mut self.was_told) {
@@ -97,7 +95,7 @@ impl Course {
 
     fn failed(&mut self, failure: Failure) {
         if !std::mem::replace(&mut self.was_told, true) {
-            let error = failure.into_error(Effect::Reads);
+            let error = failure.into_error(Access::Reads);
             tracing::warn!(%error, "changes are not heard of for now; it is tried again and again");
         }
     }
@@ -110,65 +108,69 @@ fn pause(tries: u32) -> Duration {
     whole.mul_f64(0.5 + lot / 2.0)
 }
 
-/// One session, from its links to its loss.
-async fn hear(client: &Client, audience: &Arc<Audience>, course: &mut Course) -> Result<(), Failure> {
+/// One session, from its connections to its loss.
+async fn hear(
+    client: &Client,
+    subscribers: &Arc<Subscribers>,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
     client.topology.refresh().await?;
-    let (session, aside) = audience.begin();
-    let heard = hear_in(client, audience, (session, aside), course).await;
-    audience.lost(session);
+    let (session, aside) = subscribers.begin();
+    let heard = hear_in(client, subscribers, (session, aside), progress).await;
+    subscribers.lost(session);
     heard
 }
 
 async fn hear_in(
     client: &Client,
-    audience: &Arc<Audience>,
+    subscribers: &Arc<Subscribers>,
     (session, aside): (Session, Vec<Address>),
-    course: &mut Course,
+    progress: &mut Progress,
 ) -> Result<(), Failure> {
     let settings = &client.settings;
-    let mut tracked = cover(audience.heard().prefixes);
+    let mut tracked = cover(subscribers.heard().prefixes);
     if tracked.is_empty() {
         // Everybody has just left. Without a prefix, a server tells of everything.
         return Ok(());
     }
     let primaries = client.topology.primaries().into_iter().map(|primary| primary.node.address.clone());
-    let mut ears = Ears { open: HashMap::new(), session };
-    ears.open(client, audience, primaries.chain(aside).collect(), &tracked).await?;
+    let mut listeners = Listeners { open: HashMap::new(), session };
+    listeners.open(client, subscribers, primaries.chain(aside).collect(), &tracked).await?;
     loop {
         let sent = Instant::now();
-        let heard = audience.heard();
+        let heard = subscribers.heard();
         let Some(new) = missing(&tracked, &heard.prefixes) else { return Ok(()) };
         if !new.is_empty() {
-            ears.track(&new, settings.tracking_timeout).await?;
+            listeners.track(&new, settings.tracking_timeout).await?;
             tracked.extend(new);
         }
-        if !ears.prove(sent + settings.tracking_timeout).await? {
+        if !listeners.prove(sent + settings.tracking_timeout).await? {
             return Ok(());
         }
-        if !audience.alive(session, heard, sent + settings.tracking_interval + settings.tracking_timeout) {
+        if !subscribers.alive(session, heard, sent + settings.tracking_interval + settings.tracking_timeout) {
             return Ok(());
         }
-        course.is_alive();
+        progress.is_alive();
         // Somebody who joins does not wait for the next turn.
-        let _ = timeout_at(sent + settings.tracking_interval, audience.changed.notified()).await;
-        if !audience.is_whole(session) {
+        let _ = timeout_at(sent + settings.tracking_interval, subscribers.changed.notified()).await;
+        if !subscribers.is_whole(session) {
             return Ok(());
         }
     }
 }
 
-/// The links of a session, and how each server saw the map at first.
-struct Ears {
-    open: HashMap<Address, (Arc<Ear>, Option<Vec<Range>>)>,
+/// The connections of a session, and how each server saw the map at first.
+struct Listeners {
+    open: HashMap<Address, (Arc<Listener>, Option<Vec<Range>>)>,
     session: Session,
 }
 
-impl Ears {
+impl Listeners {
     /// Links to all of these and to whoever they say is a primary, too.
     async fn open(
         &mut self,
         client: &Client,
-        audience: &Arc<Audience>,
+        subscribers: &Arc<Subscribers>,
         mut servers: Vec<Address>,
         prefixes: &[Vec<u8>],
     ) -> Result<(), Failure> {
@@ -177,24 +179,24 @@ impl Ears {
             servers.sort_by_cached_key(ToString::to_string);
             servers.dedup();
             for address in servers.drain(..) {
-                // From here on, not from when the link is there: what is asked for at this server
-                // meanwhile would else end each session before its links are made. Nobody is told
+                // From here on, not from when the connection is there: what is asked for at this server
+                // meanwhile would else end each session before its connections are made. Nobody is told
                 // Alive before all of them are.
-                audience.reaches(self.session, &address);
-                let (settings, audience) = (Arc::clone(&client.settings), Arc::clone(audience));
+                subscribers.reaches(self.session, &address);
+                let (settings, subscribers) = (Arc::clone(&client.settings), Arc::clone(subscribers));
                 let (session, prefixes) = (self.session, prefixes.to_vec());
                 opening.spawn(async move {
-                    let ear = Ear::open(&settings, address, &audience, session).await?;
-                    ear.track(&prefixes, settings.tracking_timeout).await?;
-                    let view = ear.prove(Instant::now() + settings.tracking_timeout).await?;
-                    Ok::<_, Failure>((ear, view))
+                    let listener = Listener::open(&settings, address, &subscribers, session).await?;
+                    listener.track(&prefixes, settings.tracking_timeout).await?;
+                    let view = listener.prove(Instant::now() + settings.tracking_timeout).await?;
+                    Ok::<_, Failure>((listener, view))
                 });
             }
             let mut named = Vec::new();
             while let Some(opened) = opening.join_next().await {
-                let (ear, view) = opened.map_err(|_| broke_inside())??;
+                let (listener, view) = opened.map_err(|_| broke_inside())??;
                 named.extend(view.iter().flatten().map(|range| range.primary.clone()));
-                self.open.insert(ear.address.clone(), (Arc::new(ear), view));
+                self.open.insert(listener.address.clone(), (Arc::new(listener), view));
             }
             servers = named.into_iter().filter(|address| !self.open.contains_key(address)).collect();
         }
@@ -204,9 +206,9 @@ impl Ears {
     /// Has all servers tell of more prefixes.
     async fn track(&self, prefixes: &[Vec<u8>], patience: Duration) -> Result<(), Failure> {
         let mut asking = JoinSet::new();
-        for (ear, _) in self.open.values() {
-            let (ear, prefixes) = (Arc::clone(ear), prefixes.to_vec());
-            asking.spawn(async move { ear.track(&prefixes, patience).await });
+        for (listener, _) in self.open.values() {
+            let (listener, prefixes) = (Arc::clone(listener), prefixes.to_vec());
+            asking.spawn(async move { listener.track(&prefixes, patience).await });
         }
         while let Some(asked) = asking.join_next().await {
             asked.map_err(|_| broke_inside())??;
@@ -217,9 +219,9 @@ impl Ears {
     /// Whether all answer, as the primaries that they were, and see the map as they did.
     async fn prove(&self, until: Instant) -> Result<bool, Failure> {
         let mut asking = JoinSet::new();
-        for (ear, view) in self.open.values() {
-            let (ear, view) = (Arc::clone(ear), view.clone());
-            asking.spawn(async move { Ok::<_, Failure>(ear.prove(until).await? == view) });
+        for (listener, view) in self.open.values() {
+            let (listener, view) = (Arc::clone(listener), view.clone());
+            asking.spawn(async move { Ok::<_, Failure>(listener.prove(until).await? == view) });
         }
         let mut same = true;
         while let Some(asked) = asking.join_next().await {
@@ -231,12 +233,12 @@ impl Ears {
 
 fn restless() -> Failure {
     let advice = "wait until its slots are at rest; redis-cli --cluster check shows where they are";
-    Failure::new(ErrorKind::Unavailable, Fate::NotRun, "the cluster's map keeps changing", advice)
+    Failure::new(ErrorKind::Unavailable, WriteOutcome::NotRun, "the cluster's map keeps changing", advice)
 }
 
 fn broke_inside() -> Failure {
     let advice = "please report this";
-    Failure::new(ErrorKind::Unavailable, Fate::NotRun, "the provider failed inside", advice)
+    Failure::new(ErrorKind::Unavailable, WriteOutcome::NotRun, "the provider failed inside", advice)
 }
 
 /// The fewest prefixes under which is all that is under these.

@@ -1,4 +1,4 @@
-//! Why no link could be made: each with the advice that fits its cause.
+//! Why no connection could be made: each with the advice that fits its cause.
 //!
 //! What a server says of itself in a certificate is the one thing of its that is repeated.
 
@@ -7,13 +7,13 @@ use std::io;
 use redis::ServerError;
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
-use super::{Failure, Fate, of_server_error};
+use super::{Failure, WriteOutcome, of_server_error};
 use crate::error::ErrorKind::{self, Config, Denied, Unavailable};
-use crate::providers::redis::address::Address;
+use crate::providers::redis::config::address::Address;
 
 /// Nothing was sent. Trying again at once does not help, but for what is only unavailable.
 fn unlinked(kind: ErrorKind, address: &Address, what: &str, advice: &'static str) -> Failure {
-    Failure::new(kind, Fate::Unsent, format!("{address} {what}"), advice)
+    Failure::new(kind, WriteOutcome::Unsent, format!("{address} {what}"), advice)
 }
 
 fn refused(kind: ErrorKind, address: &Address, what: &str, advice: &'static str) -> Failure {
@@ -26,7 +26,7 @@ pub(in super::super) fn not_found(address: &Address, source: io::Error) -> Failu
     unlinked(Unavailable, address, "cannot be found by its name", advice).because(source)
 }
 
-/// A link could not be made.
+/// A connection could not be made.
 pub(in super::super) fn not_reached(address: &Address, source: io::Error) -> Failure {
     // EMFILE and ENFILE, which have no kind of their own.
     let has_no_files = matches!(source.raw_os_error(), Some(23 | 24)) && cfg!(unix);
@@ -42,34 +42,34 @@ pub(in super::super) fn not_reached(address: &Address, source: io::Error) -> Fai
     unlinked(Unavailable, address, "cannot be reached", advice).because(source)
 }
 
-/// How far a link was when its time was over.
+/// How far a connection was when its time was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum LinkStage {
+pub(in super::super) enum ConnectStage {
     Connecting,
     Handshake,
     Introduction,
 }
 
-/// A link could not be made in time.
-pub(in super::super) fn not_in_time(address: &Address, stage: LinkStage) -> Failure {
+/// A connection could not be made in time.
+pub(in super::super) fn not_in_time(address: &Address, stage: ConnectStage) -> Failure {
     let (why, advice) = match stage {
-        LinkStage::Connecting => (
+        ConnectStage::Connecting => (
             "the network did not answer",
             "see whether the server is up, the option address right and the network lets it through, or \
              raise connect_timeout",
         ),
-        LinkStage::Handshake => (
+        ConnectStage::Handshake => (
             "it was connected to, and did not answer the TLS handshake",
             "see whether that port speaks TLS (one that does not takes redis://) and the server is not \
              overloaded, or raise connect_timeout",
         ),
-        LinkStage::Introduction => (
+        ConnectStage::Introduction => (
             "it was connected to, and answered nothing",
             "see whether it is a Redis or Valkey server that is neither overloaded nor stopped, or raise \
              connect_timeout",
         ),
     };
-    unlinked(Unavailable, address, &format!("gave no link within connect_timeout: {why}"), advice)
+    unlinked(Unavailable, address, &format!("gave no connection within connect_timeout: {why}"), advice)
 }
 
 /// It answers a plain command where TLS was asked for.
@@ -181,7 +181,7 @@ pub(in super::super) fn is_sentinel(address: &Address) -> Failure {
     refused(Config, address, "is a Sentinel, which holds no keys", advice)
 }
 
-/// What a server said to one of the commands by which a link is set up.
+/// What a server said to one of the commands by which a connection is set up.
 pub(in super::super) fn not_welcome(address: &Address, command: &str, error: &ServerError) -> Failure {
     let detail = error.details().unwrap_or_default();
     match (error.code(), command) {
@@ -223,7 +223,7 @@ pub(in super::super) fn not_welcome(address: &Address, command: &str, error: &Se
         ("ERR", "HELLO") if detail.contains("HELLO") || detail.contains("unknown command") => {
             too_old(address)
         }
-        _ => of_server_error(address, error).with_fate(Fate::Unsent),
+        _ => of_server_error(address, error).with_outcome(WriteOutcome::Unsent),
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     fn words(failure: Failure) -> String {
-        failure.into_error(super::super::Effect::Reads).to_string()
+        failure.into_error(super::super::Access::Reads).to_string()
     }
 
     #[test]

@@ -1,0 +1,362 @@
+//! The long way to an answer, on the provider's thread: it routes, sends, follows redirections and
+//! tries again.
+//!
+//! A [`Command`] is about one slot. All commands of a call go out at once, one write a server
+//! (but for what may be too large, `sizes.rs`), and those without an answer go again, until their
+//! deadline or [`TRIES`] times. What goes again:
+//!
+//! - what a server said it did not do, if that may pass (loading, moving, failing over);
+//! - what was surely not sent: no connection could be made, or it broke before a byte went out;
+//! - what reads, whatever happened to it.
+//!
+//! A write that may have been sent and has no answer is not sent again: its outcome is unknown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Value;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{Error, ErrorKind};
+use crate::provider::Token;
+use crate::providers::redis::cluster::node::Node;
+use crate::providers::redis::cluster::slots::redirection;
+use crate::providers::redis::cluster::topology::Topology;
+use crate::providers::redis::config::address::Address;
+use crate::providers::redis::config::settings::Settings;
+use crate::providers::redis::connection::send_queue::Broken;
+use crate::providers::redis::failure::{self, Access, Concern, Failure, WriteOutcome};
+
+mod sending;
+
+use sending::send;
+
+/// How often a thing is asked at most.
+const TRIES: usize = 6;
+
+/// How often a thing is sent on to another server before that counts as a try.
+const FREE_HOPS: usize = 4;
+
+/// The first pause before trying again (the one before the second try is none), doubled each time.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What one slot is asked.
+pub(in crate::providers::redis) struct Command {
+    pub(in crate::providers::redis) slot: u16,
+    /// Packed; taken out while it is on its way.
+    pub(in crate::providers::redis) command: Vec<u8>,
+    /// Judged as the command is queued; revoked: [`Failed::Revoked`].
+    pub(in crate::providers::redis) gate: Option<Token>,
+}
+
+/// Why a command has no answer.
+#[derive(Debug, Clone)]
+pub(in crate::providers::redis) enum Failed {
+    /// Its token was revoked; nothing was sent.
+    Revoked,
+    Failure(Failure),
+    /// There is no provider any more that could ask.
+    Ended(Error),
+}
+
+impl Failed {
+    /// What of a command about many keys it is about.
+    pub(in crate::providers::redis) fn concern(&self) -> Concern {
+        match self {
+            Failed::Failure(failure) => failure.concern,
+            Failed::Revoked | Failed::Ended(_) => Concern::Everything,
+        }
+    }
+
+    pub(in crate::providers::redis) fn into_error(self, access: Access) -> Error {
+        match self {
+            Failed::Failure(failure) => failure.into_error(access),
+            Failed::Ended(error) => error,
+            // Told apart by whoever gave a token.
+            Failed::Revoked => Error::new(ErrorKind::Unavailable, "a load's right to store was revoked"),
+        }
+    }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Failed::Failure(failure)
+    }
+}
+
+/// An answer; an error of the server is one, if it asks for no other try.
+pub(in crate::providers::redis) type CommandResult = Result<Value, Failed>;
+
+/// Asks on their way to their answers.
+pub(in crate::providers::redis) struct Exchange {
+    pub(in crate::providers::redis) settings: Arc<Settings>,
+    pub(in crate::providers::redis) topology: Arc<Topology>,
+    pub(in crate::providers::redis) access: Access,
+    pub(in crate::providers::redis) deadline: Instant,
+}
+
+/// A command that is not answered yet.
+pub(in crate::providers::redis) struct Open {
+    /// Its place in the call.
+    index: usize,
+    command: Command,
+    /// Where a server said to ask it, just this time.
+    asking: Option<Address>,
+    /// It goes by itself, in quarantine.
+    is_suspect: bool,
+    /// Who was asked last.
+    node: Option<Arc<Node>>,
+    tries: usize,
+    hops: usize,
+}
+
+impl Open {
+    pub(in crate::providers::redis) fn new(index: usize, command: Command) -> Open {
+        Open { index, command, asking: None, is_suspect: false, node: None, tries: 0, hops: 0 }
+    }
+
+    pub(in crate::providers::redis) fn sent_to(node: Arc<Node>, index: usize, command: Command) -> Open {
+        Open { node: Some(node), ..Open::new(index, command) }
+    }
+
+    /// One that may end the connection it is on.
+    pub(in crate::providers::redis) fn suspect(self) -> Open {
+        Open { is_suspect: true, ..self }
+    }
+
+    /// Whether it may go in one write with others.
+    fn may_join(&self) -> bool {
+        self.asking.is_none() && self.command.gate.is_none() && !self.is_suspect
+    }
+}
+
+/// What is to be done about a command that was sent.
+enum Verdict {
+    Answered,
+    /// Another server has its slot.
+    Moved(Address),
+    /// Another server is to be asked this time.
+    Asking(Address),
+    Failed(Failure),
+}
+
+/// Asks with what became of them when they were sent.
+pub(in crate::providers::redis) type Sent = Vec<(Open, CommandResult)>;
+
+impl Exchange {
+    /// One answer for each command, in their order, by the deadline.
+    pub(in crate::providers::redis) async fn answers(&self, commands: Vec<Command>) -> Vec<CommandResult> {
+        let count = commands.len();
+        let open =
+            commands.into_iter().enumerate().map(|(index, command)| Open::new(index, command)).collect();
+        self.go_on(open, Vec::new(), count).await
+    }
+
+    /// The answers of commands some of which were sent already.
+    pub(in crate::providers::redis) async fn go_on(
+        &self,
+        open: Vec<Open>,
+        mut sent: Sent,
+        count: usize,
+    ) -> Vec<CommandResult> {
+        let unanswered = || Err(Failed::Failure(self.timed_out(WriteOutcome::Unsent)));
+        let mut answers: Vec<CommandResult> = (0..count).map(|_| unanswered()).collect();
+        if !open.is_empty() {
+            sent.extend(self.round(open).await);
+        }
+        self.settle(sent, &mut answers).await;
+        answers
+    }
+
+    /// Takes the answers of what was sent, and sends again what may go again, until that is all.
+    async fn settle(&self, mut sent: Sent, answers: &mut [CommandResult]) {
+        let mut tries = 0;
+        loop {
+            let again: Vec<Open> =
+                sent.into_iter().filter_map(|(one, sent)| self.take(one, sent, answers)).collect();
+            let worst = again.iter().map(|one| one.tries).max().unwrap_or(0);
+            if again.is_empty() || worst > tries && !self.pause(worst).await {
+                return;
+            }
+            tries = worst;
+            sent = self.round(again).await;
+        }
+    }
+
+    /// Puts an answer, or the failure so far, in its place; the command, if it may go again.
+    fn take(&self, mut one: Open, sent: CommandResult, answers: &mut [CommandResult]) -> Option<Open> {
+        let failure = match sent {
+            Err(Failed::Failure(failure)) => {
+                one.tries += 1;
+                one.is_suspect |= failure.broke_connection && self.access == Access::Reads;
+                if failure.concern == Concern::CommandResult {
+                    self.topology.unanswerable.insert(&one.command.command);
+                }
+                Some(failure)
+            }
+            Ok(ref value) => match self.judge(&one, value) {
+                Verdict::Answered => {
+                    answers[one.index] = sent;
+                    return None;
+                }
+                verdict => self.redirect(&mut one, verdict),
+            },
+            Err(Failed::Revoked | Failed::Ended(_)) => {
+                answers[one.index] = sent;
+                return None;
+            }
+        };
+        let may_go = failure.as_ref().is_none_or(|why| why.may_retry(self.access));
+        match failure {
+            // Time ran out on the way to another try: why there was one says more.
+            Some(failure) if one.tries > 1 && failure.came_too_late() => {}
+            Some(failure) => answers[one.index] = Err(Failed::Failure(failure)),
+            None => {}
+        }
+        (may_go && one.tries < TRIES).then_some(one)
+    }
+
+    /// Waits before the next try, and sees where everything is; false if there is no time left.
+    async fn pause(&self, tries: usize) -> bool {
+        let pause = if tries < 2 { Duration::ZERO } else { PAUSE * (1 << (tries - 2)) };
+        if Instant::now() + pause >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        // What cannot be learned is found out by trying.
+        let _ = timeout_at(self.deadline, self.topology.refresh()).await;
+        true
+    }
+
+    pub(in crate::providers::redis) fn timed_out(&self, outcome: WriteOutcome) -> Failure {
+        failure::timed_out(outcome, &format!("{:?}", self.settings.call_timeout))
+    }
+
+    /// Sends everything once, to all servers at the same time.
+    async fn round(&self, open: Vec<Open>) -> Sent {
+        let mut groups: Vec<(Arc<Node>, Vec<Open>)> = Vec::new();
+        let mut lost = Vec::new();
+        for one in open {
+            let node = match &one.asking {
+                Some(address) => Ok(self.topology.node(address)),
+                None => self.owner(one.command.slot).await,
+            };
+            match node {
+                Err(failure) => lost.push((one, Err(Failed::Failure(failure)))),
+                Ok(node) if self.is_unanswerable(&one.command) => {
+                    lost.push((one, Err(failure::unanswerable(Some(&node.address)).into())));
+                }
+                Ok(node) => {
+                    let one = Open { node: Some(Arc::clone(&node)), ..one };
+                    let same = |(other, group): &&mut (Arc<Node>, Vec<Open>)| {
+                        one.may_join()
+                            && Arc::ptr_eq(other, &node)
+                            && group.first().is_some_and(Open::may_join)
+                    };
+                    match groups.iter_mut().find(same) {
+                        Some((_, group)) => group.push(one),
+                        None => groups.push((node, vec![one])),
+                    }
+                }
+            }
+        }
+        let waiting = self.timed_out(WriteOutcome::Unknown);
+        let mut sent = if groups.len() == 1 {
+            let (node, group) = groups.remove(0);
+            send(node, group, self.deadline, waiting).await
+        } else {
+            let mut sending = JoinSet::new();
+            for (node, group) in groups {
+                sending.spawn(send(node, group, self.deadline, waiting.clone()));
+            }
+            sending.join_all().await.into_iter().flatten().collect()
+        };
+        sent.append(&mut lost);
+        sent
+    }
+
+    fn is_unanswerable(&self, command: &Command) -> bool {
+        self.access == Access::Reads && self.topology.unanswerable.has(&command.command)
+    }
+
+    /// Who has a slot, asked for if nobody knows.
+    async fn owner(&self, slot: u16) -> Result<Arc<Node>, Failure> {
+        if let Some(node) = self.topology.owner(slot) {
+            return Ok(node);
+        }
+        match timeout_at(self.deadline, self.topology.refresh()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => return Err(self.timed_out(WriteOutcome::Unsent)),
+        }
+        self.topology.owner(slot).ok_or_else(|| {
+            let advice = "assign all slots: redis-cli --cluster fix";
+            Failure::new(
+                ErrorKind::Unavailable,
+                WriteOutcome::Unsent,
+                "no server of the cluster has this key",
+                advice,
+            )
+        })
+    }
+
+    fn judge(&self, one: &Open, value: &Value) -> Verdict {
+        let (Value::ServerError(error), Some(node)) = (value, &one.node) else { return Verdict::Answered };
+        let address = &node.address;
+        match error.code() {
+            "MOVED" | "ASK" if self.settings.cluster => match redirection(error, address) {
+                Some(to) if error.code() == "MOVED" => Verdict::Moved(to),
+                Some(to) => Verdict::Asking(to),
+                None => Verdict::Failed(failure::nonsense(address, WriteOutcome::NotRun)),
+            },
+            "READONLY" => {
+                // The name may lead to the new primary by now, of which nothing is heard yet.
+                self.topology.subscribers.map_changed();
+                node.renew();
+                Verdict::Failed(failure::of_server_error(address, error))
+            }
+            "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY" | "MOVED" | "ASK" => {
+                Verdict::Failed(failure::of_server_error(address, error))
+            }
+            _ => Verdict::Answered,
+        }
+    }
+
+    /// Turns a command to where it has to go; the failure, if that is what it is.
+    fn redirect(&self, one: &mut Open, verdict: Verdict) -> Option<Failure> {
+        one.asking = None;
+        match verdict {
+            Verdict::Answered => return None,
+            Verdict::Moved(to) => self.topology.moved(one.command.slot, &to),
+            Verdict::Asking(to) => {
+                self.topology.subscribers.asked_aside(&to);
+                one.asking = Some(to);
+            }
+            Verdict::Failed(failure) => {
+                one.tries += 1;
+                return Some(failure);
+            }
+        }
+        one.hops += 1;
+        one.tries += usize::from(one.hops > FREE_HOPS);
+        Some(failure::sent_around(one.node.as_ref().map(|node| &node.address)))
+    }
+}
+
+/// What a connection's failure means to a command; `late`: that its time ran out.
+pub(in crate::providers::redis) fn failed(broken: Broken, late: Failure) -> Failed {
+    match broken {
+        Broken::Revoked => Failed::Revoked,
+        Broken::Late => Failed::Failure(late),
+        Broken::Overdue => Failed::Failure(late.with_outcome(WriteOutcome::Unsent)),
+        Broken::Lost(failure) => Failed::Failure(failure),
+        Broken::Inside => Failed::Ended(broke_inside()),
+    }
+}
+
+/// The provider's own fault.
+pub(in crate::providers::redis) fn broke_inside() -> Error {
+    let what = "the provider failed inside; whether a write took effect is unknown; please report this";
+    Error::new(ErrorKind::Unavailable, what)
+}

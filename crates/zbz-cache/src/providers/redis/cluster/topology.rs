@@ -1,0 +1,290 @@
+//! [`Topology`]: the servers there are, and which of them has a key.
+//!
+//! One server has everything. Of a cluster a map is kept, asked for when it is first needed, when
+//! a server says `MOVED`, and when a primary cannot be reached; all callers share one asking.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::Value;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::error::ErrorKind;
+use crate::providers::redis::cluster::node::Node;
+use crate::providers::redis::cluster::quarantine::Unanswerable;
+use crate::providers::redis::cluster::slots::{Range, SLOTS, read_ranges};
+use crate::providers::redis::config::address::Address;
+use crate::providers::redis::config::settings::Settings;
+use crate::providers::redis::connection::Connection;
+use crate::providers::redis::connection::command;
+use crate::providers::redis::connection::send_queue::Broken;
+use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::subscribers::Subscribers;
+
+/// How many servers are asked for the map at once.
+const ASKED: usize = 8;
+
+/// Who has what, as of one moment.
+struct Map {
+    /// Goes up with every change.
+    epoch: u64,
+    ranges: Vec<Range>,
+    /// In the order of their lowest slots.
+    primaries: Vec<Arc<Node>>,
+    /// Slot to its index in `primaries`.
+    owners: Vec<Option<u16>>,
+    /// Every server that was ever heard of and not forgotten since.
+    nodes: HashMap<Address, Arc<Node>>,
+}
+
+/// The servers of a provider.
+pub(in crate::providers::redis) struct Topology {
+    settings: Arc<Settings>,
+    /// The one that has everything, without a cluster.
+    only: Option<Arc<Node>>,
+    map: Mutex<Map>,
+    asking: tokio::sync::Mutex<()>,
+    /// Has to know of every change at once, before anything is read from where it leads.
+    pub(in crate::providers::redis) subscribers: Arc<Subscribers>,
+    pub(in crate::providers::redis) unanswerable: Unanswerable,
+    /// How often the map was asked for. Only ever compared, so Relaxed suffices.
+    asked: AtomicU64,
+}
+
+/// A primary and the lowest slot it owns, which names it in cursors.
+#[derive(Clone)]
+pub(in crate::providers::redis) struct Primary {
+    pub(in crate::providers::redis) lowest: u16,
+    pub(in crate::providers::redis) node: Arc<Node>,
+}
+
+impl Topology {
+    pub(in crate::providers::redis) fn new(settings: Arc<Settings>) -> Topology {
+        let mut map = Map {
+            epoch: 0,
+            ranges: Vec::new(),
+            primaries: Vec::new(),
+            owners: Vec::new(),
+            nodes: HashMap::new(),
+        };
+        for address in &settings.servers {
+            let node = Arc::new(Node::new(Arc::clone(&settings), address.clone()));
+            map.nodes.insert(address.clone(), node);
+        }
+        let only = map.nodes.values().next().filter(|_| !settings.cluster).cloned();
+        if let Some(only) = &only {
+            map.primaries = vec![Arc::clone(only)];
+            map.owners = vec![Some(0); usize::from(SLOTS)];
+        }
+        let asking = tokio::sync::Mutex::default();
+        let subscribers = Arc::new(Subscribers::new(&settings.key_prefix));
+        let unanswerable = Unanswerable::default();
+        Topology {
+            settings,
+            only,
+            map: Mutex::new(map),
+            asking,
+            subscribers,
+            unanswerable,
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    fn map(&self) -> MutexGuard<'_, Map> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::providers::redis) fn is_cluster(&self) -> bool {
+        self.settings.cluster
+    }
+
+    /// Changes with every change of the map.
+    pub(in crate::providers::redis) fn epoch(&self) -> u64 {
+        self.map().epoch
+    }
+
+    /// The server that has a slot, as far as is known.
+    pub(in crate::providers::redis) fn owner(&self, slot: u16) -> Option<Arc<Node>> {
+        let map = self.map();
+        let owner = (*map.owners.get(usize::from(slot))?)?;
+        map.primaries.get(usize::from(owner)).cloned()
+    }
+
+    /// The connection to the server that has a slot, if there is one.
+    pub(in crate::providers::redis) fn connection(&self, slot: u16) -> Option<Arc<Connection>> {
+        if let Some(only) = &self.only {
+            return only.last();
+        }
+        let map = self.map();
+        let owner = (*map.owners.get(usize::from(slot))?)?;
+        map.primaries.get(usize::from(owner))?.last()
+    }
+
+    /// Whether a server has all of these slots, as far as is known.
+    pub(in crate::providers::redis) fn has_all(
+        &self,
+        address: &Address,
+        mut slots: impl Iterator<Item = u16>,
+    ) -> bool {
+        let map = self.map();
+        let has = |slot: u16| {
+            let owner = map.owners.get(usize::from(slot)).copied().flatten();
+            owner.and_then(|owner| map.primaries.get(usize::from(owner)))
+        };
+        slots.all(|slot| has(slot).is_some_and(|node| node.address == *address))
+    }
+
+    /// Waits until nothing is on any connection; they take no more.
+    pub(in crate::providers::redis) async fn finish(&self) {
+        let connections: Vec<_> = self.map().nodes.values().filter_map(|node| node.live()).collect();
+        for connection in &connections {
+            connection.finish().await;
+        }
+    }
+
+    /// The server at an address that another one named.
+    pub(in crate::providers::redis) fn node(&self, address: &Address) -> Arc<Node> {
+        self.map().node(&self.settings, address)
+    }
+
+    /// Whether there ever was a connection to any server.
+    pub(in crate::providers::redis) fn was_met(&self) -> bool {
+        self.map().nodes.values().any(|node| node.was_met())
+    }
+
+    /// All primaries in the order of their lowest slots.
+    pub(in crate::providers::redis) fn primaries(&self) -> Vec<Primary> {
+        let map = self.map();
+        let lowest = |index: usize| map.owners.iter().position(|owner| *owner == Some(index as u16));
+        let primaries = map.primaries.iter().enumerate();
+        primaries
+            .filter_map(|(index, node)| {
+                Some(Primary { lowest: lowest(index)? as u16, node: Arc::clone(node) })
+            })
+            .collect()
+    }
+
+    /// Takes note that a slot is elsewhere; the rest of the map is asked for again.
+    pub(in crate::providers::redis) fn moved(self: &Arc<Self>, slot: u16, address: &Address) {
+        let is_news = {
+            let mut map = self.map();
+            let node = map.node(&self.settings, address);
+            let known = map.primaries.iter().position(|primary| Arc::ptr_eq(primary, &node));
+            let owner = known.unwrap_or_else(|| {
+                map.primaries.push(node);
+                map.primaries.len() - 1
+            });
+            let owner = Some(owner as u16);
+            let place = map.owners.get_mut(usize::from(slot));
+            place.is_some_and(|place| std::mem::replace(place, owner) != owner)
+        };
+        if is_news {
+            self.subscribers.map_changed();
+        }
+        if self.asking.try_lock().is_ok() {
+            let (this, patience) = (Arc::clone(self), self.settings.call_timeout);
+            tokio::spawn(async move { tokio::time::timeout(patience, this.refresh()).await });
+        }
+    }
+
+    /// Asks the cluster for the map, or waits for the answer that another caller asked for.
+    pub(in crate::providers::redis) async fn refresh(&self) -> Result<(), Failure> {
+        if !self.is_cluster() {
+            return Ok(());
+        }
+        let asked_before = self.asked.load(Ordering::Relaxed);
+        let _turn = self.asking.lock().await;
+        if self.asked.load(Ordering::Relaxed) != asked_before {
+            return Ok(());
+        }
+        let mut answers = JoinSet::new();
+        for node in self.candidates() {
+            answers.spawn(ask_for_ranges(node, self.settings.call_timeout));
+        }
+        let mut failure = None;
+        while let Some(answer) = answers.join_next().await {
+            match answer {
+                Ok(Ok(ranges)) => {
+                    let epoch = self.epoch();
+                    self.map().replace(&self.settings, ranges);
+                    if self.epoch() != epoch {
+                        self.subscribers.map_changed();
+                    }
+                    self.asked.fetch_add(1, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Ok(Err(why)) => failure = Some(why),
+                Err(_) => {}
+            }
+        }
+        Err(failure.unwrap_or_else(|| no_servers(ErrorKind::Unavailable)))
+    }
+
+    /// Which server to ask for the map: those with a connection first, then those that were configured.
+    fn candidates(&self) -> Vec<Arc<Node>> {
+        let map = self.map();
+        let mut nodes: Vec<_> = map.nodes.values().cloned().collect();
+        nodes.sort_by_key(|node| (node.live().is_none(), !self.settings.servers.contains(&node.address)));
+        nodes.truncate(ASKED);
+        nodes
+    }
+}
+
+impl Map {
+    fn node(&mut self, settings: &Arc<Settings>, address: &Address) -> Arc<Node> {
+        let make = || Arc::new(Node::new(Arc::clone(settings), address.clone()));
+        Arc::clone(self.nodes.entry(address.clone()).or_insert_with(make))
+    }
+
+    fn replace(&mut self, settings: &Arc<Settings>, mut ranges: Vec<Range>) {
+        ranges.sort_by_key(|range| range.first);
+        let mut primaries: Vec<Arc<Node>> = Vec::new();
+        let mut owners = vec![None; usize::from(SLOTS)];
+        for range in &ranges {
+            let node = self.node(settings, &range.primary);
+            let known = primaries.iter().position(|primary| Arc::ptr_eq(primary, &node));
+            let owner = known.unwrap_or_else(|| {
+                primaries.push(node);
+                primaries.len() - 1
+            });
+            owners[usize::from(range.first)..=usize::from(range.last)].fill(Some(owner as u16));
+        }
+        let used = |address: &Address| {
+            settings.servers.contains(address) || primaries.iter().any(|node| node.address == *address)
+        };
+        self.nodes.retain(|address, _| used(address));
+        if self.ranges != ranges || self.owners != owners {
+            self.epoch += 1;
+        }
+        (self.ranges, self.primaries, self.owners) = (ranges, primaries, owners);
+    }
+}
+
+fn no_servers(kind: ErrorKind) -> Failure {
+    let advice = "name one of its servers by the option address";
+    Failure::new(kind, WriteOutcome::Unsent, "no server of the cluster answered", advice)
+}
+
+async fn ask_for_ranges(node: Arc<Node>, patience: Duration) -> Result<Vec<Range>, Failure> {
+    let connection = node.connection().await?;
+    let address = &node.address;
+    let asked = command::pack(&[b"CLUSTER", b"SLOTS"]);
+    match connection.command(asked, Instant::now() + patience).await {
+        Ok(Value::ServerError(error)) if error.code() == "ERR" => Err(Failure::new(
+            ErrorKind::Config,
+            WriteOutcome::Unsent,
+            format!("{address} belongs to no cluster"),
+            "take the option cluster away, or make the provider from redis://",
+        )
+        .lasting()),
+        Ok(Value::ServerError(error)) => {
+            Err(failure::of_server_error(address, &error).with_outcome(WriteOutcome::Unsent))
+        }
+        Ok(answer) => read_ranges(&answer, address).ok_or_else(|| no_servers(ErrorKind::Unavailable)),
+        Err(Broken::Lost(failure)) => Err(failure.with_outcome(WriteOutcome::Unsent)),
+        Err(_) => Err(failure::timed_out(WriteOutcome::Unsent, &format!("{patience:?}"))),
+    }
+}

@@ -1,0 +1,191 @@
+//! [`Connection`]: one connection to one server, and how it is made.
+//!
+//! All commands of a provider to one server go through one connection, in the order in which they were
+//! handed over (`line.rs`). That order is what judges a [`Token`]: it is looked at in the same step
+//! as its write is queued.
+
+pub(super) mod command;
+pub(super) mod driver;
+pub(super) mod handshake;
+pub(super) mod parser;
+pub(super) mod probe;
+pub(super) mod send_queue;
+pub(super) mod sizes;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Value;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::provider::Token;
+use crate::providers::redis::config::address::Address;
+use crate::providers::redis::config::settings::Settings;
+use crate::providers::redis::connection::driver::{Driver, Hear};
+use crate::providers::redis::connection::send_queue::{Broken, LastWords, Returned, SendQueue, Values};
+use crate::providers::redis::connection::sizes::Sizes;
+use crate::providers::redis::failure::{self, ConnectStage, Failure, WriteOutcome};
+
+/// A connection, while it lasts: dropped, it ends.
+pub(super) struct Connection {
+    pub(super) address: Address,
+    /// Drawn by lot, so that no other connection anywhere has it.
+    pub(super) id: u64,
+    made: Instant,
+    /// How long a part of a command its server takes.
+    pub(super) sizes: Arc<Sizes>,
+    line: Arc<SendQueue>,
+    driver: AbortHandle,
+    /// Says by its end that the driver is over.
+    ended: watch::Receiver<()>,
+}
+
+impl Connection {
+    /// Connects and says who we are, in RESP3, within connect_timeout. With somebody who hears what the server says unasked.
+    pub(super) async fn open(
+        settings: &Settings,
+        address: &Address,
+        hear: Option<Hear>,
+    ) -> Result<Connection, Failure> {
+        let deadline = Instant::now() + settings.connect_timeout;
+        let stream = handshake::connect(settings, address, deadline).await?;
+        let line = Arc::new(SendQueue::new(address.clone()));
+        let (server, (ending, ended)) = (address.clone(), watch::channel(()));
+        let is_for_calls = hear.is_none();
+        let patience = if is_for_calls { settings.call_timeout / 2 } else { Duration::ZERO };
+        let driver = Driver::new(Arc::clone(&line), stream, hear, patience);
+        let driver = tokio::spawn(async move {
+            if !driver.await && is_for_calls {
+                tracing::warn!(%server, "the connection broke; the next call makes a new one");
+            }
+            drop(ending);
+        });
+        let connection = Connection {
+            address: address.clone(),
+            id: RandomState::new().hash_one(address),
+            made: Instant::now(),
+            sizes: Arc::new(Sizes::new()),
+            line,
+            driver: driver.abort_handle(),
+            ended,
+        };
+        connection.introduce(settings, deadline).await?;
+        tracing::debug!(server = %address, "connected");
+        Ok(connection)
+    }
+
+    async fn introduce(&self, settings: &Settings, deadline: Instant) -> Result<(), Failure> {
+        let (asked, must) = handshake::introduction(settings);
+        // What is merely shown to the server's owner may be unknown to it.
+        let count = must.len() + 2;
+        let suspicion = async {
+            sleep(handshake::patience(settings, deadline)).await;
+            self.speaks_tls(settings, deadline).await
+        };
+        let told = probe::unless(suspicion, self.carry(asked, count, deadline, None)).await;
+        let Some(told) = told else { return Err(failure::speaks_tls(&self.address)) };
+        let values = match told.answer {
+            Ok(Values::Many(values)) => values,
+            Ok(Values::One(_)) => Vec::new(),
+            Err(Broken::Late | Broken::Overdue | Broken::Revoked | Broken::Inside) => {
+                return Err(failure::not_in_time(&self.address, ConnectStage::Introduction));
+            }
+            Err(Broken::Lost(failure)) => return Err(self.not_introduced(settings, deadline, failure).await),
+        };
+        let refused = must.iter().zip(&values).find_map(|(command, value)| match value {
+            Value::ServerError(error) => Some(failure::not_welcome(&self.address, command, error)),
+            _ => None,
+        });
+        match refused {
+            Some(refused) => Err(refused),
+            None if values.first().is_some_and(handshake::is_sentinel) => {
+                Err(failure::is_sentinel(&self.address))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a server that is spoken to without TLS speaks it.
+    async fn speaks_tls(&self, settings: &Settings, deadline: Instant) -> bool {
+        let patience = handshake::patience(settings, deadline);
+        settings.tls.is_none() && probe::speaks_tls(&self.address, patience).await
+    }
+
+    /// Why the connection broke before there was one.
+    async fn not_introduced(&self, settings: &Settings, deadline: Instant, failure: Failure) -> Failure {
+        match self.line.last_words() {
+            LastWords::None if self.speaks_tls(settings, deadline).await => {
+                failure::speaks_tls(&self.address)
+            }
+            LastWords::Said(said) => failure::is_no_redis(&self.address, &said)
+                .unwrap_or_else(|| failure.with_outcome(WriteOutcome::Unsent)),
+            LastWords::Refused(error) => failure::not_welcome(&self.address, "HELLO", &error),
+            LastWords::Tls(error) => failure::no_tls(&self.address, &error, settings.shows_certificate),
+            LastWords::None | LastWords::Answers => failure.with_outcome(WriteOutcome::Unsent),
+        }
+    }
+
+    /// How long ago it was made.
+    pub(super) fn age(&self) -> Duration {
+        self.made.elapsed()
+    }
+
+    /// Whether it can still carry anything.
+    pub(super) fn is_up(&self) -> bool {
+        self.line.is_open()
+    }
+
+    /// Ends it: what is on it is lost, and the next call makes a new one.
+    pub(super) fn retire(&self) {
+        self.line.end();
+        self.driver.abort();
+    }
+
+    /// Takes nothing more, and waits until what is on it is answered.
+    pub(super) async fn finish(&self) {
+        self.line.finish();
+        let mut ended = self.ended.clone();
+        // Nothing is ever sent there.
+        let _ = ended.changed().await;
+    }
+
+    /// Hands so many packed commands over, at once, and then waits for their answers.
+    pub(super) fn carry(
+        &self,
+        asked: Vec<u8>,
+        count: usize,
+        deadline: Instant,
+        gate: Option<&Token>,
+    ) -> impl Future<Output = Returned> + Send + use<> {
+        let handed = self.line.hand_over(asked, count, deadline, gate);
+        async move {
+            match handed {
+                Ok(told) => {
+                    // The driver tells everybody, also when it is dropped.
+                    told.await.unwrap_or(Returned { asked: Vec::new(), answer: Err(Broken::Inside) })
+                }
+                Err(refused) => refused,
+            }
+        }
+    }
+
+    /// The answer of one packed command.
+    pub(super) async fn command(&self, asked: Vec<u8>, deadline: Instant) -> Result<Value, Broken> {
+        match self.carry(asked, 1, deadline, None).await.answer? {
+            Values::One(value) => Ok(value),
+            Values::Many(_) => {
+                self.retire();
+                Err(Broken::Lost(failure::nonsense(&self.address, WriteOutcome::Unknown)))
+            }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}

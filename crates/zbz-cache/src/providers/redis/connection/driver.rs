@@ -1,0 +1,359 @@
+//! [`Driver`]: the task that writes what was handed over to a connection and tells callers their answers.
+//!
+//! It writes all that is there at once. Answers come in the order of the commands.
+//!
+//! - **Surely not sent** is what lies beyond the bytes that the stream took, once the driver is over.
+//! - **Silence**: where a call's deadline passes and nobody was told an answer since it was handed
+//!   over, the connection is taken for dead. A call that had little time left when it was handed over says
+//!   nothing of the connection, and what was handed over too late is not sent.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use redis::Value;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::send_queue::{Broken, LastWords, Request, Returned, SendQueue, Stage, Values};
+use crate::providers::redis::connection::parser::Frames;
+use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+
+/// Room of the commands on their way that is kept.
+const KEPT: usize = 256 * 1024;
+
+/// Anything that bytes go through both ways.
+pub(in crate::providers::redis) trait Duplex:
+    AsyncRead + AsyncWrite + Send + Unpin
+{
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+
+/// Hears what the server sends without being asked.
+pub(in crate::providers::redis) type Hear = Box<dyn FnMut(Value) + Send>;
+
+/// Commands that were sent or are about to be, until they are answered.
+struct Waiting {
+    asked: Vec<u8>,
+    count: usize,
+    /// Those that came so far, of more than one.
+    values: Vec<Value>,
+    /// Where its bytes begin among all that ever were on this connection.
+    begins: u64,
+    deadline: Instant,
+    /// How many answers there were when it was handed over; `None` if it had so little time left that
+    /// its deadline is no sign of silence.
+    answered: Option<u64>,
+    /// Taken when it was told.
+    tell: Option<oneshot::Sender<Returned>>,
+}
+
+/// Why the driver is over.
+#[derive(Clone, Copy)]
+enum End {
+    Broke,
+    Silent,
+    Nonsense,
+    Finished,
+}
+
+/// The servers' end of a line, a task until the connection is over.
+pub(in crate::providers::redis) struct Driver {
+    line: Arc<SendQueue>,
+    stream: Box<dyn Duplex>,
+    hear: Option<Hear>,
+    /// For how long nothing may be answered at least before that is silence.
+    patience: Duration,
+    /// What has to go out, from `gone` on.
+    out: Vec<u8>,
+    gone: usize,
+    is_flushed: bool,
+    /// Of all bytes that ever were on this connection: handed over, and taken by the stream.
+    queued: u64,
+    sent: u64,
+    waiting: VecDeque<Waiting>,
+    frames: Frames,
+    answered: u64,
+    /// The first deadline, if it was set.
+    timer: Pin<Box<Sleep>>,
+    is_set: bool,
+    is_finishing: bool,
+    /// Kept for its room.
+    taken: Vec<Request>,
+    end: End,
+    last_words: LastWords,
+}
+
+impl Driver {
+    /// Within the runtime.
+    pub(in crate::providers::redis) fn new(
+        line: Arc<SendQueue>,
+        stream: Box<dyn Duplex>,
+        hear: Option<Hear>,
+        patience: Duration,
+    ) -> Driver {
+        Driver {
+            line,
+            stream,
+            hear,
+            patience,
+            out: Vec::new(),
+            gone: 0,
+            is_flushed: true,
+            queued: 0,
+            sent: 0,
+            waiting: VecDeque::new(),
+            frames: Frames::new(),
+            answered: 0,
+            timer: Box::pin(sleep_until(Instant::now())),
+            is_set: false,
+            is_finishing: false,
+            taken: Vec::new(),
+            end: End::Broke,
+            last_words: LastWords::None,
+        }
+    }
+
+    /// Takes what was handed over, and has itself woken for more.
+    fn take(&mut self, context: &Context<'_>) -> Result<(), End> {
+        let stage = {
+            let mut state = self.line.state();
+            std::mem::swap(&mut state.queue, &mut self.taken);
+            state.waker = Some(context.waker().clone());
+            state.stage
+        };
+        let mut now = None;
+        for request in self.taken.drain(..) {
+            let Request { asked, count, deadline, tell } = request;
+            // Who left meanwhile does not want it done.
+            if tell.is_closed() {
+                continue;
+            }
+            let left = deadline.saturating_duration_since(*now.get_or_insert_with(Instant::now));
+            if left.is_zero() {
+                let _ = tell.send(Returned { asked, answer: Err(Broken::Overdue) });
+                continue;
+            }
+            if !self.is_set || deadline < self.timer.deadline() {
+                self.timer.as_mut().reset(deadline);
+                self.is_set = true;
+            }
+            let begins = self.queued;
+            self.out.extend_from_slice(&asked);
+            self.queued += asked.len() as u64;
+            self.waiting.push_back(Waiting {
+                asked,
+                count,
+                values: Vec::new(),
+                begins,
+                deadline,
+                answered: (left >= self.patience).then_some(self.answered),
+                tell: Some(tell),
+            });
+        }
+        self.is_finishing = stage == Stage::Finishing;
+        if stage == Stage::Over { Err(End::Broke) } else { Ok(()) }
+    }
+
+    /// Sends as much as goes.
+    fn write(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        while self.gone < self.out.len() {
+            let written = Pin::new(&mut self.stream).poll_write(context, &self.out[self.gone..]);
+            match written {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.gone += count;
+                    self.sent += count as u64;
+                    self.is_flushed = false;
+                }
+                Poll::Ready(_) => {
+                    // A part of it may have gone out before it failed.
+                    self.sent = self.queued;
+                    return Err(End::Broke);
+                }
+            }
+        }
+        self.gone = 0;
+        self.out.clear();
+        self.out.shrink_to(KEPT);
+        if !self.is_flushed {
+            match Pin::new(&mut self.stream).poll_flush(context) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.is_flushed = true,
+                Poll::Ready(Err(_)) => return Err(End::Broke),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all that came; ready when the connection is over.
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        loop {
+            let mut room = ReadBuf::new(self.frames.room());
+            let came: io::Result<()> = ready!(Pin::new(&mut self.stream).poll_read(context, &mut room));
+            let count = room.filled().len();
+            if let Some(error) = came.as_ref().err().and_then(failure::tls_error) {
+                self.last_words = LastWords::Tls(error.clone());
+            }
+            if came.is_err() || count == 0 {
+                let said = self.frames.beginning();
+                if !said.is_empty() {
+                    self.last_words = LastWords::Said(said.to_vec());
+                }
+                return Poll::Ready(End::Broke);
+            }
+            self.frames.came(count);
+            loop {
+                match self.frames.next() {
+                    Ok(Some(value @ Value::Push { .. })) => {
+                        if let Some(hear) = &mut self.hear {
+                            hear(value);
+                        }
+                    }
+                    Ok(Some(value)) => {
+                        if matches!(self.last_words, LastWords::None) {
+                            self.last_words = match &value {
+                                Value::ServerError(error) => LastWords::Refused(error.clone()),
+                                _ => LastWords::Answers,
+                            };
+                        }
+                        if !self.answer(value) {
+                            return Poll::Ready(End::Nonsense);
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(_) => {
+                        self.last_words = LastWords::Said(self.frames.beginning().to_vec());
+                        return Poll::Ready(End::Nonsense);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One answer more, to the first that waits; false if nothing was asked.
+    fn answer(&mut self, value: Value) -> bool {
+        let Some(first) = self.waiting.front_mut().filter(|first| first.begins < self.sent) else {
+            return false;
+        };
+        let values = if first.count == 1 {
+            Values::One(value)
+        } else {
+            first.values.push(value);
+            if first.values.len() < first.count {
+                return true;
+            }
+            Values::Many(std::mem::take(&mut first.values))
+        };
+        if let Some(mut done) = self.waiting.pop_front()
+            && let Some(tell) = done.tell.take()
+        {
+            // An answer that comes too late, or to another's question, is no sign of life.
+            let told = tell.send(Returned { asked: done.asked, answer: Ok(values) });
+            self.answered += u64::from(told.is_ok());
+        }
+        true
+    }
+
+    /// Tells those whose deadline has passed, when the first one has.
+    fn judge(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        while self.is_set && self.timer.as_mut().poll(context).is_ready() {
+            let (now, answered) = (Instant::now(), self.answered);
+            let mut is_silent = false;
+            for late in self.waiting.iter_mut().filter(|waiting| waiting.deadline <= now) {
+                if let Some(tell) = late.tell.take() {
+                    is_silent |= late.answered == Some(answered);
+                    let asked = std::mem::take(&mut late.asked);
+                    let _ = tell.send(Returned { asked, answer: Err(Broken::Late) });
+                }
+            }
+            if is_silent {
+                tracing::warn!(server = %self.line.address, "nothing was answered in time; the connection was ended");
+                return Err(End::Silent);
+            }
+            let next = self.waiting.iter().filter(|waiting| waiting.tell.is_some());
+            match next.map(|waiting| waiting.deadline).min() {
+                Some(next) => self.timer.as_mut().reset(next),
+                None => self.is_set = false,
+            }
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self, context: &mut Context<'_>) -> Result<(), End> {
+        self.take(context)?;
+        // First what came: if the connection broke unnoticed, what was taken surely was not sent.
+        if let Poll::Ready(end) = self.read(context) {
+            return Err(end);
+        }
+        if let Err(end) = self.write(context) {
+            // The server may have said why.
+            return Err(if let Poll::Ready(end) = self.read(context) { end } else { end });
+        }
+        self.judge(context)?;
+        if self.is_finishing && self.is_idle() {
+            return Err(End::Finished);
+        }
+        Ok(())
+    }
+
+    /// Whether everybody was told.
+    fn is_idle(&self) -> bool {
+        self.waiting.iter().all(|waiting| waiting.tell.is_none())
+    }
+
+    fn lost(&self, outcome: WriteOutcome) -> Failure {
+        match self.end {
+            End::Broke | End::Finished => failure::connection_lost(&self.line.address, outcome),
+            End::Silent => failure::silent(&self.line.address, outcome),
+            End::Nonsense => failure::nonsense(&self.line.address, outcome),
+        }
+    }
+}
+
+impl Future for Driver {
+    /// Whether it ended as it was told to.
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+        match self.go_on(context) {
+            Ok(()) => Poll::Pending,
+            Err(end) => {
+                self.end = end;
+                Poll::Ready(matches!(end, End::Finished))
+            }
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let queue = {
+            let mut state = self.line.state();
+            state.stage = Stage::Over;
+            state.last_words = std::mem::take(&mut self.last_words);
+            std::mem::take(&mut state.queue)
+        };
+        let lost = |asked, tell: oneshot::Sender<Returned>, failure| {
+            let _ = tell.send(Returned { asked, answer: Err(Broken::Lost(failure)) });
+        };
+        for waiting in std::mem::take(&mut self.waiting) {
+            let outcome =
+                if waiting.begins < self.sent { WriteOutcome::Unknown } else { WriteOutcome::Unsent };
+            if let Some(tell) = waiting.tell {
+                lost(waiting.asked, tell, self.lost(outcome));
+            }
+        }
+        for Request { asked, tell, .. } in queue {
+            lost(asked, tell, self.lost(WriteOutcome::Unsent));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! How a connection begins: a stream to a server, through TLS if the options say so, and who we are.
+//!
+//! A server that does not answer a handshake or an introduction soon is asked by [`probe`] whether it
+//! speaks the other way, so that who mixed `redis://` and `rediss://` up is told so, and at once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::Value;
+use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_rustls::{Connect, TlsConnector};
+
+use crate::providers::redis::config::address::Address;
+use crate::providers::redis::config::settings::Settings;
+use crate::providers::redis::connection::command;
+use crate::providers::redis::connection::driver::Duplex;
+use crate::providers::redis::connection::probe;
+use crate::providers::redis::failure::{self, ConnectStage, Failure};
+
+/// When an idle connection is first asked by the system whether it still stands, and how often then.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15));
+
+/// How long a server is waited for before it is asked what it speaks, and how long that may take.
+pub(in crate::providers::redis) fn patience(settings: &Settings, deadline: Instant) -> Duration {
+    let left = deadline.saturating_duration_since(Instant::now());
+    left.min(settings.connect_timeout / 4)
+}
+
+/// A stream to a server, through TLS if the options say so.
+pub(in crate::providers::redis) async fn connect(
+    settings: &Settings,
+    address: &Address,
+    deadline: Instant,
+) -> Result<Box<dyn Duplex>, Failure> {
+    let late = |_| failure::not_in_time(address, ConnectStage::Connecting);
+    let looked_up = timeout_at(deadline, lookup_host((address.host.as_str(), address.port))).await;
+    let looked_up = looked_up.map_err(late)?.map_err(|source| failure::not_found(address, source))?;
+    let places: Vec<SocketAddr> = looked_up.collect();
+    let not_reached = |source| failure::not_reached(address, source);
+    let connected = timeout_at(deadline, TcpStream::connect(places.as_slice())).await.map_err(late)?;
+    let stream = connected.map_err(not_reached)?;
+    let (time, interval) = KEEPALIVE;
+    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval);
+    let set = stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_keepalive(&keepalive));
+    set.map_err(not_reached)?;
+    match &settings.tls {
+        None => Ok(Box::new(stream)),
+        Some(config) => {
+            let name = ServerName::try_from(address.host.clone());
+            let name = name.map_err(|_| failure::no_tls_name(address))?;
+            let shaking = TlsConnector::from(Arc::clone(config)).connect(name, stream);
+            shake_hands(settings, address, shaking, deadline).await
+        }
+    }
+}
+
+async fn shake_hands(
+    settings: &Settings,
+    address: &Address,
+    shaking: Connect<TcpStream>,
+    deadline: Instant,
+) -> Result<Box<dyn Duplex>, Failure> {
+    let speaks_plain = || probe::speaks_plain(address, patience(settings, deadline));
+    let suspicion = async {
+        sleep(patience(settings, deadline)).await;
+        speaks_plain().await
+    };
+    let shaken = timeout_at(deadline, probe::unless(suspicion, shaking)).await;
+    let shaken = shaken.map_err(|_| failure::not_in_time(address, ConnectStage::Handshake))?;
+    let Some(shaken) = shaken else { return Err(failure::speaks_plain(address)) };
+    match shaken {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(source) => Err(match failure::tls_error(&source) {
+            Some(error) => failure::no_tls(address, error, settings.shows_certificate),
+            None if speaks_plain().await => failure::speaks_plain(address),
+            None => failure::hung_up(address, source),
+        }),
+    }
+}
+
+/// Who we are, and RESP3: the commands, and the names of those that the server has to carry out. Two
+/// more follow, which say whose client this is.
+pub(in crate::providers::redis) fn introduction(settings: &Settings) -> (Vec<u8>, Vec<&'static str>) {
+    let (mut asked, mut must) = (Vec::new(), vec!["HELLO"]);
+    match (&settings.credentials.username, &settings.credentials.password) {
+        (username, Some(password)) => {
+            let username = username.as_deref().unwrap_or("default").as_bytes();
+            command::append(&mut asked, &[b"HELLO", b"3", b"AUTH", username, password.as_bytes()]);
+        }
+        (_, None) => command::append(&mut asked, &[b"HELLO", b"3"]),
+    }
+    if settings.database != 0 {
+        command::append(&mut asked, &[b"SELECT", settings.database.to_string().as_bytes()]);
+        must.push("SELECT");
+    }
+    if let Some(name) = &settings.client_name {
+        command::append(&mut asked, &[b"CLIENT", b"SETNAME", name.as_bytes()]);
+        must.push("CLIENT SETNAME");
+    }
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    for (what, value) in [(&b"LIB-NAME"[..], &b"zbz-cache"[..]), (b"LIB-VER", version)] {
+        command::append(&mut asked, &[b"CLIENT", b"SETINFO", what, value]);
+    }
+    (asked, must)
+}
+
+/// Whether the answer to `HELLO` is a Sentinel's.
+pub(in crate::providers::redis) fn is_sentinel(hello: &Value) -> bool {
+    let Value::Map(fields) = hello else { return false };
+    let is = |value: &Value, text: &str| match value {
+        Value::BulkString(bytes) => bytes == text.as_bytes(),
+        Value::SimpleString(said) => said == text,
+        _ => false,
+    };
+    fields.iter().any(|(name, value)| is(name, "mode") && is(value, "sentinel"))
+}

@@ -1,0 +1,337 @@
+//! [`Subscribers`]: the subscribers, and what they are told in which order.
+//!
+//! - **One teller**: what is to be told is queued, and whoever finds nobody telling tells it. So
+//!   each sink is called by one thread at a time, in the order of the queue, under no lock.
+//! - **A session** is one set of connections to all primaries. Its `Lost` is said once, and no `Alive` of
+//!   it after that, whoever notices first.
+//! - **Alive** goes to those who had joined before the proof was asked for, no others.
+
+use std::collections::{HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::provider::{Invalidation, InvalidationSink, Subscription};
+use crate::providers::redis::config::address::Address;
+
+/// How much longer than its proof allows an `Alive` may be believed: what is promised of a silent
+/// connection has this much room.
+const MOST_LATE: Duration = Duration::from_millis(50);
+
+/// Which set of connections; goes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Session(u64);
+
+/// Who joined, in the order of joining.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place(u64);
+
+/// Whom a proof is good for, and what is heard about for them.
+pub(super) struct PushSource {
+    upto: Place,
+    /// Stored prefixes.
+    pub(super) prefixes: Vec<Vec<u8>>,
+}
+
+/// Something to tell.
+pub(super) enum Push {
+    /// Stored keys.
+    Keys(Vec<Vec<u8>>),
+    All,
+    Alive {
+        upto: PushSource,
+        until: Instant,
+    },
+    Lost,
+}
+
+struct Subscriber {
+    place: Place,
+    prefix: Vec<u8>,
+    sink: InvalidationSink,
+    /// It left. Only ever set, and a call that began before that may go on, so Relaxed suffices.
+    gone: AtomicBool,
+    /// It was told `Alive`, and not `Lost` since. Only the teller looks, so Relaxed suffices.
+    alive: AtomicBool,
+}
+
+struct State {
+    /// Replaced as a whole, so that the teller has its own.
+    subscribers: Arc<[Arc<Subscriber>]>,
+    joined: u64,
+    news: VecDeque<Push>,
+    is_told: bool,
+    sessions: u64,
+    /// The session under way that is not lost.
+    whole: Option<Session>,
+    /// The servers it has connections to, or is not alive without.
+    reached: HashSet<Address>,
+    /// Servers outside of the map that keys were asked for at.
+    aside: Vec<Address>,
+    keepers: u64,
+    watchdog: Option<u64>,
+    closed: bool,
+}
+
+/// Who is told of changes.
+pub(in crate::providers::redis) struct Subscribers {
+    /// How much of each stored key is the provider's own prefix.
+    own: usize,
+    state: Mutex<State>,
+    /// The session was lost, or somebody joined.
+    pub(super) changed: Notify,
+    /// Somebody left, or the provider was closed.
+    left: Notify,
+}
+
+impl Subscribers {
+    pub(in crate::providers::redis) fn new(key_prefix: &[u8]) -> Subscribers {
+        let state = State {
+            subscribers: Arc::new([]),
+            joined: 0,
+            news: VecDeque::new(),
+            is_told: false,
+            sessions: 0,
+            whole: None,
+            reached: HashSet::new(),
+            aside: Vec::new(),
+            keepers: 0,
+            watchdog: None,
+            closed: false,
+        };
+        let (changed, left) = (Notify::new(), Notify::new());
+        Subscribers { own: key_prefix.len(), state: Mutex::new(state), changed, left }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a subscriber of a stored prefix; with the watchdog that has to begin, if none is there.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        prefix: Vec<u8>,
+        sink: InvalidationSink,
+    ) -> (Subscription, Option<Watchdog>) {
+        let mut state = self.state();
+        state.joined += 1;
+        let (gone, alive) = (AtomicBool::new(false), AtomicBool::new(false));
+        let subscriber = Arc::new(Subscriber { place: Place(state.joined), prefix, sink, gone, alive });
+        state.subscribers = state.subscribers.iter().chain([&subscriber]).cloned().collect();
+        let watchdog = (state.watchdog.is_none() && !state.closed).then(|| {
+            state.keepers += 1;
+            state.watchdog = Some(state.keepers);
+            Watchdog { subscribers: Arc::clone(self), number: state.keepers }
+        });
+        drop(state);
+        self.changed.notify_one();
+        (Subscription::new(Listening { subscribers: Arc::clone(self), subscriber }), watchdog)
+    }
+
+    fn leave(&self, subscriber: &Arc<Subscriber>) {
+        subscriber.gone.store(true, Ordering::Relaxed);
+        let mut state = self.state();
+        let others = state.subscribers.iter().filter(|other| !Arc::ptr_eq(other, subscriber));
+        let others = others.cloned().collect();
+        let before = std::mem::replace(&mut state.subscribers, others);
+        drop(state);
+        // A sink is the caller's: no lock is held while it goes.
+        drop(before);
+        self.left.notify_one();
+    }
+
+    /// Nobody is told anything but `Lost` any more.
+    pub(in crate::providers::redis) fn close(&self) {
+        self.state().closed = true;
+        self.left.notify_one();
+    }
+
+    /// A session begins: what is lost from here on is lost to it. With the servers outside of the
+    /// map that it needs, too.
+    pub(super) fn begin(&self) -> (Session, Vec<Address>) {
+        let mut state = self.state();
+        state.sessions += 1;
+        let session = Session(state.sessions);
+        state.whole = Some(session);
+        state.reached.clear();
+        (session, std::mem::take(&mut state.aside))
+    }
+
+    /// Takes note of a server that a session will have a connection to before anybody is told `Alive`.
+    pub(super) fn reaches(&self, session: Session, address: &Address) {
+        let mut state = self.state();
+        if state.whole == Some(session) {
+            state.reached.insert(address.clone());
+        }
+    }
+
+    pub(super) fn is_whole(&self, session: Session) -> bool {
+        self.state().whole == Some(session)
+    }
+
+    /// Whom a proof that is asked for from here on is good for.
+    pub(super) fn heard(&self) -> PushSource {
+        let state = self.state();
+        let prefixes = state.subscribers.iter().map(|subscriber| subscriber.prefix.clone()).collect();
+        PushSource { upto: Place(state.joined), prefixes }
+    }
+
+    /// Every connection of a session was proven; false if it is lost already.
+    pub(super) fn alive(&self, session: Session, upto: PushSource, until: Instant) -> bool {
+        let state = self.state();
+        let whole = state.whole == Some(session);
+        if whole {
+            self.tell(state, Push::Alive { upto, until });
+        }
+        whole
+    }
+
+    /// A connection of a session broke, or does not say all that it has to.
+    pub(super) fn lost(&self, session: Session) {
+        let state = self.state();
+        if state.whole == Some(session) {
+            self.lose(state);
+        }
+    }
+
+    /// Who has which slot is not what it was.
+    pub(in crate::providers::redis) fn map_changed(&self) {
+        let state = self.state();
+        if state.whole.is_some() {
+            self.lose(state);
+        }
+    }
+
+    /// A key is asked for at a server, which another one said, for this time.
+    pub(in crate::providers::redis) fn asked_aside(&self, address: &Address) {
+        let mut state = self.state();
+        if state.whole.is_some() && !state.reached.contains(address) {
+            state.aside.push(address.clone());
+            self.lose(state);
+        }
+    }
+
+    fn lose(&self, mut state: MutexGuard<'_, State>) {
+        state.whole = None;
+        self.tell(state, Push::Lost);
+        self.changed.notify_one();
+    }
+
+    /// What a server pushed.
+    pub(super) fn hear(&self, news: Push) {
+        self.tell(self.state(), news);
+    }
+
+    fn tell<'a>(&'a self, mut state: MutexGuard<'a, State>, news: Push) {
+        state.news.push_back(news);
+        if std::mem::replace(&mut state.is_told, true) {
+            return;
+        }
+        while let Some(news) = state.news.pop_front() {
+            let subscribers = Arc::clone(&state.subscribers);
+            drop(state);
+            for subscriber in subscribers.iter() {
+                subscriber.told(&news, self.own);
+            }
+            drop(subscribers);
+            state = self.state();
+        }
+        state.is_told = false;
+    }
+
+    /// Waits until nobody has to be told anything any more, and lets the watchdog go.
+    pub(super) async fn ended(&self, watchdog: &Watchdog) {
+        loop {
+            {
+                let state = self.state();
+                if state.closed || state.subscribers.is_empty() {
+                    return self.dismiss(state, watchdog);
+                }
+            }
+            self.left.notified().await;
+        }
+    }
+
+    fn dismiss(&self, mut state: MutexGuard<'_, State>, watchdog: &Watchdog) {
+        if state.watchdog != Some(watchdog.number) {
+            return;
+        }
+        state.watchdog = None;
+        if state.whole.is_some() {
+            self.lose(state);
+        }
+    }
+}
+
+impl Subscriber {
+    fn told(&self, news: &Push, own: usize) {
+        match news {
+            Push::Keys(keys) => {
+                for key in keys.iter().filter(|key| key.starts_with(&self.prefix)) {
+                    self.call(Invalidation::Key(&key[own..]));
+                }
+            }
+            Push::All => self.call(Invalidation::All),
+            Push::Alive { upto, until } => {
+                let begun = Instant::now();
+                let span = until.saturating_duration_since(begun);
+                if self.place <= upto.upto && !span.is_zero() {
+                    self.alive.store(true, Ordering::Relaxed);
+                    self.call(Invalidation::Alive(span));
+                    // The sink counts the span from when it looks at its clock: one that was held
+                    // up before that, or with the whole process, believes in it for too long.
+                    if begun.elapsed() > MOST_LATE && self.alive.swap(false, Ordering::Relaxed) {
+                        self.call(Invalidation::Lost);
+                    }
+                }
+            }
+            Push::Lost => {
+                if self.alive.swap(false, Ordering::Relaxed) {
+                    self.call(Invalidation::Lost);
+                }
+            }
+        }
+    }
+
+    fn call(&self, invalidation: Invalidation<'_>) {
+        if self.gone.load(Ordering::Relaxed) {
+            return;
+        }
+        if catch_unwind(AssertUnwindSafe(|| (self.sink)(invalidation))).is_err() {
+            // What it missed is not known, so it is told nothing more: its last Alive runs out.
+            self.gone.store(true, Ordering::Relaxed);
+            tracing::error!("a sink of invalidations panicked; it is told nothing any more");
+        }
+    }
+}
+
+/// A subscription, until it is dropped.
+struct Listening {
+    subscribers: Arc<Subscribers>,
+    subscriber: Arc<Subscriber>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.subscribers.leave(&self.subscriber);
+    }
+}
+
+/// Whoever keeps sessions, one at a time. Dropped, however that comes, the session is lost.
+pub(super) struct Watchdog {
+    pub(super) subscribers: Arc<Subscribers>,
+    number: u64,
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.subscribers.dismiss(self.subscribers.state(), self);
+    }
+}
+
+#[cfg(test)]
+mod tests;

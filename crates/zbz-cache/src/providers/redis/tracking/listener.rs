@@ -1,0 +1,195 @@
+//! [`Listener`]: a connection of its own to one primary, which tells what changes there.
+//!
+//! **In order**: the connection's driver takes what a server sends in the order in which it came, each
+//! thing before it looks at the next (`line.rs`). Of a push it tells the subscribers; an answer it
+//! hands to who waits for it. So when an answer is seen, all that the server sent ahead of it has
+//! been told.
+//!
+//! **What an answer proves**: one question at a time is on the connection. The server reads one at the
+//! earliest in the turn of its loop that found the connection readable, and what changed in earlier turns
+//! was written ahead of the answer. What changes in the same turn may follow the answer; a server
+//! that reads on several threads may count changes of the last instant before the question to
+//! that turn. So the answer proves that what changed before the question was sent has been told, up
+//! to one turn of the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{PushKind, Value};
+use tokio::time::Instant;
+
+use crate::error::ErrorKind;
+use crate::providers::redis::cluster::slots::{Range, read_ranges};
+use crate::providers::redis::config::address::Address;
+use crate::providers::redis::config::settings::Settings;
+use crate::providers::redis::connection::Connection;
+use crate::providers::redis::connection::command;
+use crate::providers::redis::connection::send_queue::{Broken, Values};
+use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::subscribers::{Push, Session, Subscribers};
+
+/// A connection that hears of changes; dropped, it ends.
+pub(in crate::providers::redis) struct Listener {
+    pub(in crate::providers::redis) address: Address,
+    connection: Connection,
+    /// Whether to ask for the map, too.
+    is_cluster: bool,
+}
+
+/// Says when it goes that the session has lost a connection.
+struct LostOnDrop(Arc<Subscribers>, Session);
+
+impl Drop for LostOnDrop {
+    fn drop(&mut self) {
+        self.0.lost(self.1);
+    }
+}
+
+impl Listener {
+    pub(in crate::providers::redis) async fn open(
+        settings: &Settings,
+        address: Address,
+        subscribers: &Arc<Subscribers>,
+        session: Session,
+    ) -> Result<Listener, Failure> {
+        let (torn, told) = (LostOnDrop(Arc::clone(subscribers), session), Arc::clone(subscribers));
+        let hear = move |push| {
+            let _lasts_as_long = &torn;
+            if let Some(news) = read_push(push) {
+                told.hear(news);
+            }
+        };
+        let connection = Connection::open(settings, &address, Some(Box::new(hear))).await?;
+        Ok(Listener { address, connection, is_cluster: settings.cluster })
+    }
+
+    /// Has the server tell of changes to keys that begin with these prefixes, too. None of them
+    /// begins another one, or one of those that it tells of already: the server refuses that.
+    pub(in crate::providers::redis) async fn track(
+        &self,
+        prefixes: &[Vec<u8>],
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        let mut parts: Vec<&[u8]> = vec![b"CLIENT", b"TRACKING", b"ON", b"BCAST"];
+        for prefix in prefixes.iter().filter(|prefix| !prefix.is_empty()) {
+            parts.extend([b"PREFIX", prefix.as_slice()]);
+        }
+        match self
+            .connection
+            .command(command::pack(&parts), Instant::now() + patience)
+            .await
+            .map_err(|why| self.why(why))?
+        {
+            Value::Okay => Ok(()),
+            Value::ServerError(error) if error.code() == "NOPERM" => Err(self.refuses(
+                ErrorKind::Denied,
+                "does not let this user hear of changes",
+                "give the user +@connection, by ACL SETUSER",
+            )),
+            _ => Err(self.refuses(
+                ErrorKind::Config,
+                "does not tell of changes",
+                "take Redis or Valkey itself, with CLIENT TRACKING, and nothing in between that changes \
+                 commands",
+            )),
+        }
+    }
+
+    /// Has the server answer, as the primary that it has to be. In a cluster, with what it knows of
+    /// the map.
+    pub(in crate::providers::redis) async fn prove(
+        &self,
+        until: Instant,
+    ) -> Result<Option<Vec<Range>>, Failure> {
+        let (mut asked, mut count) = (Vec::new(), 1);
+        // Every user may, and the answer tells the role.
+        command::append(&mut asked, &[b"HELLO"]);
+        if self.is_cluster {
+            command::append(&mut asked, &[b"CLUSTER", b"SLOTS"]);
+            count += 1;
+        }
+        let answered = self.connection.carry(asked, count, until, None).await.answer;
+        let answers = match answered.map_err(|why| self.why(why))? {
+            Values::One(value) => vec![value],
+            Values::Many(values) => values,
+        };
+        if !answers.first().is_some_and(is_of_a_primary) {
+            return Err(self.refuses(
+                ErrorKind::Unavailable,
+                "is no primary, or does not say so",
+                "point the option address at the primary; after a failover it is looked for by itself",
+            ));
+        }
+        match answers.get(1) {
+            None => Ok(None),
+            Some(Value::ServerError(error)) => Err(failure::of_server_error(&self.address, error)),
+            Some(map) => match read_ranges(map, &self.address) {
+                Some(mut ranges) => {
+                    ranges.sort_by_key(|range| range.first);
+                    Ok(Some(ranges))
+                }
+                None => Err(failure::nonsense(&self.address, WriteOutcome::Unsent)),
+            },
+        }
+    }
+
+    fn why(&self, broken: Broken) -> Failure {
+        match broken {
+            Broken::Lost(failure) => failure,
+            _ => self.overdue(),
+        }
+    }
+
+    fn overdue(&self) -> Failure {
+        self.refuses(
+            ErrorKind::Timeout,
+            "did not answer within tracking_timeout",
+            "see whether the server is overloaded or unreachable, or raise tracking_timeout",
+        )
+    }
+
+    fn refuses(&self, kind: ErrorKind, what: &str, advice: &'static str) -> Failure {
+        Failure::new(kind, WriteOutcome::NotRun, format!("{} {what}", self.address), advice)
+    }
+}
+
+fn is_of_a_primary(hello: &Value) -> bool {
+    let Value::Map(said) = hello else { return false };
+    let text = |value: &Value, text: &str| match value {
+        Value::BulkString(bytes) => bytes == text.as_bytes(),
+        Value::SimpleString(words) => words == text,
+        _ => false,
+    };
+    said.iter().any(|(name, role)| text(name, "role") && text(role, "master"))
+}
+
+/// The keys that changed; everything, if the server says so or says something unheard of.
+fn read_push(push: Value) -> Option<Push> {
+    let Value::Push { kind: PushKind::Invalidate, data } = push else { return None };
+    let Ok([Value::Array(keys)]) = <[Value; 1]>::try_from(data) else { return Some(Push::All) };
+    let keys: Option<Vec<_>> = keys
+        .into_iter()
+        .map(|key| match key {
+            Value::BulkString(key) => Some(key),
+            _ => None,
+        })
+        .collect();
+    Some(keys.map_or(Push::All, Push::Keys))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_push_is_read_and_what_is_not_understood_means_everything() {
+        let read = |text: &str| read_push(redis::parse_redis_value(text.as_bytes()).unwrap());
+        let keys = read(">2\r\n$10\r\ninvalidate\r\n*2\r\n$1\r\na\r\n$2\r\nbc\r\n");
+        assert!(matches!(keys, Some(Push::Keys(keys)) if keys == [b"a".to_vec(), b"bc".to_vec()]));
+        for all in ["_\r\n", ":1\r\n", "*1\r\n:1\r\n"] {
+            let all = read(&format!(">2\r\n$10\r\ninvalidate\r\n{all}"));
+            assert!(matches!(all, Some(Push::All)));
+        }
+        assert!(read(">2\r\n$7\r\nmessage\r\n$1\r\na\r\n").is_none());
+    }
+}

@@ -1,0 +1,188 @@
+//! The short way to an answer, in the caller's own future.
+//!
+//! Where all is well, which is how it usually is, connections are up: the commands are handed over by the
+//! caller's own thread, and its future waits for what the connections' drivers tell it, by the deadline.
+//! Nothing is begun on the provider's thread, no timer is set and nothing is polled twice. All that
+//! cannot be answered so goes the long way, on the provider's thread (`exchange.rs`), from where it
+//! stands.
+//!
+//! A caller that leaves takes along what was not handed over yet, so that nothing of it goes out
+//! after what others hand over later.
+
+use std::sync::Arc;
+
+use redis::Value;
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::providers::redis::cluster::exchange::{
+    Command, CommandResult, Failed, Open, Sent, broke_inside, failed,
+};
+use crate::providers::redis::connection::Connection;
+use crate::providers::redis::connection::send_queue::{Broken, Returned, Values};
+use crate::providers::redis::failure::{self, Access, WriteOutcome};
+use crate::providers::redis::shared::Shared;
+
+/// What a call is, and until when it may take.
+#[derive(Clone, Copy)]
+pub(in crate::providers::redis) struct Call {
+    pub(in crate::providers::redis) access: Access,
+    pub(in crate::providers::redis) deadline: Instant,
+    /// Whether each command may end the connection it is on, so that it has to go by itself.
+    pub(in crate::providers::redis) is_suspect: bool,
+}
+
+/// The commands of a batch, packed one after another.
+#[derive(Default)]
+pub(in crate::providers::redis) struct Batch {
+    pub(in crate::providers::redis) bytes: Vec<u8>,
+    /// Of each its slot, and where it ends.
+    ends: Vec<(u16, usize)>,
+}
+
+impl Batch {
+    pub(in crate::providers::redis) fn with_capacity(commands: usize, bytes: usize) -> Batch {
+        Batch { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(commands) }
+    }
+
+    /// What was appended to the commands since the last command is one, about this slot.
+    pub(in crate::providers::redis) fn end_command(&mut self, slot: u16) {
+        self.ends.push((slot, self.bytes.len()));
+    }
+
+    /// Each command of it.
+    fn each(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = [0].into_iter().chain(self.ends.iter().map(|&(_, ends)| ends));
+        begins.zip(&self.ends).map(|(begins, &(_, ends))| &self.bytes[begins..ends])
+    }
+
+    /// The commands, apart.
+    fn into_commands(self) -> Vec<Command> {
+        let command = |(&(slot, _), command): (&(u16, usize), &[u8])| Command {
+            slot,
+            command: command.to_vec(),
+            gate: None,
+        };
+        self.ends.iter().zip(self.each()).map(command).collect()
+    }
+}
+
+impl Shared {
+    /// The call of a verb that begins now.
+    pub(in crate::providers::redis) fn call(&self, access: Access) -> Call {
+        Call { access, deadline: self.client.deadline(), is_suspect: false }
+    }
+
+    /// The answer of one command.
+    pub(in crate::providers::redis) async fn answer(
+        &self,
+        mut command: Command,
+        call: Call,
+    ) -> CommandResult {
+        let connection = self.client.topology.connection(command.slot);
+        let is_refused =
+            || call.access == Access::Reads && self.client.topology.unanswerable.has(&command.command);
+        let Some(connection) =
+            connection.filter(|connection| connection.sizes.take(&command.command) && !is_refused())
+        else {
+            return self.long_way_of_one(vec![Open::new(0, command)], Vec::new(), call).await;
+        };
+        let asked = std::mem::take(&mut command.command);
+        let Returned { asked, answer } =
+            connection.carry(asked, 1, call.deadline, command.gate.as_ref()).await;
+        let answer = match answer {
+            Ok(Values::One(value)) => Ok(value),
+            Ok(Values::Many(_)) => Err(failure::nonsense(&connection.address, WriteOutcome::Unknown).into()),
+            Err(broken) => Err(self.failed(broken, call)),
+        };
+        if is_settled(&answer, call) {
+            return answer;
+        }
+        command.command = asked;
+        let open = Open::sent_to(self.client.topology.node(&connection.address), 0, command);
+        self.long_way_of_one(Vec::new(), vec![(open, answer)], call).await
+    }
+
+    /// One answer for each command of a batch, in their order.
+    pub(in crate::providers::redis) async fn answers(
+        &self,
+        mut batch: Batch,
+        call: Call,
+    ) -> Vec<CommandResult> {
+        if batch.ends.is_empty() {
+            return Vec::new();
+        }
+        let Some(connection) = self.one_connection(&batch, call) else {
+            let commands = batch.into_commands().into_iter().enumerate();
+            let open = commands.map(|(index, command)| Open::new(index, command));
+            let open = open.map(|open| if call.is_suspect { open.suspect() } else { open }).collect();
+            return self.long_way(open, Vec::new(), call).await;
+        };
+        let (asked, count) = (std::mem::take(&mut batch.bytes), batch.ends.len());
+        let Returned { asked, answer } = connection.carry(asked, count, call.deadline, None).await;
+        batch.bytes = asked;
+        let answers: Vec<CommandResult> = match answer {
+            Ok(Values::One(value)) => vec![Ok(value)],
+            Ok(Values::Many(values)) => values.into_iter().map(Ok).collect(),
+            Err(broken) => {
+                let failed = self.failed(broken, call);
+                (0..count).map(|_| Err(failed.clone())).collect()
+            }
+        };
+        if answers.iter().all(|answer| is_settled(answer, call)) {
+            return answers;
+        }
+        let node = self.client.topology.node(&connection.address);
+        let commands = batch.into_commands().into_iter().enumerate();
+        let open = commands.map(|(index, command)| Open::sent_to(Arc::clone(&node), index, command));
+        self.long_way(Vec::new(), open.zip(answers).collect(), call).await
+    }
+
+    /// The connection that all of a batch can go over at once.
+    fn one_connection(&self, batch: &Batch, call: Call) -> Option<Arc<Connection>> {
+        let topology = &self.client.topology;
+        let connection = topology.connection(batch.ends.first()?.0)?;
+        let all = !topology.is_cluster()
+            || topology.has_all(&connection.address, batch.ends.iter().map(|command| command.0));
+        let is_refused =
+            || call.access == Access::Reads && batch.each().any(|one| topology.unanswerable.has(one));
+        (all && !call.is_suspect && connection.sizes.take(&batch.bytes) && !is_refused())
+            .then_some(connection)
+    }
+
+    fn failed(&self, broken: Broken, call: Call) -> Failed {
+        failed(broken, self.client.exchange(call.access, call.deadline).timed_out(WriteOutcome::Unknown))
+    }
+
+    async fn long_way_of_one(&self, open: Vec<Open>, sent: Sent, call: Call) -> CommandResult {
+        let answer = self.long_way(open, sent, call).await.pop();
+        answer.unwrap_or_else(|| Err(Failed::Ended(broke_inside())))
+    }
+
+    /// What is left to be done, on the provider's thread.
+    async fn long_way(&self, open: Vec<Open>, sent: Sent, call: Call) -> Vec<CommandResult> {
+        let ended = |error: &Error| Err(Failed::Ended(error.clone()));
+        // What became of writes so far is told also by a provider that takes no more work.
+        let so_far: Vec<CommandResult> = match call.access {
+            Access::Writes => sent.iter().map(|(_, answer)| answer.clone()).collect(),
+            Access::Reads => sent.iter().map(|_| ended(&Error::closed())).collect(),
+        };
+        let count = open.len() + sent.len();
+        let exchange = self.client.exchange(call.access, call.deadline);
+        let work = async move { exchange.go_on(open, sent, count).await };
+        match self.runtime.begin_for_caller(work) {
+            Ok(told) => told.await.unwrap_or_else(|_| (0..count).map(|_| ended(&broke_inside())).collect()),
+            Err(_) if !so_far.is_empty() => so_far,
+            Err(error) => (0..count).map(|_| ended(&error)).collect(),
+        }
+    }
+}
+
+/// Whether an answer is what it will be: no error that may ask for another try in time.
+fn is_settled(answer: &CommandResult, call: Call) -> bool {
+    match answer {
+        Ok(value) => !matches!(value, Value::ServerError(_)),
+        Err(Failed::Failure(_)) => Instant::now() >= call.deadline,
+        Err(_) => true,
+    }
+}
