@@ -20,9 +20,9 @@
 //!
 //! - **Every call ends by its deadline**, counted on the provider's own thread, where nothing
 //!   blocks (`runtime.rs`). A clear has one for each of its steps.
-//! - **One connection a server**, made when needed (`node.rs`); what is handed over first goes out first
-//!   (`line.rs`). Callers hand over themselves and are woken by what came (`call.rs`).
-//! - **A write goes out twice only if it surely did not the first time** (`exchange.rs`).
+//! - **One connection a server**, made when needed (`cluster/node.rs`); what is handed over first goes out first
+//!   (`connection/send_queue.rs`). Callers hand over themselves and are woken by what came (`verbs/call.rs`).
+//! - **A write goes out twice only if it surely did not the first time** (`cluster/exchange.rs`).
 
 use std::any::Any;
 use std::fmt;
@@ -60,7 +60,7 @@ use cluster::exchange::{self, Command};
 use config::settings::{Scheme, Settings};
 use runtime::Runtime;
 use shared::Shared;
-use verbs::read::{self, Wanted};
+use verbs::read::{self, ReadParts};
 use verbs::{scan, write, write_many};
 
 /// The names it is registered under, and what each says: they are the schemes of its URLs.
@@ -117,7 +117,7 @@ impl RedisProvider {
         self.shared.client.key(key).into_owned()
     }
 
-    fn read(&self, wanted: Wanted, key: &[u8]) -> Command {
+    fn read(&self, wanted: ReadParts, key: &[u8]) -> Command {
         let client = &self.shared.client;
         read::command(client, wanted, &client.key(key))
     }
@@ -155,13 +155,13 @@ impl Provider for RedisProvider {
     }
 
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
-        let command = self.read(Wanted::All, key);
-        self.verb(move |shared| read::get(shared, Wanted::All, command, buffer))
+        let command = self.read(ReadParts::All, key);
+        self.verb(move |shared| read::get(shared, ReadParts::All, command, buffer))
     }
 
     fn get_value<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
-        let command = self.read(Wanted::Value, key);
-        self.verb(move |shared| read::get(shared, Wanted::Value, command, buffer))
+        let command = self.read(ReadParts::Value, key);
+        self.verb(move |shared| read::get(shared, ReadParts::Value, command, buffer))
     }
 
     fn set<'a>(&'a self, key: &[u8], value: &[u8], options: SetOptions) -> Reply<'a, SetOutcome> {
@@ -196,12 +196,12 @@ impl Provider for RedisProvider {
 
     fn get_multi<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
         let keys = self.keys(keys);
-        self.verb(move |shared| read::get_multi(shared, Wanted::All, keys, batch))
+        self.verb(move |shared| read::get_multi(shared, ReadParts::All, keys, batch))
     }
 
     fn get_values<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
         let keys = self.keys(keys);
-        self.verb(move |shared| read::get_multi(shared, Wanted::Value, keys, batch))
+        self.verb(move |shared| read::get_multi(shared, ReadParts::Value, keys, batch))
     }
 
     fn set_multi<'a>(&'a self, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Reply<'a, Failures> {

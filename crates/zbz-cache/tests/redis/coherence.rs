@@ -276,21 +276,21 @@ fn trouble_a_server(round: &Round, kind: usize, server: &mut Server, proxies: &[
         }
         4 => {
             let pause = round.lot.draw_ms(700);
-            round.note(format_args!("the link of worker {number} is silent for {pause:?}"));
+            round.note(format_args!("the connection of worker {number} is silent for {pause:?}"));
             proxy.set(Fault::Silent);
             thread::sleep(pause);
             proxy.set(Fault::None);
         }
         5 => {
             let delay = Duration::from_millis(1) + round.lot.draw_ms(30);
-            round.note(format_args!("the link of worker {number} is slower by {delay:?}"));
+            round.note(format_args!("the connection of worker {number} is slower by {delay:?}"));
             proxy.set(Fault::Slow(delay));
             thread::sleep(Duration::from_millis(300));
             proxy.set(Fault::None);
         }
         6 => {
             let after = round.lot.draw(5000);
-            round.note(format_args!("the link of worker {number} is cut after {after} bytes"));
+            round.note(format_args!("the connection of worker {number} is cut after {after} bytes"));
             proxy.set(Fault::CutOnce(after));
         }
         _ => {

@@ -165,7 +165,7 @@ fn silent() {
     assert_recovers(&provider);
     proxy.set(Fault::Silent);
     assert_all_told(&provider, TIMEOUT, &["call_timeout", "overloaded or unreachable"]);
-    // By now the link is taken for dead, and no new one is to be had.
+    // By now the connection is taken for dead, and no new one is to be had.
     assert_all_told(&provider, UNAVAILABLE, &["no connection within connect_timeout"]);
     proxy.set(Fault::None);
     assert_recovers(&provider);

@@ -1,5 +1,5 @@
 //! What a server refuses for one command harms nobody else: those in the same batch and on other
-//! threads keep their true outcomes, and the link that they share stays.
+//! threads keep their true outcomes, and the connection that they share stays.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
@@ -21,7 +21,7 @@ fn slow() -> Options {
     options! { "call_timeout" => CALL_TIMEOUT, }
 }
 
-/// Which connection the link is, by the server's word.
+/// The id that the server gives the connection that the provider uses.
 pub fn link(provider: &ProviderHandle) -> u64 {
     let mut native = provider.native::<RedisConnection>().unwrap().clone();
     pollster::block_on(async { redis::cmd("CLIENT").arg("ID").query_async(&mut native).await.unwrap() })
@@ -31,7 +31,7 @@ pub fn text(bytes: usize) -> String {
     "v".repeat(bytes)
 }
 
-/// Calls `call` while others use the same link: none of them may fail, and the link has to stay.
+/// Calls `call` while others use the same connection: none of them may fail, and the connection has to stay.
 fn beside_others<R>(provider: &ProviderHandle, call: impl FnOnce() -> R) -> R {
     let others = texts("others", provider);
     others.set("k", &"v".to_owned(), Ttl::Never).unwrap();
@@ -60,7 +60,7 @@ fn beside_others<R>(provider: &ProviderHandle, call: impl FnOnce() -> R) -> R {
         answer
     });
     assert!(begun.elapsed() < CALL_TIMEOUT / 4, "a refusal is answered at once");
-    assert_eq!(link(provider), before, "nobody's link broke");
+    assert_eq!(link(provider), before, "nobody's connection broke");
     answer
 }
 

@@ -1,4 +1,4 @@
-//! Why no link can be made: each cause is told, at once, with the advice that fits it. Against real
+//! Why no connection can be made: each cause is told, at once, with the advice that fits it. Against real
 //! servers; where that takes another kind of server, a listener says what one says.
 
 use std::io::{Read, Write};

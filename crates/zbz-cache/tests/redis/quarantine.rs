@@ -57,7 +57,7 @@ fn a_value_that_the_server_does_not_send_ends_the_shared_link_once() {
         assert_refused(cache.get("large"));
     }
     assert!(begun.elapsed() < Duration::from_secs(1), "it is refused at once: {:?}", begun.elapsed());
-    assert_eq!(link(&provider), before, "what is known to end a link is not sent on it");
+    assert_eq!(link(&provider), before, "what is known to end a connection is not sent on it");
     assert_eq!(cache.get("a").unwrap().as_deref(), Some("A"));
 }
 
@@ -113,7 +113,7 @@ fn those_beside_a_value_that_the_server_does_not_send_read_on() {
         }
         is_over.store(true, SeqCst);
     });
-    // Each writer loses at most what was on the link when the get ended it, and when the batch did.
+    // Each writer loses at most what was on the connection when the get ended it, and when the batch did.
     assert!(unknown.load(SeqCst) <= 8, "{unknown:?}");
 }
 

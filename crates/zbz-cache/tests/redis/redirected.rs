@@ -99,7 +99,7 @@ fn every_command_that_changes_a_key_is_told_but_one() {
 }
 
 /// Two tiers and a writer of their server: no reader of a tier ever goes back, and what was
-/// acknowledged a while ago is seen, while links are killed and callers give up.
+/// acknowledged a while ago is seen, while connections are killed and callers give up.
 #[test]
 #[ignore = "starts redis-server: make test-redis"]
 fn nobody_goes_back_and_what_was_acknowledged_is_seen() {

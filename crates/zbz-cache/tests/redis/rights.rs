@@ -287,7 +287,7 @@ fn a_tiers_reads_need_the_same_before_and_after_its_link_is_proven() {
     denied(cache.get_multi(["k", "k2"]).map(drop));
     let_in(&server, &[]);
     let copies = || cache.stats().unwrap().near.unwrap().keys;
-    until("the link is proven, and a copy is kept", || {
+    until("the connection is proven, and a copy is kept", || {
         assert_eq!(cache.get("k").unwrap().as_deref(), Some("v"));
         (copies() > 0).then_some(())
     });

@@ -85,7 +85,7 @@ fn given_roots_are_trusted_and_others_are_not() {
     let trusting = || quick().with("tls", true).with("tls_ca", &files.ca);
     let error = refused(trusting(), &format!("localhost:{}", server.port));
     assert!(error.contains("for another name") && error.contains("as its certificate does"), "{error}");
-    // A link without TLS, to a server that hangs up on it without a word.
+    // A connection without TLS, to a server that hangs up on it without a word.
     let (begun, patient) = (Instant::now(), options! { "call_timeout" => "8s", "connect_timeout" => "4s" });
     let error = texts("tls", &provider_with(&server.address(), patient)).get("k").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");

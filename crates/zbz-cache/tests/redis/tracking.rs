@@ -1,4 +1,4 @@
-//! What subscribers are told: every change, by whomever, and that a link is lost before it could
+//! What subscribers are told: every change, by whomever, and that a connection is lost before it could
 //! have missed one.
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn slack() -> Duration {
     Duration::from_millis(if long() { 100 } else { 500 })
 }
 
-/// Proofs so seldom that only a link that breaks can tell that it did.
+/// Proofs so seldom that only a connection that breaks can tell that it did.
 fn seldom() -> Options {
     options! { "tracking_interval" => "20s", "tracking_timeout" => "20s", "connect_timeout" => "300ms" }
 }

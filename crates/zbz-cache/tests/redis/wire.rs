@@ -53,7 +53,7 @@ fn a_reply_cut_at_every_byte() {
             }
             assert_eq!(cache.get("k").unwrap().as_deref(), Some("v"), "whole again at once");
         }
-        // Every link is cut there: what reads gives up by its deadline.
+        // Every connection is cut there: what reads gives up by its deadline.
         proxy.cut_all();
         proxy.set(Fault::Cut(len / 2));
         let begun = Instant::now();
@@ -78,7 +78,7 @@ fn an_introduction_cut_at_every_byte() {
     for at in (0..len).step_by(if long() { 1 } else { 3 }) {
         let provider = fresh();
         proxy.set(Fault::CutOnce(at));
-        // A link that was not made carried nothing: writes are tried again too.
+        // A connection that was not made carried nothing: writes are tried again too.
         let set = cache(&provider).set("k", &"v".to_owned(), Ttl::Never);
         if let Err(error) = set {
             assert!(error.to_string().contains("is unknown"), "cut at {at} of {len}: {error}");
@@ -162,7 +162,7 @@ fn a_write_is_sent_once_if_it_may_have_been_sent() {
             _ => Fault::None,
         };
         if matches!(fault, Fault::None) {
-            // The link is gone before the call: surely not sent, so it is sent again.
+            // The connection is gone before the call: surely not sent, so it is sent again.
             proxy.cut_all();
         }
         proxy.set(fault);

@@ -99,7 +99,7 @@ impl Client {
         }
     }
 
-    /// Who is told of changes.
+    /// The subscribers to changes.
     pub(super) fn subscribers(&self) -> &Arc<Subscribers> {
         &self.topology.subscribers
     }
@@ -119,10 +119,10 @@ impl Client {
 
     /// A command about a stored key.
     pub(super) fn command(&self, key: &[u8], command: Vec<u8>) -> Command {
-        Command { slot: self.slot(key), command, gate: None }
+        Command { slot: self.slot(key), bytes: command, gate: None }
     }
 
-    /// That of a call that begins now.
+    /// The deadline of a call that begins now.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.settings.call_timeout
     }
@@ -144,7 +144,8 @@ impl Client {
         Exchange { settings, topology, access, deadline }
     }
 
-    /// An answer that makes no sense: whatever is on that connection may be meant for something else.
+    /// The failure for an answer that makes no sense. The connection is ended: later answers on it may belong to
+    /// other commands.
     pub(super) fn nonsense(&self, slot: u16) -> Failure {
         let node = self.topology.owner(slot);
         if let Some(connection) = node.as_ref().and_then(|node| node.live()) {

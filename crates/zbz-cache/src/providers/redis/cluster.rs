@@ -1,5 +1,4 @@
-//! The servers: each with its connection, who has a slot, and the long way to a reply: redirections and
-//! retries.
+//! The servers: each with its connection, the owner of each slot, and the redirections and retries of a call.
 
 pub(super) mod exchange;
 pub(super) mod node;

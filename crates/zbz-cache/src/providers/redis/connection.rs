@@ -1,7 +1,7 @@
 //! [`Connection`]: one connection to one server, and how it is made.
 //!
 //! All commands of a provider to one server go through one connection, in the order in which they were
-//! handed over (`line.rs`). That order is what judges a [`Token`]: it is looked at in the same step
+//! handed over (`send_queue.rs`). That order is what judges a [`Token`]: it is looked at in the same step
 //! as its write is queued.
 
 pub(super) mod command;
@@ -32,19 +32,20 @@ use crate::providers::redis::failure::{self, ConnectStage, Failure, WriteOutcome
 /// A connection, while it lasts: dropped, it ends.
 pub(super) struct Connection {
     pub(super) address: Address,
-    /// Drawn by lot, so that no other connection anywhere has it.
+    /// Random, so that no other connection has the same.
     pub(super) id: u64,
     made: Instant,
     /// How long a part of a command its server takes.
     pub(super) sizes: Arc<Sizes>,
-    line: Arc<SendQueue>,
+    queue: Arc<SendQueue>,
     driver: AbortHandle,
-    /// Says by its end that the driver is over.
+    /// Closed when the driver has ended.
     ended: watch::Receiver<()>,
 }
 
 impl Connection {
-    /// Connects and says who we are, in RESP3, within connect_timeout. With somebody who hears what the server says unasked.
+    /// Connects and introduces this client, in RESP3, within connect_timeout. `hear` is called with each push of the
+    /// server.
     pub(super) async fn open(
         settings: &Settings,
         address: &Address,
@@ -52,11 +53,11 @@ impl Connection {
     ) -> Result<Connection, Failure> {
         let deadline = Instant::now() + settings.connect_timeout;
         let stream = handshake::connect(settings, address, deadline).await?;
-        let line = Arc::new(SendQueue::new(address.clone()));
+        let queue = Arc::new(SendQueue::new(address.clone()));
         let (server, (ending, ended)) = (address.clone(), watch::channel(()));
         let is_for_calls = hear.is_none();
         let patience = if is_for_calls { settings.call_timeout / 2 } else { Duration::ZERO };
-        let driver = Driver::new(Arc::clone(&line), stream, hear, patience);
+        let driver = Driver::new(Arc::clone(&queue), stream, hear, patience);
         let driver = tokio::spawn(async move {
             if !driver.await && is_for_calls {
                 tracing::warn!(%server, "the connection broke; the next call makes a new one");
@@ -68,7 +69,7 @@ impl Connection {
             id: RandomState::new().hash_one(address),
             made: Instant::now(),
             sizes: Arc::new(Sizes::new()),
-            line,
+            queue,
             driver: driver.abort_handle(),
             ended,
         };
@@ -79,7 +80,7 @@ impl Connection {
 
     async fn introduce(&self, settings: &Settings, deadline: Instant) -> Result<(), Failure> {
         let (asked, must) = handshake::introduction(settings);
-        // What is merely shown to the server's owner may be unknown to it.
+        // The last two commands only tell the server's owner about this client: a server may not know them.
         let count = must.len() + 2;
         let suspicion = async {
             sleep(handshake::patience(settings, deadline)).await;
@@ -116,7 +117,7 @@ impl Connection {
 
     /// Why the connection broke before there was one.
     async fn not_introduced(&self, settings: &Settings, deadline: Instant, failure: Failure) -> Failure {
-        match self.line.last_words() {
+        match self.queue.last_words() {
             LastWords::None if self.speaks_tls(settings, deadline).await => {
                 failure::speaks_tls(&self.address)
             }
@@ -135,18 +136,18 @@ impl Connection {
 
     /// Whether it can still carry anything.
     pub(super) fn is_up(&self) -> bool {
-        self.line.is_open()
+        self.queue.is_open()
     }
 
     /// Ends it: what is on it is lost, and the next call makes a new one.
     pub(super) fn retire(&self) {
-        self.line.end();
+        self.queue.end();
         self.driver.abort();
     }
 
     /// Takes nothing more, and waits until what is on it is answered.
     pub(super) async fn finish(&self) {
-        self.line.finish();
+        self.queue.finish();
         let mut ended = self.ended.clone();
         // Nothing is ever sent there.
         let _ = ended.changed().await;
@@ -160,7 +161,7 @@ impl Connection {
         deadline: Instant,
         gate: Option<&Token>,
     ) -> impl Future<Output = Returned> + Send + use<> {
-        let handed = self.line.hand_over(asked, count, deadline, gate);
+        let handed = self.queue.hand_over(asked, count, deadline, gate);
         async move {
             match handed {
                 Ok(told) => {
@@ -172,8 +173,8 @@ impl Connection {
         }
     }
 
-    /// The answer of one packed command.
-    pub(super) async fn command(&self, asked: Vec<u8>, deadline: Instant) -> Result<Value, Broken> {
+    /// Sends one packed command, and waits for its answer.
+    pub(super) async fn send(&self, asked: Vec<u8>, deadline: Instant) -> Result<Value, Broken> {
         match self.carry(asked, 1, deadline, None).await.answer? {
             Values::One(value) => Ok(value),
             Values::Many(_) => {

@@ -13,14 +13,14 @@ use redis::ServerError;
 use crate::error::{Error, ErrorKind};
 use crate::providers::redis::config::address::Address;
 
-mod linking;
+mod connecting;
 
-pub(super) use linking::{
+pub(super) use connecting::{
     ConnectStage, hung_up, is_no_redis, is_sentinel, no_tls, no_tls_name, not_found, not_in_time,
     not_reached, not_welcome, speaks_plain, speaks_tls, tls_error,
 };
 
-/// What became of a command that has no answer of its own.
+/// What became of a command that has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WriteOutcome {
     /// Surely not sent.
@@ -31,7 +31,7 @@ pub(super) enum WriteOutcome {
     Unknown,
 }
 
-/// Whether a verb changes anything; one that does not can be tried again whatever happened.
+/// Whether a verb writes. A verb that only reads can be tried again whatever happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
     Reads,
@@ -45,9 +45,9 @@ pub(super) enum Concern {
     Everything,
     /// Perhaps not each of its keys: one by one they are answered.
     Keys,
-    /// The length of the answer: that about fewer keys may come. They go one by one in quarantine, since
+    /// The length of the reply: one about fewer keys may come. They go one by one in quarantine, since
     /// one of them ended connections.
-    CommandResult,
+    Reply,
     /// The command itself, whatever its keys: another one may be answered.
     Command,
 }
@@ -176,7 +176,7 @@ pub(super) fn connection_lost(address: &Address, outcome: WriteOutcome) -> Failu
     }
 }
 
-/// The other side said something that no Redis says there.
+/// The server sent something that no Redis sends there.
 pub(super) fn nonsense(address: &Address, outcome: WriteOutcome) -> Failure {
     Failure::new(
         ErrorKind::Unavailable,
@@ -208,7 +208,7 @@ pub(super) fn unanswerable(address: Option<&Address>) -> Failure {
         "raise client-output-buffer-limit on the server, or store smaller values",
     )
     .lasting()
-    .about(Concern::CommandResult)
+    .about(Concern::Reply)
 }
 
 /// What to do about a value that is more than a server takes.

@@ -25,12 +25,12 @@ const THREAD: &str = "zbz-cache-redis";
 const HELPERS: usize = 4;
 const HELPER_IDLE: Duration = Duration::from_secs(1);
 
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 enum Message {
-    Begin(Work),
+    Begin(Task),
     /// End when what was begun has ended, and then this.
-    Finish(Work),
+    Finish(Task),
 }
 
 struct Running {
@@ -40,7 +40,7 @@ struct Running {
     ended: watch::Receiver<()>,
 }
 
-enum State {
+enum ThreadState {
     New,
     Running(Running),
     /// Until the thread has ended.
@@ -49,20 +49,20 @@ enum State {
 
 /// A thread that is there from the first piece of work on.
 pub(super) struct Runtime {
-    state: Mutex<State>,
+    state: Mutex<ThreadState>,
 }
 
 impl Runtime {
     pub(super) fn new() -> Runtime {
-        Runtime { state: Mutex::new(State::New) }
+        Runtime { state: Mutex::new(ThreadState::New) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ThreadState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        matches!(*self.state(), State::Closed(_))
+        matches!(*self.state(), ThreadState::Closed(_))
     }
 
     /// Begins some work on the thread. It goes on if the receiver is dropped; if the thread ends
@@ -105,12 +105,12 @@ impl Runtime {
         Ok(told)
     }
 
-    fn queue(&self, work: Work) -> Result<()> {
+    fn queue(&self, work: Task) -> Result<()> {
         let mut state = self.state();
-        if matches!(*state, State::New) {
-            *state = State::Running(start()?);
+        if matches!(*state, ThreadState::New) {
+            *state = ThreadState::Running(start()?);
         }
-        let State::Running(running) = &*state else { return Err(Error::closed()) };
+        let ThreadState::Running(running) = &*state else { return Err(Error::closed()) };
         running.queue.send(Message::Begin(work)).map_err(|_| Error::closed())
     }
 
@@ -120,16 +120,16 @@ impl Runtime {
         last: impl Future<Output = ()> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
         let mut state = self.state();
-        let ended = match std::mem::replace(&mut *state, State::Closed(None)) {
-            State::New => None,
-            State::Closed(ended) => ended,
-            State::Running(Running { queue, ended }) => {
+        let ended = match std::mem::replace(&mut *state, ThreadState::Closed(None)) {
+            ThreadState::New => None,
+            ThreadState::Closed(ended) => ended,
+            ThreadState::Running(Running { queue, ended }) => {
                 // With nobody there to hear it, it has ended.
                 let _ = queue.send(Message::Finish(Box::pin(last)));
                 Some(ended)
             }
         };
-        *state = State::Closed(ended.clone());
+        *state = ThreadState::Closed(ended.clone());
         async move {
             if let Some(mut ended) = ended {
                 // Nothing is ever sent there either.

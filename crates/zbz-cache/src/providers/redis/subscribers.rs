@@ -1,10 +1,10 @@
-//! [`Subscribers`]: the subscribers, and what they are told in which order.
+//! [`Subscribers`]: all subscribers of a provider, and the order in which they are called.
 //!
-//! - **One teller**: what is to be told is queued, and whoever finds nobody telling tells it. So
-//!   each sink is called by one thread at a time, in the order of the queue, under no lock.
+//! - **One thread calls the sinks at a time**: messages are queued, and a thread that finds no other one calling
+//!   empties the queue. So each sink is called by one thread at a time, in the order of the queue, under no lock.
 //! - **A session** is one set of connections to all primaries. Its `Lost` is said once, and no `Alive` of
-//!   it after that, whoever notices first.
-//! - **Alive** goes to those who had joined before the proof was asked for, no others.
+//!   it after that, whichever thread notices the loss first.
+//! - **`Alive`** goes only to subscribers that had joined before the proof was asked for.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,35 +22,35 @@ use crate::providers::redis::config::address::Address;
 /// connection has this much room.
 const MOST_LATE: Duration = Duration::from_millis(50);
 
-/// Which set of connections; goes up.
+/// The number of a session; later sessions have higher numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Session(u64);
 
-/// Who joined, in the order of joining.
+/// A subscriber's number, in the order of joining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place(u64);
+struct JoinNumber(u64);
 
-/// Whom a proof is good for, and what is heard about for them.
-pub(super) struct PushSource {
-    upto: Place,
+/// The subscribers that a proof covers, and the prefixes that they subscribed to.
+pub(super) struct Coverage {
+    upto: JoinNumber,
     /// Stored prefixes.
     pub(super) prefixes: Vec<Vec<u8>>,
 }
 
-/// Something to tell.
+/// One message to the subscribers: a push of a server, or a session that was proven or lost.
 pub(super) enum Push {
     /// Stored keys.
     Keys(Vec<Vec<u8>>),
     All,
     Alive {
-        upto: PushSource,
+        upto: Coverage,
         until: Instant,
     },
     Lost,
 }
 
 struct Subscriber {
-    place: Place,
+    place: JoinNumber,
     prefix: Vec<u8>,
     sink: InvalidationSink,
     /// It left. Only ever set, and a call that began before that may go on, so Relaxed suffices.
@@ -59,11 +59,11 @@ struct Subscriber {
     alive: AtomicBool,
 }
 
-struct State {
+struct Membership {
     /// Replaced as a whole, so that the teller has its own.
     subscribers: Arc<[Arc<Subscriber>]>,
     joined: u64,
-    news: VecDeque<Push>,
+    pushes: VecDeque<Push>,
     is_told: bool,
     sessions: u64,
     /// The session under way that is not lost.
@@ -72,16 +72,16 @@ struct State {
     reached: HashSet<Address>,
     /// Servers outside of the map that keys were asked for at.
     aside: Vec<Address>,
-    keepers: u64,
+    watchdogs: u64,
     watchdog: Option<u64>,
     closed: bool,
 }
 
-/// Who is told of changes.
+/// All subscribers of a provider.
 pub(in crate::providers::redis) struct Subscribers {
     /// How much of each stored key is the provider's own prefix.
     own: usize,
-    state: Mutex<State>,
+    state: Mutex<Membership>,
     /// The session was lost, or somebody joined.
     pub(super) changed: Notify,
     /// Somebody left, or the provider was closed.
@@ -90,16 +90,16 @@ pub(in crate::providers::redis) struct Subscribers {
 
 impl Subscribers {
     pub(in crate::providers::redis) fn new(key_prefix: &[u8]) -> Subscribers {
-        let state = State {
+        let state = Membership {
             subscribers: Arc::new([]),
             joined: 0,
-            news: VecDeque::new(),
+            pushes: VecDeque::new(),
             is_told: false,
             sessions: 0,
             whole: None,
             reached: HashSet::new(),
             aside: Vec::new(),
-            keepers: 0,
+            watchdogs: 0,
             watchdog: None,
             closed: false,
         };
@@ -107,7 +107,7 @@ impl Subscribers {
         Subscribers { own: key_prefix.len(), state: Mutex::new(state), changed, left }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Membership> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -120,12 +120,12 @@ impl Subscribers {
         let mut state = self.state();
         state.joined += 1;
         let (gone, alive) = (AtomicBool::new(false), AtomicBool::new(false));
-        let subscriber = Arc::new(Subscriber { place: Place(state.joined), prefix, sink, gone, alive });
+        let subscriber = Arc::new(Subscriber { place: JoinNumber(state.joined), prefix, sink, gone, alive });
         state.subscribers = state.subscribers.iter().chain([&subscriber]).cloned().collect();
         let watchdog = (state.watchdog.is_none() && !state.closed).then(|| {
-            state.keepers += 1;
-            state.watchdog = Some(state.keepers);
-            Watchdog { subscribers: Arc::clone(self), number: state.keepers }
+            state.watchdogs += 1;
+            state.watchdog = Some(state.watchdogs);
+            Watchdog { subscribers: Arc::clone(self), number: state.watchdogs }
         });
         drop(state);
         self.changed.notify_one();
@@ -161,7 +161,7 @@ impl Subscribers {
         (session, std::mem::take(&mut state.aside))
     }
 
-    /// Takes note of a server that a session will have a connection to before anybody is told `Alive`.
+    /// Notes a server that a session will be connected to before any subscriber is told `Alive`.
     pub(super) fn reaches(&self, session: Session, address: &Address) {
         let mut state = self.state();
         if state.whole == Some(session) {
@@ -173,15 +173,15 @@ impl Subscribers {
         self.state().whole == Some(session)
     }
 
-    /// Whom a proof that is asked for from here on is good for.
-    pub(super) fn heard(&self) -> PushSource {
+    /// The subscribers that a proof covers that is asked for from here on.
+    pub(super) fn heard(&self) -> Coverage {
         let state = self.state();
         let prefixes = state.subscribers.iter().map(|subscriber| subscriber.prefix.clone()).collect();
-        PushSource { upto: Place(state.joined), prefixes }
+        Coverage { upto: JoinNumber(state.joined), prefixes }
     }
 
     /// Every connection of a session was proven; false if it is lost already.
-    pub(super) fn alive(&self, session: Session, upto: PushSource, until: Instant) -> bool {
+    pub(super) fn alive(&self, session: Session, upto: Coverage, until: Instant) -> bool {
         let state = self.state();
         let whole = state.whole == Some(session);
         if whole {
@@ -215,27 +215,27 @@ impl Subscribers {
         }
     }
 
-    fn lose(&self, mut state: MutexGuard<'_, State>) {
+    fn lose(&self, mut state: MutexGuard<'_, Membership>) {
         state.whole = None;
         self.tell(state, Push::Lost);
         self.changed.notify_one();
     }
 
     /// What a server pushed.
-    pub(super) fn hear(&self, news: Push) {
-        self.tell(self.state(), news);
+    pub(super) fn hear(&self, push: Push) {
+        self.tell(self.state(), push);
     }
 
-    fn tell<'a>(&'a self, mut state: MutexGuard<'a, State>, news: Push) {
-        state.news.push_back(news);
+    fn tell<'a>(&'a self, mut state: MutexGuard<'a, Membership>, push: Push) {
+        state.pushes.push_back(push);
         if std::mem::replace(&mut state.is_told, true) {
             return;
         }
-        while let Some(news) = state.news.pop_front() {
+        while let Some(push) = state.pushes.pop_front() {
             let subscribers = Arc::clone(&state.subscribers);
             drop(state);
             for subscriber in subscribers.iter() {
-                subscriber.told(&news, self.own);
+                subscriber.told(&push, self.own);
             }
             drop(subscribers);
             state = self.state();
@@ -243,7 +243,7 @@ impl Subscribers {
         state.is_told = false;
     }
 
-    /// Waits until nobody has to be told anything any more, and lets the watchdog go.
+    /// Waits until no subscriber is left or the provider is closed, and dismisses the watchdog.
     pub(super) async fn ended(&self, watchdog: &Watchdog) {
         loop {
             {
@@ -256,7 +256,7 @@ impl Subscribers {
         }
     }
 
-    fn dismiss(&self, mut state: MutexGuard<'_, State>, watchdog: &Watchdog) {
+    fn dismiss(&self, mut state: MutexGuard<'_, Membership>, watchdog: &Watchdog) {
         if state.watchdog != Some(watchdog.number) {
             return;
         }
@@ -268,8 +268,8 @@ impl Subscribers {
 }
 
 impl Subscriber {
-    fn told(&self, news: &Push, own: usize) {
-        match news {
+    fn told(&self, push: &Push, own: usize) {
+        match push {
             Push::Keys(keys) => {
                 for key in keys.iter().filter(|key| key.starts_with(&self.prefix)) {
                     self.call(Invalidation::Key(&key[own..]));
@@ -321,7 +321,8 @@ impl Drop for Listening {
     }
 }
 
-/// Whoever keeps sessions, one at a time. Dropped, however that comes, the session is lost.
+/// The task that makes sessions, one at a time, owns this. When it is dropped, for whatever reason, the session is
+/// lost.
 pub(super) struct Watchdog {
     pub(super) subscribers: Arc<Subscribers>,
     number: u64,

@@ -1,4 +1,4 @@
-//! What is told of changes: by connections of its own to all primaries, by server-assisted tracking.
+//! How subscribers learn of changes: by server-assisted tracking, over connections of its own to all primaries.
 //!
 //! A *watchdog* runs on the provider's thread while there are subscriptions. It makes one *session*
 //! after another: a connection to every primary ([`Listener`]) that has the server push the keys under the
@@ -58,7 +58,7 @@ pub(super) fn subscribe(shared: &Shared, prefix: Vec<u8>, sink: InvalidationSink
     subscription
 }
 
-/// Makes sessions until nobody has to be told anything.
+/// Makes sessions until no subscriber is left.
 async fn keep(client: Arc<Client>, watchdog: Watchdog) {
     let subscribers = Arc::clone(&watchdog.subscribers);
     let sessions = async {
@@ -76,12 +76,12 @@ async fn keep(client: Arc<Client>, watchdog: Watchdog) {
     first(subscribers.ended(&watchdog), sessions).await;
 }
 
-/// How it went so far.
+/// How the sessions went so far.
 #[derive(Default)]
 struct Progress {
-    /// Since the last session that was alive.
+    /// How many sessions were tried since the last one that was alive.
     tries: u32,
-    /// That it does not work was said, and not that it does again.
+    /// Whether the failure was logged, and the recovery not yet.
     was_told: bool,
 }
 
@@ -166,7 +166,7 @@ struct Listeners {
 }
 
 impl Listeners {
-    /// Links to all of these and to whoever they say is a primary, too.
+    /// Connects to all of these, and to each server that one of them names as a primary.
     async fn open(
         &mut self,
         client: &Client,

@@ -54,7 +54,7 @@ fn a_dropped_subscription_is_told_nothing_and_the_last_one_takes_the_links_along
         assert!(first.told.try_iter().next().is_none());
         assert_eq!(links(&server), 1);
         drop(second);
-        until("the link ends", || (links(&server) == 0).then_some(()));
+        until("the connection ends", || (links(&server) == 0).then_some(()));
     }
 }
 
@@ -74,7 +74,7 @@ fn close_and_the_last_drop_end_every_link() {
         }
         drop(provider);
         assert!(ear.hears_lost() < begun + slack());
-        until("the link ends", || (links(&server) == 0).then_some(()));
+        until("the connection ends", || (links(&server) == 0).then_some(()));
         set(&server, "t:k");
         assert!(ear.told.recv_timeout(INTERVAL).is_err());
     }

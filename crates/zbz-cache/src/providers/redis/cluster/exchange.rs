@@ -2,12 +2,12 @@
 //! tries again.
 //!
 //! A [`Command`] is about one slot. All commands of a call go out at once, one write a server
-//! (but for what may be too large, `sizes.rs`), and those without an answer go again, until their
+//! (except those that may be too large, `connection/sizes.rs`), and those without an answer go again, until their
 //! deadline or [`TRIES`] times. What goes again:
 //!
-//! - what a server said it did not do, if that may pass (loading, moving, failing over);
-//! - what was surely not sent: no connection could be made, or it broke before a byte went out;
-//! - what reads, whatever happened to it.
+//! - a command that the server refused for a cause that passes (loading, moving, failing over);
+//! - a command that was surely not sent: there was no connection, or it broke before a byte went out;
+//! - a read, whatever happened to it.
 //!
 //! A write that may have been sent and has no answer is not sent again: its outcome is unknown.
 
@@ -32,20 +32,20 @@ mod sending;
 
 use sending::send;
 
-/// How often a thing is asked at most.
+/// How often a command is tried at most.
 const TRIES: usize = 6;
 
-/// How often a thing is sent on to another server before that counts as a try.
+/// How many redirections a command may follow before one counts as a try.
 const FREE_HOPS: usize = 4;
 
 /// The first pause before trying again (the one before the second try is none), doubled each time.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What one slot is asked.
+/// A command about one slot.
 pub(in crate::providers::redis) struct Command {
     pub(in crate::providers::redis) slot: u16,
-    /// Packed; taken out while it is on its way.
-    pub(in crate::providers::redis) command: Vec<u8>,
+    /// The packed command; empty while it is being sent.
+    pub(in crate::providers::redis) bytes: Vec<u8>,
     /// Judged as the command is queued; revoked: [`Failed::Revoked`].
     pub(in crate::providers::redis) gate: Option<Token>,
 }
@@ -56,12 +56,12 @@ pub(in crate::providers::redis) enum Failed {
     /// Its token was revoked; nothing was sent.
     Revoked,
     Failure(Failure),
-    /// There is no provider any more that could ask.
+    /// The provider was closed, or failed inside.
     Ended(Error),
 }
 
 impl Failed {
-    /// What of a command about many keys it is about.
+    /// Which part of a command about many keys the failure concerns.
     pub(in crate::providers::redis) fn concern(&self) -> Concern {
         match self {
             Failed::Failure(failure) => failure.concern,
@@ -73,7 +73,7 @@ impl Failed {
         match self {
             Failed::Failure(failure) => failure.into_error(access),
             Failed::Ended(error) => error,
-            // Told apart by whoever gave a token.
+            // The verb that passed a token handles this case itself.
             Failed::Revoked => Error::new(ErrorKind::Unavailable, "a load's right to store was revoked"),
         }
     }
@@ -88,7 +88,7 @@ impl From<Failure> for Failed {
 /// An answer; an error of the server is one, if it asks for no other try.
 pub(in crate::providers::redis) type CommandResult = Result<Value, Failed>;
 
-/// Asks on their way to their answers.
+/// Sends the commands of one call until each has its answer.
 pub(in crate::providers::redis) struct Exchange {
     pub(in crate::providers::redis) settings: Arc<Settings>,
     pub(in crate::providers::redis) topology: Arc<Topology>,
@@ -101,11 +101,11 @@ pub(in crate::providers::redis) struct Open {
     /// Its place in the call.
     index: usize,
     command: Command,
-    /// Where a server said to ask it, just this time.
+    /// The server that `ASK` named, for the next try only.
     asking: Option<Address>,
-    /// It goes by itself, in quarantine.
+    /// Whether it is sent alone, in quarantine.
     is_suspect: bool,
-    /// Who was asked last.
+    /// The server that it was last sent to.
     node: Option<Arc<Node>>,
     tries: usize,
     hops: usize,
@@ -141,7 +141,7 @@ enum Verdict {
     Failed(Failure),
 }
 
-/// Asks with what became of them when they were sent.
+/// Commands that were sent, each with its answer.
 pub(in crate::providers::redis) type Sent = Vec<(Open, CommandResult)>;
 
 impl Exchange {
@@ -190,8 +190,8 @@ impl Exchange {
             Err(Failed::Failure(failure)) => {
                 one.tries += 1;
                 one.is_suspect |= failure.broke_connection && self.access == Access::Reads;
-                if failure.concern == Concern::CommandResult {
-                    self.topology.unanswerable.insert(&one.command.command);
+                if failure.concern == Concern::Reply {
+                    self.topology.unanswerable.insert(&one.command.bytes);
                 }
                 Some(failure)
             }
@@ -277,10 +277,10 @@ impl Exchange {
     }
 
     fn is_unanswerable(&self, command: &Command) -> bool {
-        self.access == Access::Reads && self.topology.unanswerable.has(&command.command)
+        self.access == Access::Reads && self.topology.unanswerable.has(&command.bytes)
     }
 
-    /// Who has a slot, asked for if nobody knows.
+    /// The server that has a slot; the map is fetched if no owner is known.
     async fn owner(&self, slot: u16) -> Result<Arc<Node>, Failure> {
         if let Some(node) = self.topology.owner(slot) {
             return Ok(node);
@@ -311,7 +311,7 @@ impl Exchange {
                 None => Verdict::Failed(failure::nonsense(address, WriteOutcome::NotRun)),
             },
             "READONLY" => {
-                // The name may lead to the new primary by now, of which nothing is heard yet.
+                // The name may lead to another primary by now, and no listener is connected to that one yet.
                 self.topology.subscribers.map_changed();
                 node.renew();
                 Verdict::Failed(failure::of_server_error(address, error))
@@ -355,7 +355,7 @@ pub(in crate::providers::redis) fn failed(broken: Broken, late: Failure) -> Fail
     }
 }
 
-/// The provider's own fault.
+/// A fault of the provider itself.
 pub(in crate::providers::redis) fn broke_inside() -> Error {
     let what = "the provider failed inside; whether a write took effect is unknown; please report this";
     Error::new(ErrorKind::Unavailable, what)

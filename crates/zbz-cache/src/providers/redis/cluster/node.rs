@@ -22,7 +22,7 @@ const RENEWED_AFTER: Duration = Duration::from_secs(1);
 
 type Outcome = Result<Arc<Connection>, Failure>;
 
-enum State {
+enum ConnectionState {
     Down,
     Connecting(watch::Receiver<Option<Outcome>>),
     Up(Arc<Connection>),
@@ -32,7 +32,7 @@ enum State {
 pub(in crate::providers::redis) struct Node {
     pub(in crate::providers::redis) address: Address,
     settings: Arc<Settings>,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
     pub(in crate::providers::redis) quarantine: Quarantine,
     /// Whether there ever was a connection. Guards nothing, so Relaxed suffices.
     met: AtomicBool,
@@ -43,20 +43,20 @@ impl Node {
         Node {
             address,
             settings,
-            state: Mutex::new(State::Down),
+            state: Mutex::new(ConnectionState::Down),
             quarantine: Quarantine::default(),
             met: AtomicBool::new(false),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The connection that is up, if one is.
     pub(in crate::providers::redis) fn live(&self) -> Option<Arc<Connection>> {
         match &*self.state() {
-            State::Up(connection) if connection.is_up() => Some(Arc::clone(connection)),
+            ConnectionState::Up(connection) if connection.is_up() => Some(Arc::clone(connection)),
             _ => None,
         }
     }
@@ -64,7 +64,7 @@ impl Node {
     /// The connection, if there is one; it may have broken since.
     pub(in crate::providers::redis) fn last(&self) -> Option<Arc<Connection>> {
         match &*self.state() {
-            State::Up(connection) => Some(Arc::clone(connection)),
+            ConnectionState::Up(connection) => Some(Arc::clone(connection)),
             _ => None,
         }
     }
@@ -79,9 +79,9 @@ impl Node {
         let mut outcome = {
             let mut state = self.state();
             match &*state {
-                State::Up(connection) if connection.is_up() => return Ok(Arc::clone(connection)),
+                ConnectionState::Up(connection) if connection.is_up() => return Ok(Arc::clone(connection)),
                 // An attempt whose task is gone will not end; it is made again.
-                State::Connecting(outcome) if outcome.has_changed().is_ok() => outcome.clone(),
+                ConnectionState::Connecting(outcome) if outcome.has_changed().is_ok() => outcome.clone(),
                 _ => self.begin(&mut state, None),
             }
         };
@@ -116,7 +116,7 @@ impl Node {
     /// answered first: two connections would not keep the order of writes.
     pub(in crate::providers::redis) fn renew(self: &Arc<Self>) {
         let mut state = self.state();
-        if let State::Up(connection) = &*state
+        if let ConnectionState::Up(connection) = &*state
             && connection.age() > RENEWED_AFTER
         {
             let old = Arc::clone(connection);
@@ -126,11 +126,11 @@ impl Node {
 
     fn begin(
         self: &Arc<Self>,
-        state: &mut State,
+        state: &mut ConnectionState,
         old: Option<Arc<Connection>>,
     ) -> watch::Receiver<Option<Outcome>> {
         let (tell, outcome) = watch::channel(None);
-        *state = State::Connecting(outcome.clone());
+        *state = ConnectionState::Connecting(outcome.clone());
         tokio::spawn(Arc::clone(self).attempt(old, tell));
         outcome
     }
@@ -145,8 +145,8 @@ impl Node {
             self.met.store(true, Ordering::Relaxed);
         }
         *self.state() = match &opened {
-            Ok(connection) => State::Up(Arc::clone(connection)),
-            Err(_) => State::Down,
+            Ok(connection) => ConnectionState::Up(Arc::clone(connection)),
+            Err(_) => ConnectionState::Down,
         };
         tell.send_replace(Some(opened));
     }

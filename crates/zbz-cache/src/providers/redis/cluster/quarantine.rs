@@ -28,7 +28,7 @@ use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 /// How many reads wait at most.
 const WAITING: usize = 1024;
 
-/// The owner of the server may raise its limit.
+/// Not for ever, since the server's owner may raise the limit.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 
 /// How many commands are remembered at most.
@@ -42,7 +42,7 @@ pub(in crate::providers::redis) struct Quarantine {
     connection: Mutex<Option<Connection>>,
 }
 
-/// The right to wait for the connection; dropped, it is given back.
+/// The right to wait for the connection; dropping it gives it back.
 pub(in crate::providers::redis) struct Ticket<'a> {
     quarantine: &'a Quarantine,
 }
@@ -78,7 +78,7 @@ impl Ticket<'_> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let is_last = self.quarantine.waiting.fetch_sub(1, Ordering::Relaxed) == 1;
-        // Who has it by now makes another one.
+        // If the lock is taken, the read that holds it makes another connection.
         if is_last && let Ok(mut held) = self.quarantine.connection.try_lock() {
             *held = None;
         }

@@ -1,7 +1,7 @@
 //! [`Topology`]: the servers there are, and which of them has a key.
 //!
-//! One server has everything. Of a cluster a map is kept, asked for when it is first needed, when
-//! a server says `MOVED`, and when a primary cannot be reached; all callers share one asking.
+//! Without a cluster, one server has every key. For a cluster a map of slots is kept. It is fetched when it is
+//! first needed, when a server answers `MOVED`, and when a primary cannot be reached. All callers share one fetch.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +27,7 @@ use crate::providers::redis::subscribers::Subscribers;
 /// How many servers are asked for the map at once.
 const ASKED: usize = 8;
 
-/// Who has what, as of one moment.
+/// Which server owns which slot, at one moment.
 struct Map {
     /// Goes up with every change.
     epoch: u64,
@@ -47,7 +47,7 @@ pub(in crate::providers::redis) struct Topology {
     only: Option<Arc<Node>>,
     map: Mutex<Map>,
     asking: tokio::sync::Mutex<()>,
-    /// Has to know of every change at once, before anything is read from where it leads.
+    /// Told of every change of the map before anything is read from the new owner.
     pub(in crate::providers::redis) subscribers: Arc<Subscribers>,
     pub(in crate::providers::redis) unanswerable: Unanswerable,
     /// How often the map was asked for. Only ever compared, so Relaxed suffices.
@@ -272,7 +272,7 @@ async fn ask_for_ranges(node: Arc<Node>, patience: Duration) -> Result<Vec<Range
     let connection = node.connection().await?;
     let address = &node.address;
     let asked = command::pack(&[b"CLUSTER", b"SLOTS"]);
-    match connection.command(asked, Instant::now() + patience).await {
+    match connection.send(asked, Instant::now() + patience).await {
         Ok(Value::ServerError(error)) if error.code() == "ERR" => Err(Failure::new(
             ErrorKind::Config,
             WriteOutcome::Unsent,

@@ -1,4 +1,4 @@
-//! [`Place`]: where the servers are and who asks, as the option `address` says it.
+//! [`AddressParts`]: where the servers are and who asks, as the option `address` says it.
 //!
 //! `user:password@host:port,host:port/database`, each part but one host may be left out. User and
 //! password are percent-encoded, as in a URL. No error shows any of it: a part may be a secret in
@@ -75,18 +75,18 @@ fn is_ipv6(host: &str) -> bool {
 
 /// What the option `address` says.
 #[derive(Default, PartialEq, Eq)]
-pub(in crate::providers::redis) struct Place {
+pub(in crate::providers::redis) struct AddressParts {
     pub(in crate::providers::redis) servers: Vec<Address>,
     pub(in crate::providers::redis) username: Option<String>,
     pub(in crate::providers::redis) password: Option<String>,
     pub(in crate::providers::redis) database: Option<String>,
 }
 
-impl Place {
+impl AddressParts {
     /// # Errors
     ///
     /// `Config`: it is no such address.
-    pub(in crate::providers::redis) fn parse(text: &str) -> Result<Place> {
+    pub(in crate::providers::redis) fn parse(text: &str) -> Result<AddressParts> {
         let refuse = |why: &str| Error::config(format!("{ADDRESS_TAKES}{why}"));
         if text.contains("://") {
             return Err(refuse("; a URL goes to new_provider_from_url"));
@@ -119,7 +119,7 @@ impl Place {
         };
         let servers: Option<Vec<Address>> = servers.split(',').map(Address::parse).collect();
         let given = |part: &str| (!part.is_empty()).then(|| part.to_owned());
-        Ok(Place {
+        Ok(AddressParts {
             servers: servers.ok_or_else(|| refuse(""))?,
             username: given(&username),
             password: given(&password),
@@ -132,8 +132,8 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn place(text: &str) -> Place {
-        Place::parse(text).unwrap()
+    fn place(text: &str) -> AddressParts {
+        AddressParts::parse(text).unwrap()
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
             "redis://:sentinel@host",
             "host:1:sentinel",
         ] {
-            let error = Place::parse(text).map(drop).unwrap_err();
+            let error = AddressParts::parse(text).map(drop).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("sentinel"), "{error}");
         }
     }

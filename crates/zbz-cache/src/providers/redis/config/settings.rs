@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use crate::error::{Error, Result};
 use crate::options::{OptionValue, Options};
 use crate::provider::Limits;
-use crate::providers::redis::config::address::{Address, Place};
+use crate::providers::redis::config::address::{Address, AddressParts};
 use crate::providers::redis::config::tls;
 use crate::ttl::Ttl;
 
@@ -68,8 +68,8 @@ impl Settings {
     /// `Config`, naming the option. No message shows an address, a user or a password.
     pub(in crate::providers::redis) fn read(options: &Options, scheme: Scheme) -> Result<Settings> {
         let place = match options.text("address")? {
-            Some(text) => Place::parse(&text)?,
-            None => Place::parse("127.0.0.1")?,
+            Some(text) => AddressParts::parse(&text)?,
+            None => AddressParts::parse("127.0.0.1")?,
         };
         let cluster = one_of_two(options, "cluster", scheme.cluster, scheme.name)?;
         let tls = one_of_two(options, "tls", scheme.tls, scheme.name)?;

@@ -1,5 +1,5 @@
 //! TLS: what is trusted, who we are, and which cryptography does it (ring, chosen here and not by
-//! what else is connected into the process).
+//! what else is linked into the process).
 
 use std::fs;
 use std::sync::Arc;

@@ -26,7 +26,7 @@ use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 /// Room of the commands on their way that is kept.
 const KEPT: usize = 256 * 1024;
 
-/// Anything that bytes go through both ways.
+/// A stream of bytes in both directions.
 pub(in crate::providers::redis) trait Duplex:
     AsyncRead + AsyncWrite + Send + Unpin
 {
@@ -62,9 +62,9 @@ enum End {
     Finished,
 }
 
-/// The servers' end of a line, a task until the connection is over.
+/// The driver's end of a send queue, a task until the connection is over.
 pub(in crate::providers::redis) struct Driver {
-    line: Arc<SendQueue>,
+    queue: Arc<SendQueue>,
     stream: Box<dyn Duplex>,
     hear: Option<Hear>,
     /// For how long nothing may be answered at least before that is silence.
@@ -83,7 +83,7 @@ pub(in crate::providers::redis) struct Driver {
     timer: Pin<Box<Sleep>>,
     is_set: bool,
     is_finishing: bool,
-    /// Kept for its room.
+    /// Kept for its capacity.
     taken: Vec<Request>,
     end: End,
     last_words: LastWords,
@@ -92,13 +92,13 @@ pub(in crate::providers::redis) struct Driver {
 impl Driver {
     /// Within the runtime.
     pub(in crate::providers::redis) fn new(
-        line: Arc<SendQueue>,
+        queue: Arc<SendQueue>,
         stream: Box<dyn Duplex>,
         hear: Option<Hear>,
         patience: Duration,
     ) -> Driver {
         Driver {
-            line,
+            queue,
             stream,
             hear,
             patience,
@@ -122,7 +122,7 @@ impl Driver {
     /// Takes what was handed over, and has itself woken for more.
     fn take(&mut self, context: &Context<'_>) -> Result<(), End> {
         let stage = {
-            let mut state = self.line.state();
+            let mut state = self.queue.state();
             std::mem::swap(&mut state.queue, &mut self.taken);
             state.waker = Some(context.waker().clone());
             state.stage
@@ -130,7 +130,7 @@ impl Driver {
         let mut now = None;
         for request in self.taken.drain(..) {
             let Request { asked, count, deadline, tell } = request;
-            // Who left meanwhile does not want it done.
+            // The caller has dropped its future, so the command is not sent.
             if tell.is_closed() {
                 continue;
             }
@@ -160,7 +160,7 @@ impl Driver {
         if stage == Stage::Over { Err(End::Broke) } else { Ok(()) }
     }
 
-    /// Sends as much as goes.
+    /// Writes as much as the stream takes.
     fn write(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         while self.gone < self.out.len() {
             let written = Pin::new(&mut self.stream).poll_write(context, &self.out[self.gone..]);
@@ -260,7 +260,7 @@ impl Driver {
         true
     }
 
-    /// Tells those whose deadline has passed, when the first one has.
+    /// Tells the callers whose deadlines have passed, once the first one has.
     fn judge(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         while self.is_set && self.timer.as_mut().poll(context).is_ready() {
             let (now, answered) = (Instant::now(), self.answered);
@@ -273,7 +273,7 @@ impl Driver {
                 }
             }
             if is_silent {
-                tracing::warn!(server = %self.line.address, "nothing was answered in time; the connection was ended");
+                tracing::warn!(server = %self.queue.address, "nothing was answered in time; the connection was ended");
                 return Err(End::Silent);
             }
             let next = self.waiting.iter().filter(|waiting| waiting.tell.is_some());
@@ -309,9 +309,9 @@ impl Driver {
 
     fn lost(&self, outcome: WriteOutcome) -> Failure {
         match self.end {
-            End::Broke | End::Finished => failure::connection_lost(&self.line.address, outcome),
-            End::Silent => failure::silent(&self.line.address, outcome),
-            End::Nonsense => failure::nonsense(&self.line.address, outcome),
+            End::Broke | End::Finished => failure::connection_lost(&self.queue.address, outcome),
+            End::Silent => failure::silent(&self.queue.address, outcome),
+            End::Nonsense => failure::nonsense(&self.queue.address, outcome),
         }
     }
 }
@@ -334,7 +334,7 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         let queue = {
-            let mut state = self.line.state();
+            let mut state = self.queue.state();
             state.stage = Stage::Over;
             state.last_words = std::mem::take(&mut self.last_words);
             std::mem::take(&mut state.queue)

@@ -1,9 +1,9 @@
-//! [`SendQueue`]: what is handed over to a connection from any thread; its driver carries it (`driver.rs`).
+//! [`SendQueue`]: the commands that any thread hands over to a connection; its driver sends them (`driver.rs`).
 //!
 //! - **Handing over never waits**, and is one step: the lock is held for it and no longer. A
 //!   [`Token`] is judged within that step.
-//! - **Everybody is told**: with the answers, or by the deadline, or that the connection is over; then
-//!   also by a driver that is dropped. What was asked comes back with it.
+//! - **Every caller is told**: the answers, or that the deadline passed, or that the connection is over, also by a
+//!   driver that is dropped. The commands come back with the outcome.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -27,7 +27,7 @@ pub(in crate::providers::redis) enum Broken {
     Overdue,
     /// The connection broke, or something came that is no answer.
     Lost(Failure),
-    /// The driver broke inside, while it told somebody else or this.
+    /// The driver ended by a fault of its own.
     Inside,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Request {
     pub(super) tell: oneshot::Sender<Returned>,
 }
 
-/// How far a connection is.
+/// The stages of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Open,
@@ -85,7 +85,7 @@ pub(super) struct Queued {
     pub(super) last_words: LastWords,
 }
 
-/// The callers' end.
+/// The callers' end of a connection.
 pub(in crate::providers::redis) struct SendQueue {
     pub(super) address: Address,
     state: Mutex<Queued>,

@@ -27,8 +27,8 @@ use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::Broken;
 use crate::providers::redis::failure::{self, Failure};
 
-/// What every server takes: neither of the settings goes below 1 MiB, and what counts besides the
-/// part itself is less than the rest.
+/// Every server takes this much: neither setting goes below 1 MiB, and what the server counts besides the part
+/// itself is less than 64 KiB.
 pub(in crate::providers::redis) const SURE: usize = (1 << 20) - (64 << 10);
 
 /// Sizes are proven in whole ones of these, so that values that grow are seldom proven anew.
@@ -47,18 +47,18 @@ type Told = watch::Receiver<Option<Outcome>>;
 pub(in crate::providers::redis) struct Sizes {
     /// Guards nothing, so Relaxed suffices.
     proven: AtomicUsize,
-    state: Mutex<State>,
+    state: Mutex<Trials>,
 }
 
 #[derive(Default)]
-struct State {
+struct Trials {
     /// The least that was refused, and when.
     refused: Option<(usize, Instant)>,
     /// What is tried, in whole ones of [`STEP`].
     trials: HashMap<usize, Told>,
 }
 
-impl State {
+impl Trials {
     /// The least that is known to be refused.
     fn refused(&self) -> Option<usize> {
         self.refused.filter(|(_, at)| at.elapsed() < REFUSED_FOR).map(|(least, _)| least)
@@ -70,7 +70,7 @@ impl Sizes {
         Sizes { proven: AtomicUsize::new(SURE), state: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Trials> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -166,10 +166,10 @@ async fn is_taken(settings: &Settings, address: &Address, bytes: usize) -> Resul
     let mut asked = format!("*2\r\n$5\r\nHELLO\r\n${bytes}\r\n").into_bytes();
     asked.resize(asked.len() + bytes, b'-');
     asked.extend_from_slice(b"\r\n");
-    match connection.command(asked, Instant::now() + settings.call_timeout).await {
+    match connection.send(asked, Instant::now() + settings.call_timeout).await {
         Ok(Value::ServerError(error)) => Ok(!error.details().unwrap_or_default().contains("bulk length")),
         Ok(_) => Ok(true),
-        // It was connected a moment ago, so that is its answer: not all of them say why they hang up.
+        // The server was connected a moment ago, so hanging up is its answer: not every server says why.
         Err(Broken::Lost(_)) => Ok(false),
         Err(Broken::Late | Broken::Overdue | Broken::Revoked | Broken::Inside) => {
             Err(failure::tried_for_too_long())

@@ -14,8 +14,8 @@ type Told = Arc<Mutex<Vec<String>>>;
 fn join(subscribers: &Arc<Subscribers>, prefix: &str) -> (Told, Subscription, Option<Watchdog>) {
     let told = Told::default();
     let tell = Arc::clone(&told);
-    let sink: InvalidationSink = Arc::new(move |news| {
-        let words = match news {
+    let sink: InvalidationSink = Arc::new(move |invalidation| {
+        let words = match invalidation {
             Invalidation::Key(key) => String::from_utf8(key.to_vec()).unwrap(),
             Invalidation::Alive(_) => "Alive".to_owned(),
             other => format!("{other:?}"),
@@ -62,7 +62,7 @@ fn everybody_is_told_the_keys_under_the_own_prefix_as_callers_know_them() {
 #[tokio::test(start_paused = true)]
 async fn a_session_is_lost_once_and_is_not_alive_after_that() {
     let subscribers = subscribers("");
-    let (one, _one, _keeper) = join(&subscribers, "");
+    let (one, _one, _watchdog) = join(&subscribers, "");
     let (session, _) = subscribers.begin();
     subscribers.lost(session);
     assert!(told(&one).is_empty(), "it was never alive");
@@ -80,7 +80,7 @@ async fn a_session_is_lost_once_and_is_not_alive_after_that() {
 #[tokio::test(start_paused = true)]
 async fn a_proof_is_good_for_those_who_were_there_when_it_was_asked_for() {
     let subscribers = subscribers("");
-    let (early, _early, _keeper) = join(&subscribers, "a");
+    let (early, _early, _watchdog) = join(&subscribers, "a");
     let (session, _) = subscribers.begin();
     let asked = subscribers.heard();
     let (late, _late, _) = join(&subscribers, "b");
@@ -110,7 +110,7 @@ async fn a_server_aside_is_a_loss_unless_it_is_heard_and_the_next_session_has_it
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_one_keeper_and_the_session_goes_with_it() {
+async fn there_is_one_watchdog_and_the_session_goes_with_it() {
     let subscribers = subscribers("");
     let (one, _one, watchdog) = join(&subscribers, "");
     let (_, _other, none) = join(&subscribers, "");
@@ -154,13 +154,16 @@ async fn a_sink_that_was_held_up_does_not_believe_a_proof_for_longer() {
     let subscribers = Arc::new(Subscribers::new(b""));
     let told = Arc::new(Mutex::new(Vec::new()));
     let (tells, held_up) = (Arc::clone(&told), AtomicBool::new(true));
-    let sink: InvalidationSink = Arc::new(move |news| {
+    let sink: InvalidationSink = Arc::new(move |invalidation| {
         if held_up.swap(false, Ordering::Relaxed) {
             advance(2 * MOST_LATE);
         }
-        tells.lock().unwrap_or_else(PoisonError::into_inner).push(matches!(news, Invalidation::Alive(_)));
+        tells
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(matches!(invalidation, Invalidation::Alive(_)));
     });
-    let (_subscription, _keeper) = subscribers.join(b"t:".to_vec(), sink);
+    let (_subscription, _watchdog) = subscribers.join(b"t:".to_vec(), sink);
     let (session, _) = subscribers.begin();
     for _ in 0..2 {
         let until = Instant::now() + Duration::from_secs(60);

@@ -1,7 +1,7 @@
 //! [`Listener`]: a connection of its own to one primary, which tells what changes there.
 //!
 //! **In order**: the connection's driver takes what a server sends in the order in which it came, each
-//! thing before it looks at the next (`line.rs`). Of a push it tells the subscribers; an answer it
+//! thing before it looks at the next (`connection/driver.rs`). Of a push it tells the subscribers; an answer it
 //! hands to who waits for it. So when an answer is seen, all that the server sent ahead of it has
 //! been told.
 //!
@@ -36,7 +36,7 @@ pub(in crate::providers::redis) struct Listener {
     is_cluster: bool,
 }
 
-/// Says when it goes that the session has lost a connection.
+/// Reports when it is dropped that the session has lost a connection.
 struct LostOnDrop(Arc<Subscribers>, Session);
 
 impl Drop for LostOnDrop {
@@ -52,11 +52,11 @@ impl Listener {
         subscribers: &Arc<Subscribers>,
         session: Session,
     ) -> Result<Listener, Failure> {
-        let (torn, told) = (LostOnDrop(Arc::clone(subscribers), session), Arc::clone(subscribers));
+        let (lost_on_drop, told) = (LostOnDrop(Arc::clone(subscribers), session), Arc::clone(subscribers));
         let hear = move |push| {
-            let _lasts_as_long = &torn;
-            if let Some(news) = read_push(push) {
-                told.hear(news);
+            let _lasts_as_long = &lost_on_drop;
+            if let Some(push) = read_push(push) {
+                told.hear(push);
             }
         };
         let connection = Connection::open(settings, &address, Some(Box::new(hear))).await?;
@@ -76,7 +76,7 @@ impl Listener {
         }
         match self
             .connection
-            .command(command::pack(&parts), Instant::now() + patience)
+            .send(command::pack(&parts), Instant::now() + patience)
             .await
             .map_err(|why| self.why(why))?
         {
@@ -163,7 +163,7 @@ fn is_of_a_primary(hello: &Value) -> bool {
     said.iter().any(|(name, role)| text(name, "role") && text(role, "master"))
 }
 
-/// The keys that changed; everything, if the server says so or says something unheard of.
+/// The keys that changed; all keys, if the server says so or sends a push that is not understood.
 fn read_push(push: Value) -> Option<Push> {
     let Value::Push { kind: PushKind::Invalidate, data } = push else { return None };
     let Ok([Value::Array(keys)]) = <[Value; 1]>::try_from(data) else { return Some(Push::All) };

@@ -1,9 +1,8 @@
 //! The short way to an answer, in the caller's own future.
 //!
-//! Where all is well, which is how it usually is, connections are up: the commands are handed over by the
-//! caller's own thread, and its future waits for what the connections' drivers tell it, by the deadline.
-//! Nothing is begun on the provider's thread, no timer is set and nothing is polled twice. All that
-//! cannot be answered so goes the long way, on the provider's thread (`exchange.rs`), from where it
+//! Usually the connections are up. Then the caller's own thread hands the commands over, and its future waits for
+//! the answer from the connection's driver, by the deadline. Nothing is begun on the provider's thread, no timer is
+//! set and nothing is polled twice. A command that cannot be answered like this goes the long way, on the provider's thread (`cluster/exchange.rs`), from where it
 //! stands.
 //!
 //! A caller that leaves takes along what was not handed over yet, so that nothing of it goes out
@@ -23,7 +22,7 @@ use crate::providers::redis::connection::send_queue::{Broken, Returned, Values};
 use crate::providers::redis::failure::{self, Access, WriteOutcome};
 use crate::providers::redis::shared::Shared;
 
-/// What a call is, and until when it may take.
+/// One call: whether it writes, and its deadline.
 #[derive(Clone, Copy)]
 pub(in crate::providers::redis) struct Call {
     pub(in crate::providers::redis) access: Access,
@@ -60,7 +59,7 @@ impl Batch {
     fn into_commands(self) -> Vec<Command> {
         let command = |(&(slot, _), command): (&(u16, usize), &[u8])| Command {
             slot,
-            command: command.to_vec(),
+            bytes: command.to_vec(),
             gate: None,
         };
         self.ends.iter().zip(self.each()).map(command).collect()
@@ -81,13 +80,13 @@ impl Shared {
     ) -> CommandResult {
         let connection = self.client.topology.connection(command.slot);
         let is_refused =
-            || call.access == Access::Reads && self.client.topology.unanswerable.has(&command.command);
+            || call.access == Access::Reads && self.client.topology.unanswerable.has(&command.bytes);
         let Some(connection) =
-            connection.filter(|connection| connection.sizes.take(&command.command) && !is_refused())
+            connection.filter(|connection| connection.sizes.take(&command.bytes) && !is_refused())
         else {
             return self.long_way_of_one(vec![Open::new(0, command)], Vec::new(), call).await;
         };
-        let asked = std::mem::take(&mut command.command);
+        let asked = std::mem::take(&mut command.bytes);
         let Returned { asked, answer } =
             connection.carry(asked, 1, call.deadline, command.gate.as_ref()).await;
         let answer = match answer {
@@ -98,7 +97,7 @@ impl Shared {
         if is_settled(&answer, call) {
             return answer;
         }
-        command.command = asked;
+        command.bytes = asked;
         let open = Open::sent_to(self.client.topology.node(&connection.address), 0, command);
         self.long_way_of_one(Vec::new(), vec![(open, answer)], call).await
     }

@@ -28,20 +28,22 @@ const CHUNK: usize = 512;
 
 /// What a caller wants to know of an entry.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::providers::redis) enum Wanted {
+pub(in crate::providers::redis) enum ReadParts {
     Value,
     /// Its remaining time and its version too.
     All,
 }
 
 /// Appends the command that asks for these keys.
-fn append(commands: &mut Vec<u8>, wanted: Wanted, keys: &[&[u8]], chunk: &Chunk) {
+fn append(commands: &mut Vec<u8>, wanted: ReadParts, keys: &[&[u8]], chunk: &Chunk) {
     let mut count = itoa::Buffer::new();
     let head: &[&[u8]] = match (wanted, chunk.is_alone) {
-        (Wanted::All, _) => &[b"EVAL_RO", scripts::READ.as_bytes(), count.format(chunk.at.len()).as_bytes()],
-        (Wanted::Value, true) => &[b"GET"],
+        (ReadParts::All, _) => {
+            &[b"EVAL_RO", scripts::READ.as_bytes(), count.format(chunk.at.len()).as_bytes()]
+        }
+        (ReadParts::Value, true) => &[b"GET"],
         // Of one key, too: what a user needs does not depend on how many there are.
-        (Wanted::Value, false) => &[b"MGET"],
+        (ReadParts::Value, false) => &[b"MGET"],
     };
     let named: Vec<&[u8]> = chunk.at.iter().map(|&at| keys[at]).collect();
     let parts = [head, &named].concat();
@@ -50,10 +52,10 @@ fn append(commands: &mut Vec<u8>, wanted: Wanted, keys: &[&[u8]], chunk: &Chunk)
 }
 
 /// The command for one stored key.
-pub(in crate::providers::redis) fn command(client: &Client, wanted: Wanted, key: &[u8]) -> Command {
+pub(in crate::providers::redis) fn command(client: &Client, wanted: ReadParts, key: &[u8]) -> Command {
     let command = match wanted {
-        Wanted::Value => command::pack(&[b"GET", key]),
-        Wanted::All => command::pack(&[b"EVAL_RO", scripts::READ.as_bytes(), b"1", key]),
+        ReadParts::Value => command::pack(&[b"GET", key]),
+        ReadParts::All => command::pack(&[b"EVAL_RO", scripts::READ.as_bytes(), b"1", key]),
     };
     client.command(key, command)
 }
@@ -93,7 +95,7 @@ fn chunks(client: &Client, keys: &[&[u8]], asked: Vec<usize>) -> Vec<Chunk> {
 fn read(
     client: &Client,
     chunk: &Chunk,
-    wanted: Wanted,
+    wanted: ReadParts,
     answer: Value,
     mut visit: impl FnMut(usize, Vec<u8>, Found),
 ) -> Result<(), Failure> {
@@ -102,9 +104,9 @@ fn read(
     let (values, times) = match (answer, wanted) {
         (Value::ServerError(error), _) if error.code() == "WRONGTYPE" => return Ok(()),
         (error @ Value::ServerError(_), _) => return Err(client.refusal(chunk.slot, &error)),
-        (Value::Array(values), Wanted::Value) if !chunk.is_alone => (values, Vec::new()),
-        (value, Wanted::Value) if chunk.is_alone => (vec![value], Vec::new()),
-        (Value::Array(mut parts), Wanted::All) if parts.len() == len + 1 => {
+        (Value::Array(values), ReadParts::Value) if !chunk.is_alone => (values, Vec::new()),
+        (value, ReadParts::Value) if chunk.is_alone => (vec![value], Vec::new()),
+        (Value::Array(mut parts), ReadParts::All) if parts.len() == len + 1 => {
             let times = parts.split_off(1);
             match parts.pop() {
                 Some(Value::Array(values)) => (values, times),
@@ -118,9 +120,9 @@ fn read(
     }
     let mut times = times.into_iter();
     for (&at, value) in chunk.at.iter().zip(values) {
-        let left = if wanted == Wanted::All { times.next() } else { Some(Value::Int(-1)) };
+        let left = if wanted == ReadParts::All { times.next() } else { Some(Value::Int(-1)) };
         if let Some((value, remaining)) = entry(value, left).ok_or_else(nonsense)? {
-            let version = (wanted == Wanted::All).then(|| client.version(&value));
+            let version = (wanted == ReadParts::All).then(|| client.version(&value));
             visit(at, value, Found { remaining, version });
         }
     }
@@ -152,15 +154,15 @@ fn fill(buffer: &mut Vec<u8>, value: Vec<u8>) {
 
 pub(in crate::providers::redis) async fn get(
     shared: &Shared,
-    wanted: Wanted,
+    wanted: ReadParts,
     command: Command,
     mut buffer: Vec<u8>,
 ) -> Result<Read> {
     let slot = command.slot;
     let answer = shared.answer(command, shared.call(Access::Reads)).await;
     let answer = answer.map_err(|failed| failed.into_error(Access::Reads))?;
-    // As it usually is.
-    if let (Wanted::Value, Value::BulkString(_)) = (wanted, &answer) {
+    // The usual case.
+    if let (ReadParts::Value, Value::BulkString(_)) = (wanted, &answer) {
         let Value::BulkString(value) = answer else { return Ok(Read::miss(buffer)) };
         fill(&mut buffer, value);
         return Ok(Read { buffer, found: Some(Found::default()) });
@@ -178,25 +180,25 @@ pub(in crate::providers::redis) async fn get(
 }
 
 /// Whether the keys of a chunk that has no answer may have one each if asked for one by one.
-fn splits(wanted: Wanted, chunk: &Chunk, why: &Failed) -> bool {
+fn splits(wanted: ReadParts, chunk: &Chunk, why: &Failed) -> bool {
     !chunk.is_alone
         && match why.concern() {
             Concern::Everything => false,
-            Concern::Keys | Concern::CommandResult => true,
+            Concern::Keys | Concern::Reply => true,
             // By GET, not by the script that was refused.
-            Concern::Command => wanted == Wanted::Value,
+            Concern::Command => wanted == ReadParts::Value,
         }
 }
 
 /// Where the keys stand that are asked for. One that is known to have no answer fails at once, since it
 /// would cost the others theirs.
-fn sent(client: &Client, wanted: Wanted, keys: &[&[u8]], batch: &mut ReadBatch) -> Vec<usize> {
+fn sent(client: &Client, wanted: ReadParts, keys: &[&[u8]], batch: &mut ReadBatch) -> Vec<usize> {
     let (all, unanswerable) = (0..keys.len(), &client.topology.unanswerable);
     if unanswerable.is_empty() {
         return all.collect();
     }
     let (refused, sent): (Vec<usize>, _) =
-        all.partition(|&at| unanswerable.has(&command(client, wanted, keys[at]).command));
+        all.partition(|&at| unanswerable.has(&command(client, wanted, keys[at]).bytes));
     for at in refused {
         let server = client.topology.owner(client.slot(keys[at]));
         let why = failure::unanswerable(server.as_ref().map(|node| &node.address));
@@ -207,7 +209,7 @@ fn sent(client: &Client, wanted: Wanted, keys: &[&[u8]], batch: &mut ReadBatch) 
 
 pub(in crate::providers::redis) async fn get_multi(
     shared: &Shared,
-    wanted: Wanted,
+    wanted: ReadParts,
     keys: Packed,
     mut batch: ReadBatch,
 ) -> Result<ReadBatch> {
@@ -231,7 +233,7 @@ pub(in crate::providers::redis) async fn get_multi(
             match failed {
                 Ok(()) => {}
                 Err(why) if splits(wanted, chunk, &why) && is_in_time() => {
-                    call.is_suspect |= why.concern() == Concern::CommandResult;
+                    call.is_suspect |= why.concern() == Concern::Reply;
                     alone.extend(&chunk.at);
                 }
                 Err(why) => {
@@ -251,7 +253,7 @@ pub(in crate::providers::redis) async fn get_multi(
 
 async fn ask_for(
     shared: &Shared,
-    wanted: Wanted,
+    wanted: ReadParts,
     keys: &[&[u8]],
     chunks: &[Chunk],
     call: Call,

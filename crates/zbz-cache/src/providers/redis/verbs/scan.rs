@@ -5,8 +5,8 @@
 //! connection it came over:
 //!
 //! ```text
-//!   bytes 0-1                        2-9       10-17
-//!   lowest slot of the primary       connection      cursor of SCAN on it, all little endian
+//!   bytes 0-1                        2-9          10-17
+//!   lowest slot of the primary       connection   cursor of SCAN on it, all little endian
 //! ```
 //!
 //! On another connection that primary is begun again, which lists some keys twice and loses none.
@@ -39,15 +39,15 @@ const PASSES: usize = 5;
 
 /// Where a listing stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct ScanPosition {
     lowest: u16,
     connection: u64,
     cursor: u64,
 }
 
-impl Place {
-    fn start(lowest: u16) -> Place {
-        Place { lowest, connection: 0, cursor: 0 }
+impl ScanPosition {
+    fn start(lowest: u16) -> ScanPosition {
+        ScanPosition { lowest, connection: 0, cursor: 0 }
     }
 
     fn to_cursor(self) -> Cursor {
@@ -58,11 +58,11 @@ impl Place {
     }
 
     /// `None` for bytes that are no cursor of this provider's.
-    fn of_cursor(cursor: &Cursor) -> Option<Place> {
+    fn of_cursor(cursor: &Cursor) -> Option<ScanPosition> {
         let (lowest, rest) = cursor.as_bytes().split_first_chunk()?;
         let (connection, rest) = rest.split_first_chunk()?;
         let cursor = rest.try_into().ok()?;
-        Some(Place {
+        Some(ScanPosition {
             lowest: u16::from_le_bytes(*lowest),
             connection: u64::from_le_bytes(*connection),
             cursor: u64::from_le_bytes(cursor),
@@ -87,10 +87,10 @@ fn pattern(prefix: &[u8]) -> Vec<u8> {
 async fn step(
     client: &Client,
     node: &Arc<Node>,
-    place: Place,
+    place: ScanPosition,
     prefix: &[u8],
     deadline: Instant,
-) -> Result<(Vec<Vec<u8>>, Option<Place>), Failure> {
+) -> Result<(Vec<Vec<u8>>, Option<ScanPosition>), Failure> {
     let late = || failure::timed_out(WriteOutcome::NotRun, &format!("{:?}", client.settings.call_timeout));
     let mut last = late();
     for _ in 0..TRIES {
@@ -112,7 +112,7 @@ async fn step(
             b"COUNT",
             PAGE_KEYS,
         ]);
-        let answer = match connection.command(asked, deadline).await {
+        let answer = match connection.send(asked, deadline).await {
             Ok(answer) => answer,
             Err(Broken::Lost(failure)) => {
                 last = failure;
@@ -129,8 +129,11 @@ async fn step(
             }
             answer => match read_page(answer) {
                 Some((next, keys)) => {
-                    let next =
-                        (next > 0).then_some(Place { connection: connection.id, cursor: next, ..place });
+                    let next = (next > 0).then_some(ScanPosition {
+                        connection: connection.id,
+                        cursor: next,
+                        ..place
+                    });
                     return Ok((keys, next));
                 }
                 None => {
@@ -189,8 +192,8 @@ async fn page(
     let mut primaries = primaries(client, deadline).await?;
     primaries.sort_by_key(|primary| primary.lowest);
     let place = match cursor {
-        None => primaries.first().map(|first| Place::start(first.lowest)),
-        Some(cursor) => Place::of_cursor(cursor),
+        None => primaries.first().map(|first| ScanPosition::start(first.lowest)),
+        Some(cursor) => ScanPosition::of_cursor(cursor),
     };
     // Not one of this provider's: a listing that is at its end, rather than from its start again,
     // which a caller could repeat for ever.
@@ -200,12 +203,12 @@ async fn page(
         return Ok(Page::default());
     };
     let (keys, next) = step(client, &primaries[at].node, place, prefix, deadline).await?;
-    let onwards = || primaries.get(at + 1).map(|primary| Place::start(primary.lowest));
+    let onwards = || primaries.get(at + 1).map(|primary| ScanPosition::start(primary.lowest));
     let own = client.settings.key_prefix.len();
     let keys = keys.into_iter().filter(|key| key.starts_with(prefix));
     Ok(Page {
         keys: keys.map(|key| key[own..].to_vec()).collect(),
-        next: next.or_else(onwards).map(Place::to_cursor),
+        next: next.or_else(onwards).map(ScanPosition::to_cursor),
     })
 }
 
@@ -244,7 +247,7 @@ fn half_done(failure: Failure) -> Error {
 }
 
 async fn clear_one(client: &Client, primary: &Primary, prefix: &[u8]) -> Result<()> {
-    let mut place = Some(Place::start(primary.lowest));
+    let mut place = Some(ScanPosition::start(primary.lowest));
     while let Some(from) = place {
         if client.closing.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Closed, "the cache was closed while it was being cleared"));
@@ -272,10 +275,10 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_and_other_bytes_are_none() {
-        let place = Place { lowest: 5461, connection: 7, cursor: u64::MAX - 1 };
-        assert_eq!(Place::of_cursor(&place.to_cursor()), Some(place));
+        let place = ScanPosition { lowest: 5461, connection: 7, cursor: u64::MAX - 1 };
+        assert_eq!(ScanPosition::of_cursor(&place.to_cursor()), Some(place));
         for len in [0, 1, 8, 17, 19, 64] {
-            assert_eq!(Place::of_cursor(&Cursor::from_bytes(vec![0; len])), None, "{len} bytes");
+            assert_eq!(ScanPosition::of_cursor(&Cursor::from_bytes(vec![0; len])), None, "{len} bytes");
         }
     }
 

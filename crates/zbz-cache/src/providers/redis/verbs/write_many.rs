@@ -22,8 +22,8 @@ pub(in crate::providers::redis) struct Sets {
     lifetime: Lifetime,
     batch: Batch,
     /// Of each entry, in order.
-    entries_sent: Vec<BatchEntry>,
-    /// By their entries_sent: the stored keys of values that may be too large, and how large those are.
+    entries: Vec<BatchEntry>,
+    /// By their places among the entries: the stored keys of values that may be too large, and how large those are.
     large: HashMap<usize, (Vec<u8>, usize)>,
 }
 
@@ -49,7 +49,7 @@ impl Sets {
         let mut sets = Sets {
             lifetime,
             batch: Batch::with_capacity(entries.len(), bytes),
-            entries_sent: Vec::with_capacity(entries.len()),
+            entries: Vec::with_capacity(entries.len()),
             large: HashMap::new(),
         };
         let mut commands = 0;
@@ -70,7 +70,7 @@ impl Sets {
                 commands += 1;
                 BatchEntry::Command(commands - 1, slot)
             };
-            sets.entries_sent.push(entry);
+            sets.entries.push(entry);
         }
         sets
     }
@@ -78,10 +78,10 @@ impl Sets {
 
 pub(in crate::providers::redis) async fn set_multi(shared: &Shared, sets: Sets) -> Result<Failures> {
     let (client, call) = (&shared.client, shared.call(Access::Writes));
-    let Sets { lifetime, batch, entries_sent, large } = sets;
+    let Sets { lifetime, batch, entries, large } = sets;
     let mut reasons: HashMap<usize, Error> = HashMap::new();
     let answers = shared.answers(batch, call).await;
-    for (at, place) in entries_sent.iter().enumerate() {
+    for (at, place) in entries.iter().enumerate() {
         let refused = match *place {
             BatchEntry::Command(command, slot) => stored(client, slot, answers.get(command)).err(),
             BatchEntry::Large => Some(Error::new(ErrorKind::TooLarge, OVER_THE_MOST)),
@@ -98,12 +98,12 @@ pub(in crate::providers::redis) async fn set_multi(shared: &Shared, sets: Sets) 
         reasons.insert(at, error);
     }
     if reasons.is_empty() {
-        client.counts.sets(entries_sent.len() as u64);
-        client.counts.deletes(if lifetime == Lifetime::Gone { entries_sent.len() as u64 } else { 0 });
+        client.counts.sets(entries.len() as u64);
+        client.counts.deletes(if lifetime == Lifetime::Gone { entries.len() as u64 } else { 0 });
         return Ok(Failures::new());
     }
     let mut failures = Failures::new();
-    for (at, place) in entries_sent.iter().enumerate() {
+    for (at, place) in entries.iter().enumerate() {
         let last = if let BatchEntry::Before(last) = *place { last } else { at };
         match reasons.get(&last) {
             Some(error) => {

@@ -14,18 +14,18 @@ use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::{Returned, Values};
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 
-/// How many connections of its own a command ends before its answer is taken for the reason.
+/// After a command has ended this many connections of its own, its answer is taken to be the reason.
 const ENDED: usize = 2;
 
-/// Sends commands to one server in one write. What the server might end the connection for goes by itself, once
-/// it is known that it does not: neither the others nor one another wait for that.
+/// Sends commands to one server in one write. A command for which the server might end the connection is sent
+/// alone, after a trial has shown that the server takes it. No other command waits for that trial.
 pub(super) async fn send(node: Arc<Node>, group: Vec<Open>, deadline: Instant, waiting: Failure) -> Sent {
     let connection = match timeout_at(deadline, node.connection()).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(failure)) => return all(group, &failure.into()),
         Err(_) => return all(group, &waiting.with_outcome(WriteOutcome::Unsent).into()),
     };
-    // The server can be reached, so it is worth while.
+    // The server can be reached, so a connection for quarantine can be made too.
     if let [one] = group.as_slice()
         && one.is_suspect
         && let Some(ticket) = node.quarantine.ticket()
@@ -33,7 +33,7 @@ pub(super) async fn send(node: Arc<Node>, group: Vec<Open>, deadline: Instant, w
         return send_suspect(&node, &ticket, group, deadline, waiting).await;
     }
     let (sure, large): (Vec<Open>, Vec<Open>) =
-        group.into_iter().partition(|one| connection.sizes.take(&one.command.command));
+        group.into_iter().partition(|one| connection.sizes.take(&one.command.bytes));
     let mut sending = JoinSet::new();
     for one in large {
         sending.spawn(send_large(Arc::clone(&node), Arc::clone(&connection), one, deadline, waiting.clone()));
@@ -77,7 +77,7 @@ async fn send_large(
     deadline: Instant,
     waiting: Failure,
 ) -> Sent {
-    match node.prove(&connection, &one.command.command, deadline).await {
+    match node.prove(&connection, &one.command.bytes, deadline).await {
         Ok(()) => carry(&connection, vec![one], deadline, waiting).await,
         Err(failure) => vec![(one, Err(failure.into()))],
     }
@@ -90,7 +90,7 @@ async fn carry(connection: &Connection, mut group: Vec<Open>, deadline: Instant,
     let gate = group.first().and_then(|one| one.command.gate.clone());
     let Returned { asked, answer } = connection.carry(asked, count, deadline, gate.as_ref()).await;
     if let (true, [one]) = (alone, group.as_mut_slice()) {
-        one.command.command = asked;
+        one.command.bytes = asked;
     }
     match answer {
         Ok(Values::One(value)) => group.pop().map(|one| (one, Ok(value))).into_iter().collect(),
@@ -106,16 +106,16 @@ fn all(group: Vec<Open>, failed: &Failed) -> Sent {
 /// The bytes of all commands, and how many they are. One alone goes itself, and comes back.
 fn pack(group: &mut [Open], alone: bool) -> (Vec<u8>, usize) {
     if let (true, [one]) = (alone, &mut *group) {
-        return (std::mem::take(&mut one.command.command), 1);
+        return (std::mem::take(&mut one.command.bytes), 1);
     }
-    let mut asked = Vec::with_capacity(group.iter().map(|one| one.command.command.len() + 16).sum());
+    let mut asked = Vec::with_capacity(group.iter().map(|one| one.command.bytes.len() + 16).sum());
     let mut count = 0;
     for one in group {
         if one.asking.is_some() {
             command::append(&mut asked, &[b"ASKING"]);
             count += 1;
         }
-        asked.extend_from_slice(&one.command.command);
+        asked.extend_from_slice(&one.command.bytes);
         count += 1;
     }
     (asked, count)

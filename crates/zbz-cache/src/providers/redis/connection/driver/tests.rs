@@ -131,7 +131,7 @@ fn what_the_stream_did_not_take_was_surely_not_sent() {
 }
 
 #[test]
-fn a_link_that_broke_while_nobody_asked_takes_nothing() {
+fn a_connection_that_broke_while_nobody_asked_takes_nothing() {
     within(async {
         let (line, server, _driver) = line(64, None);
         tokio::task::yield_now().await;
@@ -187,7 +187,7 @@ fn who_left_before_anything_went_out_asks_nothing() {
 }
 
 #[test]
-fn silence_until_a_deadline_ends_the_link() {
+fn silence_until_a_deadline_ends_the_connection() {
     within(async {
         let (line, mut server, driver) = line(64, None);
         let (late, other) = (command(&line, b"a", SHORT), command(&line, b"b", LONG));
@@ -215,7 +215,7 @@ fn what_is_handed_over_past_its_deadline_is_not_sent_and_ends_nothing() {
 }
 
 #[test]
-fn who_had_hardly_any_time_left_does_not_end_the_link() {
+fn who_had_hardly_any_time_left_does_not_end_the_connection() {
     within(async {
         let (line, mut server, _driver) = patient_line(64, None, LONG);
         let (other, late) = (command(&line, b"other", LONG), command(&line, b"late", SHORT));
@@ -227,7 +227,7 @@ fn who_had_hardly_any_time_left_does_not_end_the_link() {
 }
 
 #[test]
-fn a_late_answer_is_nobodys_and_a_link_that_answers_others_goes_on() {
+fn a_late_answer_is_nobodys_and_a_connection_that_answers_others_goes_on() {
     within(async {
         let (line, mut server, _driver) = line(64, None);
         let first = command(&line, b"a", LONG);
@@ -244,7 +244,7 @@ fn a_late_answer_is_nobodys_and_a_link_that_answers_others_goes_on() {
 }
 
 #[test]
-fn answers_that_nobody_asked_for_and_garbage_end_the_link() {
+fn answers_that_nobody_asked_for_and_garbage_end_the_connection() {
     for garbage in [&b":1\r\n:2\r\n"[..], b"HTTP/1.1 400 Bad Request\r\n"] {
         within(async {
             let (line, mut server, driver) = line(64, None);

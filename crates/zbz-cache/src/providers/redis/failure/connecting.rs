@@ -11,19 +11,19 @@ use super::{Failure, WriteOutcome, of_server_error};
 use crate::error::ErrorKind::{self, Config, Denied, Unavailable};
 use crate::providers::redis::config::address::Address;
 
-/// Nothing was sent. Trying again at once does not help, but for what is only unavailable.
-fn unlinked(kind: ErrorKind, address: &Address, what: &str, advice: &'static str) -> Failure {
+/// Nothing was sent. Trying again at once helps only where the server is unavailable.
+fn not_connected(kind: ErrorKind, address: &Address, what: &str, advice: &'static str) -> Failure {
     Failure::new(kind, WriteOutcome::Unsent, format!("{address} {what}"), advice)
 }
 
 fn refused(kind: ErrorKind, address: &Address, what: &str, advice: &'static str) -> Failure {
-    unlinked(kind, address, what, advice).lasting()
+    not_connected(kind, address, what, advice).lasting()
 }
 
 /// Its name leads nowhere.
 pub(in super::super) fn not_found(address: &Address, source: io::Error) -> Failure {
     let advice = "correct the host in the option address, or see whether this machine's DNS knows it";
-    unlinked(Unavailable, address, "cannot be found by its name", advice).because(source)
+    not_connected(Unavailable, address, "cannot be found by its name", advice).because(source)
 }
 
 /// A connection could not be made.
@@ -39,7 +39,7 @@ pub(in super::super) fn not_reached(address: &Address, source: io::Error) -> Fai
         io::ErrorKind::AddrNotAvailable => "this machine has no free port for it; see what uses them up",
         _ => "see whether the option address is right and the network lets it through",
     };
-    unlinked(Unavailable, address, "cannot be reached", advice).because(source)
+    not_connected(Unavailable, address, "cannot be reached", advice).because(source)
 }
 
 /// How far a connection was when its time was over.
@@ -69,7 +69,7 @@ pub(in super::super) fn not_in_time(address: &Address, stage: ConnectStage) -> F
              connect_timeout",
         ),
     };
-    unlinked(Unavailable, address, &format!("gave no connection within connect_timeout: {why}"), advice)
+    not_connected(Unavailable, address, &format!("gave no connection within connect_timeout: {why}"), advice)
 }
 
 /// It answers a plain command where TLS was asked for.
@@ -99,7 +99,7 @@ pub(in super::super) fn is_no_redis(address: &Address, said: &[u8]) -> Option<Fa
 /// It hung up before it said anything.
 pub(in super::super) fn hung_up(address: &Address, source: io::Error) -> Failure {
     let advice = "see whether that port speaks TLS and Redis; its log says more";
-    unlinked(Unavailable, address, "hung up in the TLS handshake", advice).because(source)
+    not_connected(Unavailable, address, "hung up in the TLS handshake", advice).because(source)
 }
 
 /// The error of TLS within one of a stream, if it is one.
@@ -206,7 +206,7 @@ pub(in super::super) fn not_welcome(address: &Address, command: &str, error: &Se
         ("NOPROTO", _) => too_old(address),
         ("ERR", _) if detail.contains("max number of clients") => {
             let advice = "raise maxclients on the server, or close idle clients";
-            unlinked(Unavailable, address, "takes no more clients", advice)
+            not_connected(Unavailable, address, "takes no more clients", advice)
         }
         ("ERR", "SELECT") if detail.contains("cluster") => refused(
             Config,
