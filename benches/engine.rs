@@ -259,7 +259,7 @@ fn measure(
             group.throughput(Throughput::Elements(threads as u64 * verb.keys_per_call()));
             let id = BenchmarkId::new(verb.name(), format!("{threads}_threads"));
             group.bench_function(id, |bencher| {
-                // Filled outside of what criterion times, by which it chooses how many calls to make.
+                // Filled outside of the time that criterion measures, since it chooses the number of calls by that.
                 let subject = &*subject;
                 bencher.iter_custom(|calls| subject.time(verb, threads, calls));
                 if matches!(verb, Verb::SetWithRoom | Verb::OverwriteRejecting) {

@@ -1,4 +1,7 @@
 //! Rust source as tokens: what is left of it without comments, spaces, lifetimes and the contents of literals.
+//!
+//! A parser such as syn leaves the arguments of macros as they are, and uses inside them (`assert!`, `vec!`) would
+//! not be seen. Tokens alone are enough for paths.
 
 /// One token, and the line that it begins on, counted from 1.
 #[derive(Clone, Debug, PartialEq)]

@@ -20,7 +20,7 @@ use self::load::Visits;
 use self::product::Product;
 use self::replay::Replayed;
 
-/// The cache's memory: about an eighth of what all products of the trace would take, so that it evicts.
+/// The cache's memory: about an eighth of the memory that all products of the trace take, so that it evicts.
 const MAX_SIZE: &str = "2MiB";
 
 /// How long a product may be served from the cache.

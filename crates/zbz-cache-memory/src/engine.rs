@@ -140,6 +140,12 @@ impl Engine {
         drop(self.background.lock().unwrap_or_else(PoisonError::into_inner).take());
         sweep::empty(&self.store);
     }
+
+    /// Panics if the structure is not sound. Only for a caller that no other thread disturbs.
+    #[cfg(test)]
+    pub(crate) fn check(&self) {
+        check::Inspection(&self.store).check();
+    }
 }
 
 #[cfg(test)]

@@ -30,8 +30,7 @@ use crate::base::counters::{Count, Counters};
 use crate::index::slot::{Location, Slot};
 use crate::index::{Crowded, Index, LockedBucket, SlotRef};
 use crate::log::Log;
-use crate::log::chunked::ChunkHeader;
-use crate::log::item::{Item, Kind};
+use crate::log::item::Item;
 use crate::log::segment::Segment;
 use entry::{EntryInfo, Extent};
 use found::{Stamp, Version};
@@ -101,12 +100,7 @@ impl Entries {
 
     /// The hash of the key that an item belongs to; of a filler, any.
     pub(crate) fn hash_of(&self, item: &Item<'_>) -> u64 {
-        match item.kind() {
-            Kind::Whole => self.hash(item.key()),
-            Kind::ChunkHeader => ChunkHeader::parse(item.value()).map_or(0, |header| header.hash),
-            Kind::Chunk => item.chunk_hash(),
-            Kind::Filler => 0,
-        }
+        item.key_hash(|key| self.hash(key))
     }
 
     #[inline(always)]
@@ -183,10 +177,10 @@ impl Entries {
         Call { now: CallTime::new(&self.clock), removals: self.listener.removals() }
     }
 
-    /// Ends a call: tells the listener what it has removed. Only for a caller that holds no lock.
+    /// Tells the listener what a call has removed so far. Only for a caller that holds no lock.
     #[inline(always)]
-    pub(crate) fn end_call(&self, call: Call<'_>) {
-        self.listener.hand_over(call.removals);
+    pub(crate) fn tell_removals(&self, call: &mut Call<'_>) {
+        self.listener.hand_over(&mut call.removals);
     }
 
     /// Puts the entry that was written at `location` into a bucket that has none of its key.

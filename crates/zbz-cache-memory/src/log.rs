@@ -15,4 +15,6 @@ pub(crate) mod segment;
 #[cfg(not(loom))]
 pub(crate) use drain::Draining;
 #[cfg(not(loom))]
-pub(crate) use memory::{Log, Reservation, Span, Stretch};
+pub(crate) use memory::{Log, Reservation};
+#[cfg(not(loom))]
+pub(crate) use segment::{SegmentRange, Span};

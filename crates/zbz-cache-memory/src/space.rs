@@ -21,7 +21,7 @@ use crate::entries::Entries;
 use crate::entries::entry::Entry;
 use crate::entries::removal::Call;
 use crate::log::item::Layout;
-use crate::log::{Reservation, Span, Stretch};
+use crate::log::{Reservation, SegmentRange, Span};
 use append::{Appended, Reserve, append_entry, write_item};
 use evictors::Evictors;
 use full::{NoRoom, Priority};
@@ -77,7 +77,7 @@ impl<'a> Reserve<'a> for Writer<'a, '_, '_> {
         let Writer { space, entries, priority, .. } = *self;
         let room = space.reserve_or_free(entries, Request { stream, span, priority }, self.call)?;
         if priority < Priority::Moved {
-            space.pay(entries, room.stretch(), self.call);
+            space.pay(entries, room.range(), self.call);
         }
         Some(room)
     }
@@ -230,8 +230,8 @@ impl Space {
 
     /// Evicts in return for a part of a segment that was filled, if that ends a stretch and the cache is full.
     #[inline(always)]
-    pub(crate) fn pay(&self, entries: &Entries, filled: Stretch, call: &mut Call<'_>) {
-        let Stretch { offset, len } = filled;
+    pub(crate) fn pay(&self, entries: &Entries, filled: SegmentRange, call: &mut Call<'_>) {
+        let SegmentRange { offset, len } = filled;
         // Segments have a power of two of bytes.
         let size = self.room.segment_bytes().ilog2();
         let stretch_bits = size.saturating_sub(STRETCHES).max(LEAST_STRETCH).min(size.saturating_sub(1));

@@ -96,13 +96,13 @@ const LONG_MS: u64 = 10 * YEAR_MS;
 
 const YEAR_MS: u64 = 366 * 86_400 * 1000;
 
-/// Warns of what may be wrong in how a file is read.
+/// Warns that a file may be read wrongly.
 pub(super) fn warn_of(file: &Path, doubts: &[String]) {
     doubts.iter().for_each(|doubt| warn(&format!("{}: {doubt}", file.display())));
 }
 
 impl Survey {
-    /// Warns of what its requests tell to have been misunderstood, once for each file.
+    /// Warns, once for each file, if its requests look as if it had been misread.
     pub(super) fn warn(&self, file: &Path) {
         let mut doubts = Vec::new();
         let is_recorded = self.reading.format != Format::Generated;

@@ -12,7 +12,7 @@ use crate::base::sync::{AtomicU64, Mutex, Ordering};
 #[derive(Debug)]
 pub(crate) struct Budget {
     bytes: Mutex<Bytes>,
-    /// Copies of what the lock guards, for choices. Relaxed: they guard no other data.
+    /// Copies of numbers that the lock guards, for choices. Relaxed: they guard no other data.
     used: AtomicU64,
     limit: AtomicU64,
 }

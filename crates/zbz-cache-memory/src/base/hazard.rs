@@ -92,7 +92,7 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Announces a segment in place of what this read protected before. Whatever the index names
+    /// Protects a segment, and no longer the one that this read protected before. Whatever the index names
     /// after this call stays readable until the next call or the drop.
     #[inline(always)]
     pub(crate) fn protect(&mut self, segment: HazardPointer) {

@@ -153,6 +153,11 @@ mod mapping {
             self.advise_block(block, true);
         }
 
+        /// Forbids a large page for a block. One that is there stays until a part of it is given back.
+        pub(crate) fn forbid_large(&self, block: usize) {
+            self.advise_block(block, false);
+        }
+
         fn advise_block(&self, block: usize, large: bool) {
             if block < self.len / LARGE {
                 pages::advise(self.start.as_ptr().wrapping_add(block * LARGE), LARGE, large);
@@ -223,8 +228,8 @@ mod pages {
         let after = start.wrapping_add(len.next_multiple_of(size()));
         for (from, len) in [(wide, skipped), (after, (end as usize).saturating_sub(after as usize))] {
             if len > 0 {
-                // SAFETY: whole pages of the new mapping, which nobody has seen yet, and which are
-                // no part of what is answered.
+                // SAFETY: whole pages of the new mapping, which no thread has seen yet, and which are
+                // not part of the answer.
                 let _ = unsafe { mm::munmap(from.cast(), len) };
             }
         }
@@ -240,7 +245,7 @@ mod pages {
         NonNull::new(start.ok()?.cast())
     }
 
-    /// Allows large pages in a part of what was acquired, or no more.
+    /// Allows large pages in a part of acquired memory, or forbids them.
     pub(super) fn advise(start: *mut u8, len: usize, large: bool) {
         let advice = if large { Advice::LinuxHugepage } else { Advice::LinuxNoHugepage };
         // SAFETY: changes no byte. A system that refuses has small pages throughout.
@@ -249,7 +254,7 @@ mod pages {
 
     /// # Safety
     ///
-    /// Whole pages of what was acquired, to which there is no reference but to atomics.
+    /// The range is whole pages of acquired memory, and all references to it are to atomics.
     pub(super) unsafe fn empty(start: *mut u8, len: usize) {
         // SAFETY: the caller's. If the system refuses, the pages stay as they are.
         let _ = unsafe { mm::madvise(start.cast(), len, Advice::LinuxDontNeed) };
@@ -257,7 +262,7 @@ mod pages {
 
     /// # Safety
     ///
-    /// All of what was acquired, to which there is no reference any more.
+    /// The range is all that was acquired at once, and there is no reference to it any more.
     pub(super) unsafe fn release(start: NonNull<u8>, len: usize) {
         // SAFETY: the caller's.
         let _ = unsafe { mm::munmap(start.as_ptr().cast(), len) };
@@ -296,7 +301,7 @@ mod pages {
 
     /// # Safety
     ///
-    /// All of what was acquired, to which there is no reference any more.
+    /// The range is all that was acquired at once, and there is no reference to it any more.
     pub(super) unsafe fn release(start: NonNull<u8>, len: usize) {
         if let Ok(layout) = Layout::from_size_align(len, ALIGNMENT) {
             // SAFETY: the caller's; it was allocated with this layout.

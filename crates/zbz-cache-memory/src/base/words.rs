@@ -101,8 +101,8 @@ impl Words {
 /// How far up the bits are that [`with_top`] compares.
 const TOP_SHIFT: u32 = 40;
 
-/// Which words have `top` as their 24 highest bits, a bit each; a hint of what a load will see. All
-/// words are loaded with Acquire, each once.
+/// Which words have `top` as their 24 highest bits, a bit each. A hint: a later load may see another
+/// word. All words are loaded with Acquire, each once.
 #[inline(always)]
 pub(crate) fn with_top<const N: usize>(words: &[AtomicU64; N], top: u64) -> u32 {
     #[cfg(all(target_arch = "x86_64", not(miri), not(loom)))]
@@ -127,7 +127,7 @@ pub(crate) fn with_bottom<const N: usize>(words: &[AtomicU64; N], bottom: u32) -
 fn portable(words: &[AtomicU64], is: impl Fn(u64) -> bool) -> u32 {
     let mut found = 0;
     for (at, word) in words.iter().enumerate() {
-        // Acquire: pairs with the store of what is found, and comes before loads that follow.
+        // Acquire: pairs with the store of the word, and comes before loads that follow.
         found |= u32::from(is(word.load(Ordering::Acquire))) << at;
     }
     found

@@ -44,7 +44,7 @@ impl Entry<'_> {
     #[inline(always)]
     pub(crate) fn content(&self) -> Content<'_> {
         let deadline = (self.deadline != NEVER).then_some(self.deadline);
-        Content { key: self.key.bytes, value: self.value, deadline, head: false }
+        Content { key: self.key.bytes, value: self.value, deadline, is_chunk_header: false }
     }
 }
 

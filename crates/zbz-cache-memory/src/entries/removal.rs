@@ -1,7 +1,8 @@
 //! Why an entry is removed, and what a listener is told of it.
 //!
 //! - *Told without a lock*: what a listener wants is copied under the bucket's lock, into the
-//!   [`Removals`] of the call. The call hands them over when it holds no lock any more.
+//!   [`Removals`] of the call. The call hands them over when it holds no lock any more; one that removes many
+//!   does so from time to time, so that it never gathers a copy of the whole cache.
 //! - Without a listener nothing is copied.
 
 use std::fmt;
@@ -79,9 +80,9 @@ impl Listener {
         Removals { is_wanted: self.0.get().is_some(), list: Vec::new() }
     }
 
-    /// Tells the listener what a call has removed. Only for a caller that holds no lock.
+    /// Tells the listener what was removed since it was last told. Only for a caller that holds no lock.
     #[inline(always)]
-    pub(crate) fn hand_over(&self, removals: Removals) {
+    pub(crate) fn hand_over(&self, removals: &mut Removals) {
         if !removals.list.is_empty() {
             self.tell(removals);
         }
@@ -89,9 +90,9 @@ impl Listener {
 
     #[cold]
     #[inline(never)]
-    fn tell(&self, removals: Removals) {
+    fn tell(&self, removals: &mut Removals) {
         if let Some(listen) = self.0.get() {
-            removals.list.into_iter().for_each(listen);
+            removals.list.drain(..).for_each(listen);
         }
     }
 }

@@ -81,12 +81,12 @@ impl Index {
     /// A slot that may be the key's, without proof, and without a look at overflow buckets.
     #[inline]
     pub(crate) fn peek(&self, hash: u64) -> Option<Slot> {
-        self.spot(hash).candidate_in_both().map(|candidate| candidate.slot)
+        self.key_line(hash).candidate_in_both().map(|candidate| candidate.slot)
     }
 
     /// The line that a key prefers at this moment.
     #[inline(always)]
-    pub(crate) fn spot(&self, hash: u64) -> KeyLine<'_> {
+    pub(crate) fn key_line(&self, hash: u64) -> KeyLine<'_> {
         let mark = self.buckets.mark(hash);
         KeyLine { bucket: self.buckets.bucket(self.number(mark)), line: mark.line(), tag: mark.tag() }
     }

@@ -189,7 +189,7 @@ impl Geometry {
     }
 
     /// The group that grows next, and the state when it has; its new bucket is the last one of
-    /// that group there. `None` at the end of what a group number of `most_group_bits` can tell.
+    /// that group there. `None` if group numbers of `most_group_bits` do not suffice.
     pub(crate) fn grown(self, most_group_bits: u32) -> Option<(u64, Geometry)> {
         let (bits, stage, split) = (self.group_bits(), self.per_group() - SMALLEST, self.split());
         let next = if split + 1 < self.groups() {
@@ -324,7 +324,7 @@ mod tests {
             for (stage, quarters) in (0..4).flat_map(|stage| [(stage, 0), (stage, 1), (stage, 3)]) {
                 let split = (1_u64 << doubled) * quarters / 4;
                 let state = Geometry::new(0).with(doubled, stage, split);
-                // All tags there are, but for bits that nothing depends on there.
+                // All tags there are, without the bits that nothing depends on there.
                 let low = 1_u64 << (doubled + 1);
                 let tags = (0..1 << FRACTION_BITS).flat_map(|high| (0..low).map(move |low| (high, low)));
                 let marks = tags.map(|(high, low)| Mark::new(high << DOUBLING_BITS | low, 0));

@@ -99,21 +99,21 @@ mod tests {
     fn a_head_comes_back_and_its_rest_is_put_together() {
         let chunks = [Location::new(7).unwrap(), Location::new(Location::COUNT - 1).unwrap()];
         let bytes = ChunkHeader::write(HeaderFields { hash: 77, key_len: 300, value_len: 5000 }, &chunks);
-        let head = ChunkHeader::parse(&bytes).unwrap();
-        assert_eq!((head.hash, head.key_len, head.value_len), (77, 300, 5000));
-        assert!(head.chunks().eq(chunks));
+        let header = ChunkHeader::parse(&bytes).unwrap();
+        assert_eq!((header.hash, header.key_len, header.value_len), (77, 300, 5000));
+        assert!(header.chunks().eq(chunks));
         let mut rest = Vec::new();
         let fetch = |chunk: Location, rest: &mut Vec<u8>| {
             rest.extend(vec![1; if chunk == chunks[0] { 5000 } else { 300 }]);
             true
         };
-        assert!(head.gather(&mut rest, fetch));
+        assert!(header.gather(&mut rest, fetch));
         assert_eq!(rest.len(), 5300);
-        assert!(!head.gather(&mut rest, |_, _| false) && !head.gather(&mut rest, |_, _| true));
+        assert!(!header.gather(&mut rest, |_, _| false) && !header.gather(&mut rest, |_, _| true));
         let elsewhere = Location::new(9).unwrap();
-        let moved = head.with_moved(chunks[1], &[elsewhere]);
+        let moved = header.with_moved(chunks[1], &[elsewhere]);
         assert!(ChunkHeader::parse(&moved).unwrap().chunks().eq([chunks[0], elsewhere]));
-        let split = head.with_moved(chunks[0], &[elsewhere, chunks[0]]);
+        let split = header.with_moved(chunks[0], &[elsewhere, chunks[0]]);
         assert!(ChunkHeader::parse(&split).unwrap().chunks().eq([elsewhere, chunks[0], chunks[1]]));
     }
 

@@ -16,6 +16,7 @@
 //! reserved and not used holds a *filler*. Chunks and fillers have the last form of a deadline, and
 //! only a length; a chunk begins with the hash of its entry's key.
 
+use crate::log::chunked::ChunkHeader;
 use crate::log::deadline::Form;
 use crate::log::segment::Segment;
 
@@ -65,7 +66,7 @@ pub(crate) struct Content<'a> {
     /// In nanoseconds of the cache's clock; `None` for none.
     pub(crate) deadline: Option<u64>,
     /// Whether key and value are those of a chunk header.
-    pub(crate) head: bool,
+    pub(crate) is_chunk_header: bool,
 }
 
 /// How an item is laid out, as its header tells.
@@ -92,7 +93,7 @@ impl Layout {
         };
         let header = if key_len < 1 << KEY_BITS { HEADER_BYTES } else { LONG_HEADER_BYTES };
         let key_at = header + form.len();
-        let kind = if content.head { Kind::ChunkHeader } else { Kind::Whole };
+        let kind = if content.is_chunk_header { Kind::ChunkHeader } else { Kind::Whole };
         fits.then_some(Layout { key_at, key_len, value_len, form, kind })
     }
 
@@ -145,8 +146,8 @@ impl Layout {
         let long = self.key_len >= 1 << KEY_BITS;
         let key_field = if long { 0 } else { self.key_len as u32 };
         let form = self.form as u32;
-        let head = if self.kind == Kind::ChunkHeader { CHUNK_HEADER } else { 0 };
-        let header = form << FORM_SHIFT | key_field << VALUE_BITS | head | self.value_len as u32;
+        let chunk_header = if self.kind == Kind::ChunkHeader { CHUNK_HEADER } else { 0 };
+        let header = form << FORM_SHIFT | key_field << VALUE_BITS | chunk_header | self.value_len as u32;
         let (front, rest) = bytes.split_at_mut(self.key_at);
         front[..HEADER_BYTES].copy_from_slice(&header.to_le_bytes());
         if long {
@@ -248,10 +249,10 @@ pub(crate) fn fill(bytes: &mut [u8]) {
 /// what the chunk holds.
 pub(crate) fn begin_chunk(bytes: &mut [u8], hash: u64) -> &mut [u8] {
     let len = bytes.len() - HEADER_BYTES;
-    let (head, rest) = bytes.split_at_mut(CHUNK_PREFIX_BYTES);
+    let (prefix, rest) = bytes.split_at_mut(CHUNK_PREFIX_BYTES);
     let header = OTHER << FORM_SHIFT | CHUNK << VALUE_BITS | len as u32;
-    head[..HEADER_BYTES].copy_from_slice(&header.to_le_bytes());
-    head[HEADER_BYTES..].copy_from_slice(&hash.to_le_bytes());
+    prefix[..HEADER_BYTES].copy_from_slice(&header.to_le_bytes());
+    prefix[HEADER_BYTES..].copy_from_slice(&hash.to_le_bytes());
     rest
 }
 
@@ -281,7 +282,7 @@ impl<'a> Item<'a> {
             key: self.key(),
             value: self.value(),
             deadline: self.deadline(),
-            head: self.is_chunk_header(),
+            is_chunk_header: self.is_chunk_header(),
         }
     }
 
@@ -293,6 +294,16 @@ impl<'a> Item<'a> {
     #[inline(always)]
     pub(crate) fn is_chunk_header(&self) -> bool {
         self.layout.kind == Kind::ChunkHeader
+    }
+
+    /// The hash of the key that it belongs to; of a filler, any. Of a whole entry `hash` computes it.
+    pub(crate) fn key_hash(&self, hash: impl FnOnce(&[u8]) -> u64) -> u64 {
+        match self.kind() {
+            Kind::Whole => hash(self.key()),
+            Kind::ChunkHeader => ChunkHeader::parse(self.value()).map_or(0, |header| header.hash),
+            Kind::Chunk => self.chunk_hash(),
+            Kind::Filler => 0,
+        }
     }
 
     /// The hash of the key of the entry that a chunk belongs to.

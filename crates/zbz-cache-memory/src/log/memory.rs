@@ -25,7 +25,7 @@ use crate::base::words::{self, Words};
 use crate::index::LockedBucket;
 use crate::index::slot::{Location, Slot};
 use crate::log::item::{self, CHUNK_PREFIX_BYTES, Content, HEADER_BYTES, Item, Layout, Plain, PlainItem};
-use crate::log::segment::{self, NoRoom, Segment};
+use crate::log::segment::{self, NoRoom, Segment, SegmentRange, Span};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -49,27 +49,6 @@ pub(crate) struct Reservation<'a> {
     len: usize,
     written: bool,
     published: bool,
-}
-
-/// How many bytes are wanted: as many as there are up to `most`, but not less than `least`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Span {
-    pub(crate) least: usize,
-    pub(crate) most: usize,
-}
-
-/// A part of a segment.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stretch {
-    pub(crate) offset: usize,
-    pub(crate) len: usize,
-}
-
-impl Span {
-    #[inline(always)]
-    pub(crate) fn exactly(len: usize) -> Span {
-        Span { least: len, most: len }
-    }
 }
 
 impl Log {
@@ -105,6 +84,11 @@ impl Log {
     /// Allows a large page for this segment and those that share it: all of them have memory.
     pub(crate) fn allow_large(&self, segment: usize) {
         self.memory.allow_large((segment << self.segment_bits) / LARGE);
+    }
+
+    /// Forbids it again.
+    pub(crate) fn forbid_large(&self, segment: usize) {
+        self.memory.forbid_large((segment << self.segment_bits) / LARGE);
     }
 
     /// The bytes that a segment has addresses for.
@@ -211,13 +195,13 @@ impl Log {
         if !self.protect(reading, segment, word, slot) {
             return None;
         }
-        let plain = Plain::of(self.head(at))?;
+        let plain = Plain::of(self.first_bytes(at))?;
         let item = self.view(at, plain.len());
         let (front, value) = item.split_at(plain.key_at + plain.key_len);
         let (_, key) = front.split_at(plain.key_at);
         let segment = self.segment(segment);
         let deadline = plain.has_deadline().then(|| {
-            let bytes = self.head(at + HEADER_BYTES);
+            let bytes = self.first_bytes(at + HEADER_BYTES);
             plain.deadline(bytes, segment.base())
         });
         Some(PlainItem { segment, key, value, deadline })
@@ -270,15 +254,15 @@ impl Log {
     #[inline(always)]
     pub(super) fn item(&self, segment: usize, at: usize) -> Item<'_> {
         let end = (segment + 1) << self.segment_bits;
-        let layout = Layout::read(self.head(at), || self.head(at + HEADER_BYTES));
+        let layout = Layout::read(self.first_bytes(at), || self.first_bytes(at + HEADER_BYTES));
         // What a header says is believed only as far as the segment goes.
         let len = layout.len().min(end.saturating_sub(at));
         Item::new(self.view(at, len), layout, self.segment(segment))
     }
 
-    /// The first bytes of a named item, or of what follows its header.
+    /// The first bytes of a named item, or those behind its header.
     #[inline(always)]
-    fn head<const N: usize>(&self, at: usize) -> [u8; N] {
+    fn first_bytes<const N: usize>(&self, at: usize) -> [u8; N] {
         self.view(at, N).try_into().unwrap_or([0; N])
     }
 
@@ -314,7 +298,7 @@ impl Reservation<'_> {
         self.location
     }
 
-    /// Notes the deadline of what is written here.
+    /// Notes the deadline of the item or chunk that is written here.
     #[inline]
     pub(crate) fn note_deadline(&self, deadline: Option<u64>) {
         if let Some(deadline) = deadline {
@@ -324,8 +308,8 @@ impl Reservation<'_> {
 
     /// The part of its segment that it is.
     #[inline(always)]
-    pub(crate) fn stretch(&self) -> Stretch {
-        Stretch { offset: self.at() - (self.segment << self.log.segment_bits), len: self.len }
+    pub(crate) fn range(&self) -> SegmentRange {
+        SegmentRange { offset: self.at() - (self.segment << self.log.segment_bits), len: self.len }
     }
 
     /// What deadlines are counted from here.

@@ -78,6 +78,27 @@ pub(crate) enum NoRoom {
     Shut,
 }
 
+/// How many bytes are wanted: as many as there are up to `most`, but not less than `least`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+}
+
+/// A part of a segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SegmentRange {
+    pub(crate) offset: usize,
+    pub(crate) len: usize,
+}
+
+impl Span {
+    #[inline(always)]
+    pub(crate) fn exactly(len: usize) -> Span {
+        Span { least: len, most: len }
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Segment<'a> {

@@ -141,7 +141,7 @@ fn append_chunked<'a>(
     let locations: Vec<_> = chunks.iter().map(Reservation::location).collect();
     let fields = HeaderFields { hash: entry.key.hash, key_len: key_rest.len(), value_len: entry.value.len() };
     let value = ChunkHeader::write(fields, &locations);
-    let item = append_item(space, stream, &Content { key, value: &value, head: true, ..whole })?;
+    let item = append_item(space, stream, &Content { key, value: &value, is_chunk_header: true, ..whole })?;
     Some(Appended { item, chunks, counted })
 }
 

@@ -15,9 +15,9 @@ mod walker;
 use crate::entries::removal::Call;
 use crate::log::item::Kind;
 use chunks::ChunkAt;
-use walker::{AHEAD, Asked, ItemOutcome};
+use walker::{Asked, ItemOutcome};
 
-pub(crate) use walker::{Evictor, Mode, Walk, Walker};
+pub(crate) use walker::{AHEAD, Evictor, Mode, Walk, Walker};
 
 /// Items of one step.
 const STEP: usize = 64;

@@ -30,7 +30,7 @@ use crate::verbs::store::Store;
 pub(crate) const BATCH: usize = 32;
 
 /// How often an entry in chunks is begun again before it is copied under the bucket's lock.
-const LARGE_ROUNDS: u32 = 4;
+const CHUNKED_ROUNDS: u32 = 4;
 
 /// A live entry that was found; what is not asked for costs nothing.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ pub(crate) fn look_up<R>(
     let reader = store.reader();
     let (key, now) = (reader.entries.hashed(key), reader.entries.call_time());
     let mut guard = hazard::begin();
-    let candidate = reader.entries.index.spot(key.hash).candidate_in_both();
+    let candidate = reader.entries.index.key_line(key.hash).candidate_in_both();
     if let Some((value, entry)) = reader.glimpse(guard.reading(), Sought { key, candidate }, &now) {
         count(true);
         return Ok(Some(read(value, entry)));
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&[u8], LiveEntry<'_>) -> R,
     ) -> Option<R> {
         let mut guard = hazard::begin();
-        let candidate = self.entries.index.spot(key.hash).candidate_in_both();
+        let candidate = self.entries.index.key_line(key.hash).candidate_in_both();
         self.look_up_at(guard.reading(), Sought { key, candidate }, now, read)
     }
 
@@ -306,7 +306,7 @@ impl<'a> Reader<'a> {
         if key_rest.len() != header.key_len {
             return Probe::Other;
         }
-        if *rounds > LARGE_ROUNDS {
+        if *rounds > CHUNKED_ROUNDS {
             return Probe::Answer(SearchOutcome::Contended);
         }
         scratch::take_into(rest);
@@ -365,7 +365,7 @@ impl<'a> Reader<'a> {
         let (mut ahead, mut lines) = ([Prefetched::default(); BATCH], [None; BATCH]);
         for ((key, key_ahead), line) in keys.iter().zip(&mut ahead).zip(&mut lines) {
             key_ahead.hash = entries.hash(key.as_ref());
-            line.insert(entries.index.spot(key_ahead.hash)).prefetch();
+            line.insert(entries.index.key_line(key_ahead.hash)).prefetch();
         }
         for (key_ahead, line) in ahead.iter_mut().zip(lines.iter().flatten()) {
             key_ahead.candidate = line.candidate();

@@ -140,7 +140,7 @@ fn try_set(
             let entry = Entry { key, value, deadline, kind: WriteKind::Set };
             match store.space.append_usual(&store.entries, &entry, call) {
                 Some(room) => {
-                    let filled = room.stretch();
+                    let filled = room.range();
                     let swapped = swap(store, &entry, room.location(), precondition, call)?;
                     let swap = end_swap(store, &entry, swapped, || room.publish(), call);
                     // Last: nothing is on its way any more that would have to lie in memory.

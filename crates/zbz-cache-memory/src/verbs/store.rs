@@ -14,7 +14,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Calls `verb`, and ends what every verb that changes something has to end: a listener is told
+    /// Calls `verb`, and then does what every verb that changes something has to do last: a listener is told
     /// what was removed, and what a close that came meanwhile has missed is given back.
     #[inline(always)]
     pub(crate) fn change<R>(&self, verb: impl FnOnce(&mut Call<'_>) -> R) -> R {
@@ -24,7 +24,7 @@ impl Store {
             // The call may have reserved room, or kept some from being given back.
             self.space.release_all(&self.entries, &mut call);
         }
-        self.entries.end_call(call);
+        self.entries.tell_removals(&mut call);
         answer
     }
 }

@@ -12,10 +12,8 @@ use crate::index::LockedBucket;
 use crate::log::drain::Draining;
 use crate::log::item::{Item, Kind};
 use crate::space::streams::queue_of;
+use crate::space::walk::AHEAD;
 use crate::verbs::store::Store;
-
-/// Items whose buckets are asked for before the first is looked at.
-const AHEAD: usize = 16;
 
 /// What a walk of one segment came to.
 #[derive(Debug, Default)]
@@ -28,11 +26,16 @@ struct Swept {
 /// Removes the entries that have expired and answers how many they were.
 pub(crate) fn sweep(store: &Store) -> Result<u64, Error> {
     store.limits.check_open()?;
-    store.change(|call| sweep_within(store, call))
+    store.change(|call| sweep_telling(store, call, |call| store.entries.tell_removals(call)))
 }
 
-/// [`sweep`], in a call that does more.
+/// [`sweep`] in a call that does more, and that may hold a lock: the listener is told at its end.
 pub(crate) fn sweep_within(store: &Store, call: &mut Call<'_>) -> Result<u64, Error> {
+    sweep_telling(store, call, |_| ())
+}
+
+/// Removes the entries that have expired; `tell` is called after each segment.
+fn sweep_telling(store: &Store, call: &mut Call<'_>, tell: impl Fn(&mut Call<'_>)) -> Result<u64, Error> {
     store.limits.check_open()?;
     let Store { entries, space, .. } = store;
     let now = entries.clock.now();
@@ -43,6 +46,7 @@ pub(crate) fn sweep_within(store: &Store, call: &mut Call<'_>) -> Result<u64, Er
     for segment in 0..space.room.streams.reached() {
         if is_due(segment) {
             swept += sweep_segment(store, segment, now, call);
+            tell(call);
         }
     }
     // Evictors have not walked all of their segments yet.
@@ -144,6 +148,7 @@ fn unlink_prefix(store: &Store, prefix: &[u8], call: &mut Call<'_>) -> u64 {
         call.now.restart();
         let clear = |bucket: &LockedBucket<'_>| live += entries.clear_bucket(bucket, prefix, call);
         next = entries.index.visit_group(point, || (), clear);
+        entries.tell_removals(call);
     }
     live
 }
@@ -153,5 +158,5 @@ pub(crate) fn empty(store: &Store) {
     let mut call = store.entries.begin_call();
     unlink_prefix(store, b"", &mut call);
     store.space.release_all(&store.entries, &mut call);
-    store.entries.end_call(call);
+    store.entries.tell_removals(&mut call);
 }

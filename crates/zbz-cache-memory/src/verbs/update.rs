@@ -109,7 +109,7 @@ fn try_expire(
                     key: &copied.key,
                     value: &copied.value,
                     deadline: (deadline != NEVER).then_some(deadline),
-                    head: copied.is_chunk_header,
+                    is_chunk_header: copied.is_chunk_header,
                 };
                 move_deadline(store, expected, &content, &mut room, call)?
             }
@@ -166,7 +166,7 @@ fn move_deadline<'a>(
     let slot = old.place.slot();
     let Some(room) = kept.room.take() else { return Ok(false) };
     let to = slot.moved_to(room.location(), slot.hits());
-    if content.head {
+    if content.is_chunk_header {
         // Its chunks are the new header's. Noted while they cannot be drained, as *Freed under the lock*
         // (`entries.rs`) says.
         for chunk in &old.info.chunks {
@@ -306,7 +306,7 @@ mod tests {
             key: &copied.key,
             value: &copied.value,
             deadline: Some(deadline),
-            head: false,
+            is_chunk_header: false,
         };
         let mut kept = RoomForWrite::default();
         let other = Version::from_u128(version.as_u128() + 1);

@@ -9,7 +9,7 @@ use crate::verbs::options::{SetOptions, SetOutcome};
 use crate::verbs::{set, update};
 
 impl MemoryCache {
-    /// Stores a value for `ttl`, in place of what the key held; `None` is never.
+    /// Stores a value for `ttl`, in place of the key's old value; `None` is never.
     ///
     /// Zero: the entry is absent afterwards. Below 1 ms rounds up to 1 ms; beyond
     /// [`TTL_HORIZON`](crate::TTL_HORIZON) means never. Readers see the old value or the new one.

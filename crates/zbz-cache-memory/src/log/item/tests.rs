@@ -25,7 +25,7 @@ fn round_trip(content: &Content<'_>, base: u64) -> usize {
     let item = Item::new(&bytes, read, Segment::new(&words));
     assert_eq!(
         (item.key(), item.value(), item.deadline(), item.is_chunk_header()),
-        (content.key, content.value, content.deadline, content.head)
+        (content.key, content.value, content.deadline, content.is_chunk_header)
     );
     bytes.len() - content.key.len() - content.value.len()
 }
@@ -34,14 +34,14 @@ fn round_trip(content: &Content<'_>, base: u64) -> usize {
 fn check_plain(content: &Content<'_>, base: u64, bytes: &[u8]) {
     let Some(plain) = Plain::of(bytes[..4].try_into().unwrap()) else {
         let in_full = content.deadline.is_some_and(|at| !Form::of(at, base).is_from_base());
-        return assert!(in_full || content.head || content.key.len() >= 256);
+        return assert!(in_full || content.is_chunk_header || content.key.len() >= 256);
     };
     let Plain { key_at, key_len, value_len } = plain;
     assert_eq!(&bytes[key_at..key_at + key_len], content.key);
     assert_eq!(&bytes[key_at + key_len..][..value_len], content.value);
     let told = || bytes[4..9].try_into().unwrap();
     let deadline = plain.has_deadline().then(|| plain.deadline(told(), base));
-    assert_eq!((deadline, content.head), (content.deadline, false));
+    assert_eq!((deadline, content.is_chunk_header), (content.deadline, false));
 }
 
 #[test]
@@ -62,11 +62,15 @@ fn every_layout_comes_back_and_costs_what_is_drawn() {
     for key_len in [1, 16, 255, 256, MOST_KEY_BYTES] {
         for value_len in [0, 1, 4095, MOST_VALUE_BYTES] {
             for (deadline, cost) in deadlines {
-                let content =
-                    Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline, head: false };
+                let content = Content {
+                    key: &bytes[..key_len],
+                    value: &bytes[..value_len],
+                    deadline,
+                    is_chunk_header: false,
+                };
                 let header = if key_len < 256 { 4 } else { 6 };
                 assert_eq!(round_trip(&content, BASE), header + cost);
-                assert_eq!(round_trip(&Content { head: true, ..content }, BASE), header + cost);
+                assert_eq!(round_trip(&Content { is_chunk_header: true, ..content }, BASE), header + cost);
             }
         }
     }
@@ -74,7 +78,7 @@ fn every_layout_comes_back_and_costs_what_is_drawn() {
 
 #[test]
 fn without_a_base_a_deadline_is_written_in_full() {
-    let content = Content { key: b"k", value: b"", deadline: Some(64), head: false };
+    let content = Content { key: b"k", value: b"", deadline: Some(64), is_chunk_header: false };
     let layout = Layout::of(&content, None).unwrap();
     assert!(!layout.is_from_base() && layout.len() == 4 + 7 + 1);
 }
@@ -83,8 +87,12 @@ fn without_a_base_a_deadline_is_written_in_full() {
 fn what_does_not_fit_an_item_has_no_layout() {
     let bytes = vec![0; MOST_VALUE_BYTES + 1];
     for (key_len, value_len) in [(0, 0), (MOST_KEY_BYTES + 1, 0), (1, MOST_VALUE_BYTES + 1)] {
-        let content =
-            Content { key: &bytes[..key_len], value: &bytes[..value_len], deadline: None, head: true };
+        let content = Content {
+            key: &bytes[..key_len],
+            value: &bytes[..value_len],
+            deadline: None,
+            is_chunk_header: true,
+        };
         assert_eq!(Layout::of(&content, Some(0)), None);
     }
 }

@@ -22,7 +22,7 @@ struct Fifo {
     index: Index,
     log: Log,
     open: AtomicUsize,
-    /// Sealed segments, oldest first; who holds it changes which segment is open.
+    /// Sealed segments, oldest first. The holder of the lock changes which segment is open.
     sealed: Mutex<VecDeque<usize>>,
     limbo: Mutex<Vec<usize>>,
 }
@@ -87,7 +87,7 @@ impl Fifo {
             key: &key_bytes,
             value: &value,
             deadline: round.is_multiple_of(3).then_some(round),
-            head: false,
+            is_chunk_header: false,
         };
         let layout = Layout::of(&content, Some(OPENING.base)).unwrap();
         let mut room = self.reserve(layout.len());

@@ -1,6 +1,7 @@
 //! Where free segments come from: memory that was not used yet, and segments that nobody reads any
 //! more; and how memory goes back.
 
+use std::ops::Range;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -10,6 +11,29 @@ use super::{Recycler, Streams};
 use crate::base::budget::Budget;
 use crate::base::hazard;
 use crate::log::Log;
+use crate::log::segment::Phase;
+
+/// Lets the system make one large page of the memory of these segments, which share it, when it gets to it:
+/// if each has memory, and all the bytes that it has addresses for. One that was provided in a smaller
+/// cache has fewer, and a large page would make more resident than was taken from the budget.
+fn allow_large_if_paid(log: &Log, sharing: Range<usize>) {
+    if is_paid_for(log, sharing.clone()) {
+        log.allow_large(sharing.start);
+        // One may be given back at this moment. If its state says so only after this second look, the large
+        // page is forbidden after it was allowed.
+        if !is_paid_for(log, sharing.clone()) {
+            log.forbid_large(sharing.start);
+        }
+    }
+}
+
+/// Whether all the addresses of these segments are paid for.
+fn is_paid_for(log: &Log, mut segments: Range<usize>) -> bool {
+    segments.all(|number| {
+        let segment = log.segment(number);
+        segment.phase() != Phase::Absent && segment.size() as usize == log.segment_bytes()
+    })
+}
 
 /// How many segments to empty ahead, after a look at the hazard pointers that took so long, so long
 /// after the one before. A look stops every processor that runs one of the process's threads: where
@@ -78,10 +102,10 @@ impl Streams {
         let provided = log.segment(segment as usize).provide(size as u32);
         debug_assert!(provided);
         self.numbers.present.fetch_add(1, Ordering::Relaxed);
-        let is_last = |count: usize| (segment as usize + 1).is_multiple_of(count);
-        if lists.absent.is_empty() && log.segments_in_large().is_some_and(is_last) {
-            // All that share its page have memory: the system may make it large when it gets to it.
-            log.allow_large(segment as usize);
+        if let Some(count) = log.segments_in_large()
+            && (segment as usize + 1).is_multiple_of(count)
+        {
+            allow_large_if_paid(log, segment as usize + 1 - count..segment as usize + 1);
         }
         Some(segment as usize)
     }
@@ -188,7 +212,31 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::space::streams::StreamCounts;
+
+    /// Segments that share a large page, provided by these sizes in turn.
+    fn provided(sizes: [u64; 8]) -> Log {
+        let log = Log::new(16, 18, 1).unwrap();
+        let streams = Streams::new(StreamCounts { classes: 1, stripes: 1 });
+        let budget = Arc::new(Budget::new(1 << 30));
+        for size in sizes {
+            streams.provide_one(&log, &budget, size, 0).unwrap();
+        }
+        log
+    }
+
+    #[test]
+    fn a_large_page_is_paid_for_if_each_of_its_segments_has_all_its_bytes() {
+        let whole = 1 << 18;
+        assert_eq!(provided([whole; 8]).segments_in_large(), Some(8));
+        assert!(is_paid_for(&provided([whole; 8]), 0..8));
+        let one_is_smaller = [whole, whole, whole / 2, whole, whole, whole, whole, whole];
+        assert!(!is_paid_for(&provided(one_is_smaller), 0..8), "from a time when the cache was smaller");
+        assert!(!is_paid_for(&provided([whole; 8]), 1..9), "one has no memory yet");
+    }
 
     #[test]
     fn more_is_emptied_ahead_while_looking_takes_much_of_the_time() {

@@ -157,7 +157,7 @@ impl<'a> Walker<'a> {
         let copies = self.copy_chunk(item.chunk(), moving, header)?;
         let locations: Vec<_> = copies.iter().map(Reservation::location).collect();
         let value = header.with_moved(chunk.location, &locations);
-        let content = Content { key: &moving.key, value: &value, deadline, head: true };
+        let content = Content { key: &moving.key, value: &value, deadline, is_chunk_header: true };
         let header_copy = append_item(&mut Mover(*self), stream, &content)?;
         let bucket = self.entries.index.lock(chunk.hash);
         let Some(place) = bucket.find_location(chunk.hash, moving.header) else {

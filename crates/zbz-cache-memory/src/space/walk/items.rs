@@ -61,7 +61,7 @@ impl<'a> Walker<'a> {
     /// segment, as when it was written: the room that is left there would be lost.
     fn append_moved(&self, item: &Item<'_>, hash: u64, stream: Stream) -> Option<Appended<'a>> {
         let (content, mover) = (item.content(), &mut Mover(*self));
-        if self.room.full.evicts() || content.head {
+        if self.room.full.evicts() || content.is_chunk_header {
             return append_item(mover, stream, &content).map(Appended::whole);
         }
         let key = HashedKey { hash, bytes: content.key };

@@ -17,7 +17,7 @@ use crate::space::room::{Request, Room};
 use crate::space::streams::{Stream, queue_of};
 
 /// Items whose buckets are asked for before the first is looked at.
-pub(super) const AHEAD: usize = 16;
+pub(crate) const AHEAD: usize = 16;
 
 /// The walk that one evictor is at, if it is at one.
 #[derive(Debug, Default)]

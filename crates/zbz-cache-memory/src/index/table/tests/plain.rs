@@ -164,7 +164,7 @@ fn a_peek_and_a_hint_tell_what_is_there() {
     let index = table(2, 64);
     (1..=150).for_each(|key| assert_eq!(set(&index, key, key), Ok(None)));
     for key in 1..=150 {
-        index.spot(hash(key)).prefetch();
+        index.key_line(hash(key)).prefetch();
         index.prefetch_bucket(hash(key));
         assert!(index.peek(hash(key)).is_some_and(|slot| slot.has(index.buckets.mark(hash(key)).tag())));
         assert!(index.bucket_of(hash(key)) < index.buckets());

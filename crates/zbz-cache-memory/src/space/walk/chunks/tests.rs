@@ -1,4 +1,4 @@
-//! The windows between looking at a head and writing the one that takes its place.
+//! The windows between looking at a chunk header and writing the one that takes its place.
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 
@@ -9,7 +9,7 @@ use crate::WhenFull;
 use crate::space::walk::Mode;
 use crate::tests::plan::{Plan, Rig};
 
-const KEY: &[u8] = b"cut";
+const KEY: &[u8] = b"chunked";
 
 fn walker(rig: &Rig) -> Walker<'_> {
     rig.engine.store.space.walker(&rig.engine.store.entries)
@@ -68,25 +68,28 @@ fn judge_with(rig: &Rig, meanwhile: impl FnOnce()) -> (Moved, ItemOutcome) {
 }
 
 #[test]
-fn a_piece_that_was_moved_is_named_by_nothing_in_its_old_place() {
+fn a_chunk_that_was_moved_is_named_by_nothing_in_its_old_place() {
     let rig = rig();
     assert_eq!(judge_with(&rig, || ()), (Moved::Done, ItemOutcome::Dead));
     assert_eq!(rig.cache.get(KEY).unwrap().as_deref(), Some(&[7; 1500][..]));
 }
 
 #[test]
-fn a_piece_goes_with_the_head_that_names_it_wherever_that_was_moved() {
+fn a_chunk_goes_with_the_header_that_names_it_wherever_that_was_moved() {
     let rig = rig();
     let (moved, outcome) = judge_with(&rig, || {
-        assert!(rig.cache.expire(KEY, Duration::from_secs(60)).unwrap(), "writes the head anew");
+        assert!(rig.cache.expire(KEY, Duration::from_secs(60)).unwrap(), "writes the header anew");
     });
     assert_eq!(moved, Moved::Changed);
-    assert!(matches!(outcome, ItemOutcome::Removed { .. }), "{outcome:?}: the new head names the chunk, too");
+    assert!(
+        matches!(outcome, ItemOutcome::Removed { .. }),
+        "{outcome:?}: the new header names the chunk, too"
+    );
     assert_eq!(rig.cache.get(KEY).unwrap(), None);
 }
 
 #[test]
-fn what_came_to_stand_where_a_head_stood_is_left_alone() {
+fn what_came_to_stand_where_a_header_stood_is_left_alone() {
     let rig = rig();
     let (moved, outcome) = judge_with(&rig, || {
         rig.cache.set(KEY, b"whole", None).unwrap();

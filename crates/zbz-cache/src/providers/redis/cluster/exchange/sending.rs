@@ -1,4 +1,4 @@
-//! Asks go out to one server, and what comes back is split among them.
+//! Commands go out to one server together, and the replies are split among them.
 
 use std::sync::Arc;
 
