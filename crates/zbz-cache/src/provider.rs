@@ -17,6 +17,7 @@
 
 mod capabilities;
 mod counters;
+mod health;
 mod invalidation;
 mod read;
 mod scan;
@@ -26,10 +27,11 @@ use std::any::Any;
 
 pub use capabilities::{Capabilities, Limits};
 pub use counters::{LookupCounters, Lookups};
+pub use health::{BackgroundWork, Health, HealthSink, Outage, ServerHealth, ServerState};
 pub use invalidation::{Invalidation, InvalidationSink, Subscription};
-pub use read::{Found, Read, ReadBatch, Version};
+pub use read::{Found, Read, ReadBatch, ReadParts, Version};
 pub use scan::{Cursor, Page};
-pub use write::{Condition, Deleted, Failures, SetOptions, SetOutcome, Token};
+pub use write::{Condition, Deleted, Failures, LoadedAround, SetOptions, SetOutcome, Token};
 
 use crate::error::Error;
 use crate::reply::Reply;
@@ -57,6 +59,17 @@ pub trait Provider: Send + Sync + 'static {
     /// the version may be left out (`None`), for providers to which they cost something.
     fn get_value<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
         self.get(key, buffer)
+    }
+
+    /// As [`get`](Provider::get) or [`get_value`](Provider::get_value), for a load: the caller has a loader at
+    /// hand if the read fails. A provider that learns meanwhile that the key's server is down ends the read at
+    /// once. One that serves copies which may be out of date while it cannot check them may do so here and in
+    /// `get_value`, and marks them ([`Found::is_degraded`]).
+    fn get_for_load<'a>(&'a self, key: &[u8], buffer: Vec<u8>, parts: ReadParts) -> Reply<'a, Read> {
+        match parts {
+            ReadParts::Value => self.get_value(key, buffer),
+            ReadParts::All => self.get(key, buffer),
+        }
     }
 
     /// Stores `value` under `key` if the condition holds, in one step with judging it.
@@ -155,6 +168,19 @@ pub trait Provider: Send + Sync + 'static {
         self.get_multi(keys, batch)
     }
 
+    /// As [`get_for_load`](Provider::get_for_load), of many keys.
+    fn get_multi_for_load<'a>(
+        &'a self,
+        keys: &[&[u8]],
+        batch: ReadBatch,
+        parts: ReadParts,
+    ) -> Reply<'a, ReadBatch> {
+        match parts {
+            ReadParts::Value => self.get_values(keys, batch),
+            ReadParts::All => self.get_multi(keys, batch),
+        }
+    }
+
     /// Many sets with one deadline, not atomic: every entry is tried, the last of two equal keys
     /// wins. Answers what failed, by index.
     fn set_multi<'a>(&'a self, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Reply<'a, Failures> {
@@ -191,6 +217,33 @@ pub trait Provider: Send + Sync + 'static {
     /// verbs, as far as this provider learns of any by itself: loads under way are then not stored
     /// over them. A handle calls it once, when it is made.
     fn tell_changes(&self, _sink: InvalidationSink) {}
+
+    /// Keeps a value in memory that was loaded while the key's server could not be read, for as long as this
+    /// provider was told to; true if it did. Judges the token in one step with the store.
+    fn keep_loaded(&self, _key: &[u8], _value: &[u8], _loaded: &LoadedAround) -> bool {
+        false
+    }
+
+    /// Whether each server answers. Waits for nothing and sends nothing.
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    /// Calls `sink` for each change of a server's state until the subscription is dropped. `None` from a provider
+    /// that has no servers, or does not watch them.
+    fn tell_health(&self, _sink: HealthSink) -> Option<Subscription> {
+        None
+    }
+
+    /// Runs `work` to its end on the provider's own thread, for work that no caller waits for. The work may
+    /// be dropped when the provider is closed.
+    ///
+    /// # Errors
+    ///
+    /// The work itself, from a provider that has no thread.
+    fn spawn(&self, work: BackgroundWork) -> Result<(), BackgroundWork> {
+        Err(work)
+    }
 }
 
 /// Folds the answers of a batch in input order; ready at once if all of them are.

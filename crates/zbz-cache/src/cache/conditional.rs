@@ -131,7 +131,7 @@ impl<T: 'static> Cache<T> {
             let found = read.found;
             let value = shared.finish_read(read)?;
             Ok(value.zip(found).and_then(|(value, found)| {
-                let Found { remaining, version } = found;
+                let Found { remaining, version, .. } = found;
                 Some(Versioned { value, version: version?, ttl: state_of(remaining) })
             }))
         }

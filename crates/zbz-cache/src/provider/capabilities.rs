@@ -24,6 +24,9 @@ pub struct Capabilities {
     pub exact_listing: bool,
     /// [`Provider::invalidations`](super::Provider::invalidations).
     pub invalidations: bool,
+    /// No verb ever answers `Unavailable`, `Timeout` or `Denied`: the entries are in this process. Then the
+    /// handle need not remember removals that failed.
+    pub always_available: bool,
 }
 
 impl Capabilities {
@@ -39,6 +42,7 @@ impl Capabilities {
             counters: true,
             exact_listing: true,
             invalidations: false,
+            always_available: false,
         }
     }
 }

@@ -28,6 +28,15 @@ impl Version {
     }
 }
 
+/// Which parts of an entry a read has to bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadParts {
+    /// Its bytes; the remaining time and the version may be left out.
+    Value,
+    /// Its bytes, its remaining time, and its version where there are versions.
+    All,
+}
+
 /// The properties of an entry besides its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -36,12 +45,20 @@ pub struct Found {
     pub remaining: Option<Duration>,
     /// Its version, from providers that have [`Capabilities::versions`](super::Capabilities).
     pub version: Option<Version>,
+    /// Whether it is a copy that may be out of date: the side that has the truth does not answer.
+    pub is_degraded: bool,
 }
 
 impl Found {
     /// An entry with so much time left, `None` without a deadline, and of this version.
     pub const fn new(remaining: Option<Duration>, version: Option<Version>) -> Self {
-        Found { remaining, version }
+        Found { remaining, version, is_degraded: false }
+    }
+
+    /// The same, as a copy that may be out of date. It has no version: nothing may be decided by it.
+    #[must_use]
+    pub const fn degraded(self) -> Self {
+        Found { version: None, is_degraded: true, ..self }
     }
 }
 

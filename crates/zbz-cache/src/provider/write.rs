@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use super::read::Version;
 use crate::error::Error;
@@ -52,6 +53,27 @@ impl Token {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         !self.revoked.load(Ordering::Acquire)
+    }
+}
+
+/// A value that was loaded while the key's server could not be read; see
+/// [`Provider::keep_loaded`](super::Provider::keep_loaded).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoadedAround {
+    /// The right to store it.
+    pub token: Token,
+    /// When its loader began.
+    pub began: Instant,
+    /// How long it would have been stored for.
+    pub ttl: Ttl,
+}
+
+impl LoadedAround {
+    /// What a loader that began at this moment brought.
+    #[must_use]
+    pub fn new(token: Token, began: Instant, ttl: Ttl) -> Self {
+        LoadedAround { token, began, ttl }
     }
 }
 

@@ -147,7 +147,7 @@ fn ready<'a, T>(answer: Result<T, engine::Error>) -> Reply<'a, T> {
 }
 
 fn found(found: engine::Found) -> Found {
-    Found { remaining: found.remaining(), version: Some(Version::from_u128(found.version().as_u128())) }
+    Found::new(found.remaining(), Some(Version::from_u128(found.version().as_u128())))
 }
 
 fn read(buffer: Vec<u8>, answer: Option<engine::Found>) -> Read {
@@ -170,7 +170,7 @@ impl Provider for MemoryProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::in_process()
+        Capabilities { always_available: true, ..Capabilities::in_process() }
     }
 
     fn limits(&self) -> Limits {

@@ -39,7 +39,7 @@ impl Provider for Model {
     }
 
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
-        let found = Found { remaining: Some(LEFT), version: None };
+        let found = Found::new(Some(LEFT), None);
         Reply::ready(Ok(match lock(&self.entries).get(key) {
             Some(value) => Read::hit(buffer, value, found),
             None => Read::miss(buffer),

@@ -177,7 +177,7 @@ impl Copies {
     fn found(&self, meta: &CopyMeta, now: u64) -> Found {
         let remaining =
             (meta.far_until != u64::MAX).then(|| Duration::from_nanos(meta.far_until.saturating_sub(now)));
-        Found { remaining, version: self.versions.then_some(meta.version) }
+        Found::new(remaining, self.versions.then_some(meta.version))
     }
 
     /// Takes away a copy that is of no use: right at any time, for any key.
@@ -231,7 +231,7 @@ mod tests {
 
     fn meta(remaining: Option<Duration>) -> CopyMeta {
         let version = Some(Version::from_u128(1 << 100 | 7));
-        CopyMeta::new(Stamp::from_bits(5 << 48 | 9), 50 * MS, Found { remaining, version }, 1000 * MS)
+        CopyMeta::new(Stamp::from_bits(5 << 48 | 9), 50 * MS, Found::new(remaining, version), 1000 * MS)
     }
 
     #[test]

@@ -123,7 +123,7 @@ fn read(
         let left = if wanted == ReadParts::All { times.next() } else { Some(Value::Int(-1)) };
         if let Some((value, remaining)) = entry(value, left).ok_or_else(nonsense)? {
             let version = (wanted == ReadParts::All).then(|| client.version(&value));
-            visit(at, value, Found { remaining, version });
+            visit(at, value, Found::new(remaining, version));
         }
     }
     Ok(())

@@ -266,7 +266,7 @@ pub(in crate::providers::redis) async fn take(
     }
     client.counts.deletes(1);
     let remaining = u64::try_from(left).ok().map(Duration::from_millis);
-    Ok(Read::hit(buffer, &value, Found { remaining, version: Some(client.version(&value)) }))
+    Ok(Read::hit(buffer, &value, Found::new(remaining, Some(client.version(&value)))))
 }
 
 pub(in crate::providers::redis) async fn add(
