@@ -20,7 +20,7 @@ use crate::base::counters::Count;
 use crate::entries::Entries;
 use crate::entries::entry::Entry;
 use crate::entries::removal::Call;
-use crate::log::item::Layout;
+use crate::log::item::{Content, Layout};
 use crate::log::{Reservation, SegmentRange, Span};
 use append::{Appended, Reserve, append_entry, write_item};
 use evictors::Evictors;
@@ -87,17 +87,14 @@ impl<'a> Reserve<'a> for Writer<'a, '_, '_> {
 struct LaterPaid<'a, 'c, 't>(Writer<'a, 'c, 't>);
 
 impl<'a> Reserve<'a> for LaterPaid<'a, '_, '_> {
-    #[inline(always)]
     fn room(&self) -> &'a Room {
         &self.0.space.room
     }
 
-    #[inline(always)]
     fn entries(&self) -> &'a Entries {
         self.0.entries
     }
 
-    #[inline(always)]
     fn reserve(&mut self, stream: Stream, span: Span) -> Option<Reservation<'a>> {
         let Writer { space, entries, priority, .. } = self.0;
         space.reserve_or_free(entries, Request { stream, span, priority }, self.0.call)
@@ -142,16 +139,55 @@ impl Space {
         }
         let queue = self.room.queue_of_new(entries, entry.key.hash);
         let stream = self.room.stream(queue, entry.deadline, &call.now);
-        // An item without a deadline has the same form in every segment.
-        if content.deadline.is_none()
-            && let Some(open) = self.room.streams.current(stream)
+        if content.deadline.is_some() {
+            return self.append_due(entries, &content, &stream, call);
+        }
+        // Its layout is the same in every segment.
+        if let Some(open) = self.room.streams.current(stream)
             && let Ok(mut room) = entries.log.reserve_span(open, Span::exactly(layout.len()))
         {
             room.write(&layout, &content);
             return Some(room);
         }
+        self.append_to_next(entries, &content, &stream, call)
+    }
+
+    /// Writes an item with a deadline.
+    #[inline(always)]
+    fn append_due<'a>(
+        &'a self,
+        entries: &'a Entries,
+        content: &Content<'_>,
+        stream: &Stream,
+        call: &mut Call<'_>,
+    ) -> Option<Reservation<'a>> {
+        if let Some(open) = self.room.streams.current(*stream) {
+            let base = entries.log.segment(open).base();
+            let layout = Layout::of(content, Some(base))?;
+            // The segment may have been opened anew since its base was read. Then what was reserved is given up.
+            if let Ok(mut room) = entries.log.reserve_span(open, Span::exactly(layout.len()))
+                && (!layout.is_from_base() || base == room.base())
+            {
+                room.note_deadline(content.deadline);
+                room.write(&layout, content);
+                return Some(room);
+            }
+        }
+        self.append_to_next(entries, content, stream, call)
+    }
+
+    /// Writes an item into a segment that is opened for it, for which some may have to be freed.
+    #[cold]
+    #[inline(never)]
+    fn append_to_next<'a>(
+        &'a self,
+        entries: &'a Entries,
+        content: &Content<'_>,
+        stream: &Stream,
+        call: &mut Call<'_>,
+    ) -> Option<Reservation<'a>> {
         let writer = self.writer(entries, Priority::New, call);
-        write_item(&mut LaterPaid(writer), stream, &content)
+        write_item(&mut LaterPaid(writer), *stream, content)
     }
 
     /// What a write with this priority appends with.

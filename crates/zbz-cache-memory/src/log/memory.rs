@@ -47,8 +47,17 @@ pub(crate) struct Reservation<'a> {
     segment: usize,
     location: Location,
     len: usize,
-    written: bool,
-    published: bool,
+    stage: Stage,
+}
+
+/// How far a reservation has come. As wide as its neighbours, with which it is moved: a narrow write
+/// followed by a wide read would cost a store-forwarding stall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+enum Stage {
+    Reserved,
+    Written,
+    Published,
 }
 
 impl Log {
@@ -151,7 +160,7 @@ impl Log {
         // `new` has checked that there is one of every place.
         let location = Location::new(at as u64 + 1).unwrap_or_else(|| unreachable!());
         let len = len as usize;
-        Ok(Reservation { log: self, segment, location, len, written: false, published: false })
+        Ok(Reservation { log: self, segment, location, len, stage: Stage::Reserved })
     }
 
     /// Asks for the line that an item begins in.
@@ -329,7 +338,7 @@ impl Reservation<'_> {
         assert_eq!(layout.len(), self.len, "an item of another length than its reservation");
         let base = if layout.is_from_base() { self.base() } else { 0 };
         layout.write(content, base, self.bytes());
-        self.written = true;
+        self.stage = Stage::Written;
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -348,13 +357,13 @@ impl Reservation<'_> {
         let (front, back) = room.split_at_mut(first.len());
         front.copy_from_slice(first);
         back.copy_from_slice(&second[skipped..skipped + back.len()]);
-        self.written = true;
+        self.stage = Stage::Written;
     }
 
     /// Ends the reservation: a slot names the item, or did.
     #[inline(always)]
     pub(crate) fn publish(mut self) {
-        self.published = true;
+        self.stage = Stage::Published;
     }
 
     /// Where in the log it begins.
@@ -381,10 +390,10 @@ impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         let segment = self.log.segment(self.segment);
         // The thread that drains the segment walks from item to item.
-        if !self.written {
+        if self.stage == Stage::Reserved {
             item::fill(self.bytes());
         }
-        if !self.published {
+        if self.stage != Stage::Published {
             segment.add_dead(self.len as u64);
         }
         segment.published();

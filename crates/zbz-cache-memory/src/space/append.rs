@@ -82,7 +82,6 @@ pub(crate) fn append_item<'a>(
 }
 
 /// Writes an item into a segment, in the form that its deadline has there.
-#[inline(always)]
 pub(crate) fn write_item<'a>(
     space: &mut impl Reserve<'a>,
     stream: Stream,
