@@ -20,9 +20,9 @@ use crate::base::counters::Count;
 use crate::entries::Entries;
 use crate::entries::entry::Entry;
 use crate::entries::removal::Call;
-use crate::log::item::{Content, Layout};
+use crate::log::item::Layout;
 use crate::log::{Reservation, SegmentRange, Span};
-use append::{Appended, Reserve, append_entry, write_item};
+use append::{Appended, Reserve, append_entry, append_to_next};
 use evictors::Evictors;
 use full::{NoRoom, Priority};
 use layout::KEYS_PER_BUCKET;
@@ -139,55 +139,28 @@ impl Space {
         }
         let queue = self.room.queue_of_new(entries, entry.key.hash);
         let stream = self.room.stream(queue, entry.deadline, &call.now);
-        if content.deadline.is_some() {
-            return self.append_due(entries, &content, &stream, call);
-        }
-        // Its layout is the same in every segment.
-        if let Some(open) = self.room.streams.current(stream)
-            && let Ok(mut room) = entries.log.reserve_span(open, Span::exactly(layout.len()))
-        {
-            room.write(&layout, &content);
-            return Some(room);
-        }
-        self.append_to_next(entries, &content, &stream, call)
-    }
-
-    /// Writes an item with a deadline.
-    #[inline(always)]
-    fn append_due<'a>(
-        &'a self,
-        entries: &'a Entries,
-        content: &Content<'_>,
-        stream: &Stream,
-        call: &mut Call<'_>,
-    ) -> Option<Reservation<'a>> {
-        if let Some(open) = self.room.streams.current(*stream) {
-            let base = entries.log.segment(open).base();
-            let layout = Layout::of(content, Some(base))?;
-            // The segment may have been opened anew since its base was read. Then what was reserved is given up.
-            if let Ok(mut room) = entries.log.reserve_span(open, Span::exactly(layout.len()))
+        let (log, open) = (&entries.log, self.room.streams.current(stream));
+        if content.deadline.is_none() {
+            // It has the same layout in every segment.
+            if let Some(open) = open
+                && let Ok(mut room) = log.reserve_span(open, Span::exactly(layout.len()))
+            {
+                room.write(&layout, &content);
+                return Some(room);
+            }
+        } else if let Some(open) = open {
+            let base = log.segment(open).base();
+            let layout = Layout::of(&content, Some(base))?;
+            // The segment may have been opened anew since its base was read: then what was reserved is given up.
+            if let Ok(mut room) = log.reserve_span(open, Span::exactly(layout.len()))
                 && (!layout.is_from_base() || base == room.base())
             {
                 room.note_deadline(content.deadline);
-                room.write(&layout, content);
+                room.write(&layout, &content);
                 return Some(room);
             }
         }
-        self.append_to_next(entries, content, stream, call)
-    }
-
-    /// Writes an item into a segment that is opened for it, for which some may have to be freed.
-    #[cold]
-    #[inline(never)]
-    fn append_to_next<'a>(
-        &'a self,
-        entries: &'a Entries,
-        content: &Content<'_>,
-        stream: &Stream,
-        call: &mut Call<'_>,
-    ) -> Option<Reservation<'a>> {
-        let writer = self.writer(entries, Priority::New, call);
-        write_item(&mut LaterPaid(writer), *stream, content)
+        append_to_next(LaterPaid(self.writer(entries, Priority::New, call)), stream, &content)
     }
 
     /// What a write with this priority appends with.

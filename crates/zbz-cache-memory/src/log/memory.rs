@@ -47,17 +47,8 @@ pub(crate) struct Reservation<'a> {
     segment: usize,
     location: Location,
     len: usize,
-    stage: Stage,
-}
-
-/// How far a reservation has come. As wide as its neighbours, with which it is moved: a narrow write
-/// followed by a wide read would cost a store-forwarding stall.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u64)]
-enum Stage {
-    Reserved,
-    Written,
-    Published,
+    written: bool,
+    published: bool,
 }
 
 impl Log {
@@ -160,7 +151,7 @@ impl Log {
         // `new` has checked that there is one of every place.
         let location = Location::new(at as u64 + 1).unwrap_or_else(|| unreachable!());
         let len = len as usize;
-        Ok(Reservation { log: self, segment, location, len, stage: Stage::Reserved })
+        Ok(Reservation { log: self, segment, location, len, written: false, published: false })
     }
 
     /// Asks for the line that an item begins in.
@@ -338,7 +329,7 @@ impl Reservation<'_> {
         assert_eq!(layout.len(), self.len, "an item of another length than its reservation");
         let base = if layout.is_from_base() { self.base() } else { 0 };
         layout.write(content, base, self.bytes());
-        self.stage = Stage::Written;
+        self.written = true;
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -357,13 +348,13 @@ impl Reservation<'_> {
         let (front, back) = room.split_at_mut(first.len());
         front.copy_from_slice(first);
         back.copy_from_slice(&second[skipped..skipped + back.len()]);
-        self.stage = Stage::Written;
+        self.written = true;
     }
 
     /// Ends the reservation: a slot names the item, or did.
     #[inline(always)]
     pub(crate) fn publish(mut self) {
-        self.stage = Stage::Published;
+        self.published = true;
     }
 
     /// Where in the log it begins.
@@ -390,10 +381,10 @@ impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         let segment = self.log.segment(self.segment);
         // The thread that drains the segment walks from item to item.
-        if self.stage == Stage::Reserved {
+        if !self.written {
             item::fill(self.bytes());
         }
-        if self.stage != Stage::Published {
+        if !self.published {
             segment.add_dead(self.len as u64);
         }
         segment.published();

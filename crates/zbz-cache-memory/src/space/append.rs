@@ -81,6 +81,17 @@ pub(crate) fn append_item<'a>(
     write_item(space, stream, content)
 }
 
+/// [`write_item`], out of the usual path.
+#[cold]
+#[inline(never)]
+pub(crate) fn append_to_next<'a>(
+    mut space: impl Reserve<'a>,
+    stream: Stream,
+    content: &Content<'_>,
+) -> Option<Reservation<'a>> {
+    write_item(&mut space, stream, content)
+}
+
 /// Writes an item into a segment, in the form that its deadline has there.
 pub(crate) fn write_item<'a>(
     space: &mut impl Reserve<'a>,

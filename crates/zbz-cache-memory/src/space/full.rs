@@ -27,10 +27,8 @@ pub enum WhenFull {
     Reject,
 }
 
-/// What room is needed for. Later variants may use more of the reserve. As wide as the words that it is
-/// moved with: a narrow write followed by a wide read would cost a store-forwarding stall.
+/// What room is needed for. Later variants may use more of the reserve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u64)]
 pub(crate) enum Priority {
     New,
     /// In a cache that rejects: an entry that takes no more than the one it replaces, or than
