@@ -10,6 +10,7 @@
 //! | `tls_cert`, `tls_key` | PEM files that say who we are | none |
 //! | `connect_timeout` | a duration | 1 s |
 //! | `call_timeout` | a duration: connecting and trying again within it | 2 s |
+//! | `silence_timeout` | a duration: a server that answers nothing for so long while calls wait counts as down | 600 ms |
 //! | `tracking_interval`, `tracking_timeout` | durations: how often the connections that tell of changes are proven, and how long that may take | 1 s, 1 s |
 //! | `key_prefix` | a text ahead of every stored key | none |
 //! | `client_name` | what `CLIENT LIST` shows | none |
@@ -34,8 +35,8 @@ use crate::error::{Error, Result};
 use crate::key::Packed;
 use crate::options::Options;
 use crate::provider::{
-    Capabilities, Cursor, Deleted, Failures, InvalidationSink, Limits, Lookups, Page, Provider, Read,
-    ReadBatch, SetOptions, SetOutcome, Subscription,
+    BackgroundWork, Capabilities, Cursor, Deleted, Failures, Health, HealthSink, InvalidationSink, Limits,
+    Lookups, Page, Provider, Read, ReadBatch, ReadParts, SetOptions, SetOutcome, Subscription,
 };
 use crate::reply::Reply;
 use crate::stats::Stats;
@@ -58,10 +59,10 @@ pub use native::RedisConnection;
 use client::Client;
 use cluster::exchange::{self, Command};
 use config::settings::{Scheme, Settings};
+use failure::Access;
 use runtime::Runtime;
 use shared::Shared;
-use verbs::read::{self, ReadParts};
-use verbs::{scan, write, write_many};
+use verbs::{read, scan, write, write_many};
 
 /// The names it is registered under, and what each says: they are the schemes of its URLs.
 pub(crate) const SCHEMES: [Scheme; 4] = [
@@ -99,12 +100,19 @@ impl RedisProvider {
     }
 
     /// A verb of many steps, done on the provider's thread, also if nobody waits for it any more.
-    fn long_verb<'a, T, F>(&'a self, work: impl FnOnce(Arc<Client>) -> F + Send + 'a) -> Reply<'a, T>
+    fn long_verb<'a, T, F>(
+        &'a self,
+        access: Access,
+        work: impl FnOnce(Arc<Client>) -> F + Send + 'a,
+    ) -> Reply<'a, T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
         self.verb(move |shared| async move {
+            if let Some(refusal) = shared.client.topology.refusal_of_all() {
+                return Err(refusal.into_error(access));
+            }
             match shared.runtime.begin(work(Arc::clone(&shared.client)))?.await {
                 Ok(answer) => answer,
                 Err(_) if shared.runtime.is_closed() => Err(Error::closed()),
@@ -156,12 +164,23 @@ impl Provider for RedisProvider {
 
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
         let command = self.read(ReadParts::All, key);
-        self.verb(move |shared| read::get(shared, ReadParts::All, command, buffer))
+        self.verb(move |shared| {
+            read::get(shared, shared.call(Access::Reads), ReadParts::All, command, buffer)
+        })
     }
 
     fn get_value<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
         let command = self.read(ReadParts::Value, key);
-        self.verb(move |shared| read::get(shared, ReadParts::Value, command, buffer))
+        self.verb(move |shared| {
+            read::get(shared, shared.call(Access::Reads), ReadParts::Value, command, buffer)
+        })
+    }
+
+    fn get_for_load<'a>(&'a self, key: &[u8], buffer: Vec<u8>, parts: ReadParts) -> Reply<'a, Read> {
+        let command = self.read(parts, key);
+        self.verb(move |shared| {
+            read::get(shared, shared.call(Access::Reads).of_load(), parts, command, buffer)
+        })
     }
 
     fn set<'a>(&'a self, key: &[u8], value: &[u8], options: SetOptions) -> Reply<'a, SetOutcome> {
@@ -196,12 +215,28 @@ impl Provider for RedisProvider {
 
     fn get_multi<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
         let keys = self.keys(keys);
-        self.verb(move |shared| read::get_multi(shared, ReadParts::All, keys, batch))
+        self.verb(move |shared| {
+            read::get_multi(shared, shared.call(Access::Reads), ReadParts::All, keys, batch)
+        })
     }
 
     fn get_values<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
         let keys = self.keys(keys);
-        self.verb(move |shared| read::get_multi(shared, ReadParts::Value, keys, batch))
+        self.verb(move |shared| {
+            read::get_multi(shared, shared.call(Access::Reads), ReadParts::Value, keys, batch)
+        })
+    }
+
+    fn get_multi_for_load<'a>(
+        &'a self,
+        keys: &[&[u8]],
+        batch: ReadBatch,
+        parts: ReadParts,
+    ) -> Reply<'a, ReadBatch> {
+        let keys = self.keys(keys);
+        self.verb(move |shared| {
+            read::get_multi(shared, shared.call(Access::Reads).of_load(), parts, keys, batch)
+        })
     }
 
     fn set_multi<'a>(&'a self, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Reply<'a, Failures> {
@@ -216,7 +251,7 @@ impl Provider for RedisProvider {
 
     fn scan<'a>(&'a self, prefix: &[u8], cursor: Option<&Cursor>) -> Reply<'a, Page> {
         let (prefix, cursor) = (self.key(prefix), cursor.cloned());
-        self.long_verb(move |client| {
+        self.long_verb(Access::Reads, move |client| {
             let deadline = client.deadline();
             scan::scan(client, prefix, cursor, deadline)
         })
@@ -224,7 +259,7 @@ impl Provider for RedisProvider {
 
     fn clear<'a>(&'a self, prefix: &[u8]) -> Reply<'a, ()> {
         let prefix = self.key(prefix);
-        self.long_verb(move |client| scan::clear(client, prefix))
+        self.long_verb(Access::Writes, move |client| scan::clear(client, prefix))
     }
 
     /// Of this provider's own calls; what the server knows of all its users is not looked at.
@@ -257,6 +292,20 @@ impl Provider for RedisProvider {
     /// tell of changes is tried again and again, and `Alive` never said.
     fn invalidations(&self, prefix: &[u8], sink: InvalidationSink) -> Option<Subscription> {
         Some(tracking::subscribe(&self.shared, self.key(prefix), sink))
+    }
+
+    /// Of each server that keys are asked for at.
+    fn health(&self) -> Health {
+        self.shared.client.topology.health()
+    }
+
+    /// While there are subscriptions, a server that is down is probed whether or not there are calls.
+    fn tell_health(&self, sink: HealthSink) -> Option<Subscription> {
+        Some(self.shared.client.topology.health_sinks().join(sink))
+    }
+
+    fn spawn(&self, work: BackgroundWork) -> Result<(), BackgroundWork> {
+        self.shared.runtime.begin_work(work)
     }
 
     fn native(&self) -> Option<&(dyn Any + Send + Sync)> {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 use crate::provider::{LookupCounters, Version};
-use crate::providers::redis::cluster::exchange::{Command, Exchange};
+use crate::providers::redis::cluster::exchange::{Command, Exchange, GivesUp};
 use crate::providers::redis::cluster::slots::slot_of;
 use crate::providers::redis::cluster::topology::Topology;
 use crate::providers::redis::config::settings::Settings;
@@ -91,7 +91,7 @@ impl Client {
             made: Moment::now(),
         };
         Client {
-            topology: Arc::new(Topology::new(Arc::clone(&settings))),
+            topology: Topology::new(Arc::clone(&settings)),
             settings,
             counts,
             closing: AtomicBool::new(false),
@@ -101,7 +101,7 @@ impl Client {
 
     /// The subscribers to changes.
     pub(super) fn subscribers(&self) -> &Arc<Subscribers> {
-        &self.topology.subscribers
+        self.topology.subscribers()
     }
 
     /// The key as the server has it.
@@ -141,7 +141,7 @@ impl Client {
     /// The long way of a call.
     pub(super) fn exchange(&self, access: Access, deadline: Instant) -> Exchange {
         let (settings, topology) = (Arc::clone(&self.settings), Arc::clone(&self.topology));
-        Exchange { settings, topology, access, deadline }
+        Exchange { settings, topology, access, deadline, gives_up: GivesUp::AtDeadline }
     }
 
     /// The failure for an answer that makes no sense. The connection is ended: later answers on it may belong to

@@ -6,6 +6,7 @@
 
 pub(super) mod command;
 pub(super) mod driver;
+pub(super) mod ending;
 pub(super) mod handshake;
 pub(super) mod parser;
 pub(super) mod probe;
@@ -25,9 +26,26 @@ use crate::provider::Token;
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
 use crate::providers::redis::connection::driver::{Driver, Hear};
+use crate::providers::redis::connection::ending::{End, Ended, Silence};
 use crate::providers::redis::connection::send_queue::{Broken, LastWords, Returned, SendQueue, Values};
 use crate::providers::redis::connection::sizes::Sizes;
 use crate::providers::redis::failure::{self, ConnectStage, Failure, WriteOutcome};
+
+/// What a connection is for.
+pub(super) enum Purpose {
+    /// The calls of all callers. Called when it has ended by itself.
+    Calls(Box<dyn FnOnce(Ended) + Send>),
+    /// To hear what the server sends without being asked; or one question at a time, answered by its deadline.
+    Hearing(Hear),
+}
+
+/// Whether there was a connection to a server before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acquaintance {
+    /// If it is silent, it is asked by a connection of its own whether it speaks TLS, or does not.
+    New,
+    Known,
+}
 
 /// A connection, while it lasts: dropped, it ends.
 pub(super) struct Connection {
@@ -37,6 +55,7 @@ pub(super) struct Connection {
     made: Instant,
     /// How long a part of a command its server takes.
     pub(super) sizes: Arc<Sizes>,
+    acquaintance: Acquaintance,
     queue: Arc<SendQueue>,
     driver: AbortHandle,
     /// Closed when the driver has ended.
@@ -44,23 +63,35 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects and introduces this client, in RESP3, within connect_timeout. `hear` is called with each push of the
-    /// server.
+    /// Connects and introduces this client, in RESP3, within connect_timeout.
     pub(super) async fn open(
         settings: &Settings,
         address: &Address,
-        hear: Option<Hear>,
+        purpose: Purpose,
+        acquaintance: Acquaintance,
     ) -> Result<Connection, Failure> {
         let deadline = Instant::now() + settings.connect_timeout;
-        let stream = handshake::connect(settings, address, deadline).await?;
+        let stream = handshake::connect(settings, address, acquaintance, deadline).await?;
         let queue = Arc::new(SendQueue::new(address.clone()));
         let (server, (ending, ended)) = (address.clone(), watch::channel(()));
-        let is_for_calls = hear.is_none();
-        let patience = if is_for_calls { settings.call_timeout / 2 } else { Duration::ZERO };
-        let driver = Driver::new(Arc::clone(&queue), stream, hear, patience);
+        let (hear, on_end) = match purpose {
+            Purpose::Calls(on_end) => (None, Some(on_end)),
+            Purpose::Hearing(hear) => (Some(hear), None),
+        };
+        let silence = match on_end {
+            Some(_) => {
+                Silence { least_time: settings.call_timeout / 2, after: Some(settings.silence_timeout) }
+            }
+            None => Silence { least_time: Duration::ZERO, after: None },
+        };
+        let driver = Driver::new(Arc::clone(&queue), stream, hear, silence);
         let driver = tokio::spawn(async move {
-            if !driver.await && is_for_calls {
-                tracing::warn!(%server, "the connection broke; the next call makes a new one");
+            let ended = driver.await;
+            if let Some(on_end) = on_end {
+                if ended.end != End::Finished {
+                    tracing::warn!(%server, "the connection broke; a new one is made when it is needed");
+                }
+                on_end(ended);
             }
             drop(ending);
         });
@@ -69,6 +100,7 @@ impl Connection {
             id: RandomState::new().hash_one(address),
             made: Instant::now(),
             sizes: Arc::new(Sizes::new()),
+            acquaintance,
             queue,
             driver: driver.abort_handle(),
             ended,
@@ -112,7 +144,8 @@ impl Connection {
     /// Whether a server that is spoken to without TLS speaks it.
     async fn speaks_tls(&self, settings: &Settings, deadline: Instant) -> bool {
         let patience = handshake::patience(settings, deadline);
-        settings.tls.is_none() && probe::speaks_tls(&self.address, patience).await
+        let may_be = settings.tls.is_none() && self.acquaintance == Acquaintance::New;
+        may_be && probe::speaks_tls(&self.address, patience).await
     }
 
     /// Why the connection broke before there was one.

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::ServerError;
 
@@ -103,6 +104,14 @@ impl Failure {
         Failure { what: format!("{} ({source})", self.what), source: Some(Arc::new(source)), ..self }
     }
 
+    /// What a call is told that is refused because of this failure of its server.
+    pub(super) fn refusal(&self) -> Failure {
+        let kind = if self.kind == ErrorKind::Timeout { ErrorKind::Unavailable } else { self.kind };
+        let what = format!("{} (refused at once; the next probe is within 400 ms)", self.what);
+        let outcome = WriteOutcome::Unsent;
+        Failure { kind, what, outcome, broke_connection: false, ..self.clone() }.lasting()
+    }
+
     /// The same failure for a verb that may have been sent.
     pub(super) fn with_outcome(self, outcome: WriteOutcome) -> Self {
         Failure { outcome, ..self }
@@ -156,8 +165,18 @@ pub(super) fn tried_for_too_long() -> Failure {
     .lasting()
 }
 
+/// Nothing came from the server for so long, while commands waited.
+pub(super) fn silent(address: &Address, span: Duration) -> Failure {
+    Failure::new(
+        ErrorKind::Timeout,
+        WriteOutcome::Unsent,
+        format!("{address} answered nothing for silence_timeout ({span:?}) while calls waited"),
+        "see whether the server is stopped, unreachable or busy with one long command, or raise silence_timeout",
+    )
+}
+
 /// The connection was ended because nothing at all was answered on it for as long as a call may take.
-pub(super) fn silent(address: &Address, outcome: WriteOutcome) -> Failure {
+pub(super) fn overdue(address: &Address, outcome: WriteOutcome) -> Failure {
     Failure::new(
         ErrorKind::Timeout,
         outcome,
@@ -169,7 +188,7 @@ pub(super) fn silent(address: &Address, outcome: WriteOutcome) -> Failure {
 /// The connection broke while something was on it.
 pub(super) fn connection_lost(address: &Address, outcome: WriteOutcome) -> Failure {
     let what = format!("the connection to {address} broke");
-    let advice = "the next call makes a new one; see the server's log if it goes on";
+    let advice = "a new one is made; see the server's log if it goes on";
     Failure {
         broke_connection: outcome == WriteOutcome::Unknown,
         ..Failure::new(ErrorKind::Unavailable, outcome, what, advice)

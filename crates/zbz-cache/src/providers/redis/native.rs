@@ -64,6 +64,9 @@ impl RedisConnection {
                         topology.refresh().await.map_err(|_| failed("the cluster cannot be reached"))?;
                     }
                     let node = known().ok_or_else(|| failed("no server has this key"))?;
+                    if node.refusal().is_some() {
+                        return Err(failed("the server is down; nothing was sent"));
+                    }
                     let connection =
                         node.connection().await.map_err(|_| failed("the server cannot be reached"))?;
                     Ok::<_, RedisError>((node, connection))

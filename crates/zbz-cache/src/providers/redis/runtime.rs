@@ -105,13 +105,31 @@ impl Runtime {
         Ok(told)
     }
 
+    /// Begins work that nobody waits for, as long as the thread is there.
+    ///
+    /// # Errors
+    ///
+    /// The work, if there is no thread for it.
+    pub(super) fn begin_work(&self, work: Task) -> Result<(), Task> {
+        self.give(work).map_err(|(work, _)| work)
+    }
+
     fn queue(&self, work: Task) -> Result<()> {
+        self.give(work).map_err(|(_, why)| why)
+    }
+
+    fn give(&self, work: Task) -> Result<(), (Task, Error)> {
         let mut state = self.state();
         if matches!(*state, ThreadState::New) {
-            *state = ThreadState::Running(start()?);
+            match start() {
+                Ok(running) => *state = ThreadState::Running(running),
+                Err(why) => return Err((work, why)),
+            }
         }
-        let ThreadState::Running(running) = &*state else { return Err(Error::closed()) };
-        running.queue.send(Message::Begin(work)).map_err(|_| Error::closed())
+        let ThreadState::Running(running) = &*state else { return Err((work, Error::closed())) };
+        running.queue.send(Message::Begin(work)).map_err(|unsent| match unsent.0 {
+            Message::Begin(work) | Message::Finish(work) => (work, Error::closed()),
+        })
     }
 
     /// Takes no more work, waits for what is under way and then for `last`, and ends the thread.

@@ -111,6 +111,11 @@ impl Subscribers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is any.
+    pub(in crate::providers::redis) fn are_there(&self) -> bool {
+        !self.state().subscribers.is_empty()
+    }
+
     /// Adds a subscriber of a stored prefix; with the watchdog that has to begin, if none is there.
     pub(super) fn join(
         self: &Arc<Self>,

@@ -10,6 +10,9 @@
 //! - a read, whatever happened to it.
 //!
 //! A write that may have been sent and has no answer is not sent again: its outcome is unknown.
+//!
+//! A command that was not sent yet is refused where its server's breaker is open. One that was sent goes on being
+//! tried, unless the call is one that [`GivesUp::WhenDown`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +43,14 @@ const FREE_HOPS: usize = 4;
 
 /// The first pause before trying again (the one before the second try is none), doubled each time.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// Until when a call is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::providers::redis) enum GivesUp {
+    AtDeadline,
+    /// Also when the breaker of its server opens: its caller has something better to do.
+    WhenDown,
+}
 
 /// A command about one slot.
 pub(in crate::providers::redis) struct Command {
@@ -94,6 +105,7 @@ pub(in crate::providers::redis) struct Exchange {
     pub(in crate::providers::redis) topology: Arc<Topology>,
     pub(in crate::providers::redis) access: Access,
     pub(in crate::providers::redis) deadline: Instant,
+    pub(in crate::providers::redis) gives_up: GivesUp,
 }
 
 /// A command that is not answered yet.
@@ -105,6 +117,8 @@ pub(in crate::providers::redis) struct Open {
     asking: Option<Address>,
     /// Whether it is sent alone, in quarantine.
     is_suspect: bool,
+    /// Whether it was handed over to a connection.
+    was_sent: bool,
     /// The server that it was last sent to.
     node: Option<Arc<Node>>,
     tries: usize,
@@ -113,11 +127,20 @@ pub(in crate::providers::redis) struct Open {
 
 impl Open {
     pub(in crate::providers::redis) fn new(index: usize, command: Command) -> Open {
-        Open { index, command, asking: None, is_suspect: false, node: None, tries: 0, hops: 0 }
+        Open {
+            index,
+            command,
+            asking: None,
+            is_suspect: false,
+            was_sent: false,
+            node: None,
+            tries: 0,
+            hops: 0,
+        }
     }
 
     pub(in crate::providers::redis) fn sent_to(node: Arc<Node>, index: usize, command: Command) -> Open {
-        Open { node: Some(node), ..Open::new(index, command) }
+        Open { node: Some(node), was_sent: true, ..Open::new(index, command) }
     }
 
     /// One that may end the connection it is on.
@@ -207,7 +230,9 @@ impl Exchange {
                 return None;
             }
         };
-        let may_go = failure.as_ref().is_none_or(|why| why.may_retry(self.access));
+        let may_go = failure.as_ref().is_none_or(|why| why.may_retry(self.access))
+            && !(self.gives_up == GivesUp::WhenDown
+                && one.node.as_ref().is_some_and(|node| node.is_refusing()));
         match failure {
             // Time ran out on the way to another try: why there was one says more.
             Some(failure) if one.tries > 1 && failure.came_too_late() => {}
@@ -248,6 +273,12 @@ impl Exchange {
                     lost.push((one, Err(failure::unanswerable(Some(&node.address)).into())));
                 }
                 Ok(node) => {
+                    if !one.was_sent
+                        && let Some(refusal) = node.refusal()
+                    {
+                        lost.push((one, Err(refusal.into())));
+                        continue;
+                    }
                     let one = Open { node: Some(Arc::clone(&node)), ..one };
                     let same = |(other, group): &&mut (Arc<Node>, Vec<Open>)| {
                         one.may_join()
@@ -285,6 +316,9 @@ impl Exchange {
         if let Some(node) = self.topology.owner(slot) {
             return Ok(node);
         }
+        if let Some(refusal) = self.topology.refusal_of_all() {
+            return Err(refusal);
+        }
         match timeout_at(self.deadline, self.topology.refresh()).await {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => return Err(failure),
@@ -312,7 +346,7 @@ impl Exchange {
             },
             "READONLY" => {
                 // The name may lead to another primary by now, and no listener is connected to that one yet.
-                self.topology.subscribers.map_changed();
+                self.topology.subscribers().map_changed();
                 node.renew();
                 Verdict::Failed(failure::of_server_error(address, error))
             }
@@ -330,7 +364,7 @@ impl Exchange {
             Verdict::Answered => return None,
             Verdict::Moved(to) => self.topology.moved(one.command.slot, &to),
             Verdict::Asking(to) => {
-                self.topology.subscribers.asked_aside(&to);
+                self.topology.subscribers().asked_aside(&to);
                 one.asking = Some(to);
             }
             Verdict::Failed(failure) => {

@@ -1,72 +1,137 @@
-//! [`Node`]: one server, and the connection to it, made when it is asked for.
+//! [`Node`]: one server, the connection to it, and its [`Breaker`].
 //!
-//! However many calls want a connection at once, one attempt is made and all have its outcome. The
-//! attempt is a task of its own, ended by connect_timeout: a caller who cannot wait for it leaves,
-//! and the connection is there for the next one.
+//! - **A connection is made when it is asked for**, and again at once when one that was in use is lost. However many
+//!   calls want it, one task makes it (`prober.rs`), and all have the outcome of its next attempt. A caller who cannot
+//!   wait for that leaves.
+//! - **The breaker opens** when an attempt fails, when one to a known server brings nothing for silence_timeout, and
+//!   when a connection ended because it was silent. A lost connection alone does not open it: the attempt that begins
+//!   with the loss is the probe, and calls that come meanwhile wait for it.
+//! - **On the provider's thread** alone it opens and closes, so changes are told in their order.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{MappedMutexGuard, watch};
 use tokio::time::Instant;
 
+use crate::provider::{ServerHealth, ServerState};
+use crate::providers::redis::cluster::breaker::{Breaker, Change};
+use crate::providers::redis::cluster::health_sinks::HealthSinks;
+use crate::providers::redis::cluster::prober::keep_trying;
 use crate::providers::redis::cluster::quarantine::{Quarantine, Ticket};
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
-use crate::providers::redis::connection::Connection;
+use crate::providers::redis::connection::ending::{End, Ended};
+use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::subscribers::Subscribers;
 
 /// A connection younger than this led to where the address leads already.
 const RENEWED_AFTER: Duration = Duration::from_secs(1);
 
+/// A connection that nobody used for so long is made again when somebody needs it.
+const KEPT_UP: Duration = Duration::from_secs(60);
+
+const REFUSED: &str = "calls to it are refused until a probe is answered";
+
 type Outcome = Result<Arc<Connection>, Failure>;
 
-enum ConnectionState {
-    Down,
-    Connecting(watch::Receiver<Option<Outcome>>),
+/// What the nodes of a provider share.
+pub(in crate::providers::redis) struct Surroundings {
+    pub(in crate::providers::redis) settings: Arc<Settings>,
+    pub(in crate::providers::redis) sinks: Arc<HealthSinks>,
+    /// Told of every change of the map before anything is read from the new owner.
+    pub(in crate::providers::redis) subscribers: Arc<Subscribers>,
+    /// Called when a probe failed: another server may have taken over.
+    pub(super) look_elsewhere: Box<dyn Fn() + Send + Sync>,
+}
+
+enum Link {
+    None,
+    /// A task makes it.
+    Trying,
     Up(Arc<Connection>),
+}
+
+struct State {
+    link: Link,
+    breaker: Breaker,
+}
+
+/// What a call that begins may do.
+pub(in crate::providers::redis) enum Admission {
+    /// It may use this connection, which may have broken since.
+    Connection(Arc<Connection>),
+    /// It has to wait for one.
+    Wait,
+    /// It is refused, for this reason.
+    Refused(Failure),
 }
 
 /// One server.
 pub(in crate::providers::redis) struct Node {
     pub(in crate::providers::redis) address: Address,
-    settings: Arc<Settings>,
-    state: Mutex<ConnectionState>,
+    around: Arc<Surroundings>,
+    state: Mutex<State>,
+    /// Says that an attempt ended, or that the breaker opened.
+    turns: watch::Sender<()>,
     pub(in crate::providers::redis) quarantine: Quarantine,
     /// Whether there ever was a connection. Guards nothing, so Relaxed suffices.
     met: AtomicBool,
 }
 
 impl Node {
-    pub(in crate::providers::redis) fn new(settings: Arc<Settings>, address: Address) -> Node {
+    pub(in crate::providers::redis) fn new(around: Arc<Surroundings>, address: Address) -> Node {
         Node {
             address,
-            settings,
-            state: Mutex::new(ConnectionState::Down),
+            around,
+            state: Mutex::new(State { link: Link::None, breaker: Breaker::Closed }),
+            turns: watch::Sender::new(()),
             quarantine: Quarantine::default(),
             met: AtomicBool::new(false),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, ConnectionState> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The connection that is up, if one is.
     pub(in crate::providers::redis) fn live(&self) -> Option<Arc<Connection>> {
-        match &*self.state() {
-            ConnectionState::Up(connection) if connection.is_up() => Some(Arc::clone(connection)),
+        match &self.state().link {
+            Link::Up(connection) if connection.is_up() => Some(Arc::clone(connection)),
             _ => None,
         }
     }
 
-    /// The connection, if there is one; it may have broken since.
-    pub(in crate::providers::redis) fn last(&self) -> Option<Arc<Connection>> {
-        match &*self.state() {
-            ConnectionState::Up(connection) => Some(Arc::clone(connection)),
-            _ => None,
+    /// What a call may do that begins.
+    pub(in crate::providers::redis) fn admit(&self) -> Admission {
+        let mut state = self.state();
+        match &state.link {
+            Link::Up(connection) => Admission::Connection(Arc::clone(connection)),
+            _ => state.breaker.refuse().map_or(Admission::Wait, Admission::Refused),
         }
+    }
+
+    /// Why a call that begins is refused, if it is.
+    pub(in crate::providers::redis) fn refusal(&self) -> Option<Failure> {
+        self.state().breaker.refuse()
+    }
+
+    /// Why calls that begin are refused, if they are, to who is not one of them.
+    pub(in crate::providers::redis) fn cause(&self) -> Option<Failure> {
+        let state = self.state();
+        state.breaker.cause().filter(|_| state.breaker.is_open()).cloned()
+    }
+
+    /// Whether calls that begin are refused.
+    pub(in crate::providers::redis) fn is_refusing(&self) -> bool {
+        self.state().breaker.is_open()
+    }
+
+    pub(in crate::providers::redis) fn health(&self) -> ServerHealth {
+        ServerHealth::new(self.address.to_string(), self.state().breaker.state())
     }
 
     /// Whether there ever was a connection.
@@ -74,20 +139,24 @@ impl Node {
         self.met.load(Ordering::Relaxed)
     }
 
-    /// The connection, made if there is none.
+    /// The connection, made if there is none. While the breaker is open, that of the next attempt.
     pub(in crate::providers::redis) async fn connection(self: &Arc<Self>) -> Outcome {
-        let mut outcome = {
+        let mut turns = {
             let mut state = self.state();
-            match &*state {
-                ConnectionState::Up(connection) if connection.is_up() => return Ok(Arc::clone(connection)),
-                // An attempt whose task is gone will not end; it is made again.
-                ConnectionState::Connecting(outcome) if outcome.has_changed().is_ok() => outcome.clone(),
-                _ => self.begin(&mut state, None),
+            match &state.link {
+                Link::Up(connection) if connection.is_up() => return Ok(Arc::clone(connection)),
+                Link::Trying => {}
+                Link::Up(_) | Link::None => self.begin(&mut state, None),
             }
+            self.turns.subscribe()
         };
         let lost = || failure::connection_lost(&self.address, WriteOutcome::Unsent);
-        let told = outcome.wait_for(Option::is_some).await.map_err(|_| lost())?;
-        told.clone().unwrap_or_else(|| Err(lost()))
+        turns.changed().await.map_err(|_| lost())?;
+        let state = self.state();
+        match &state.link {
+            Link::Up(connection) => Ok(Arc::clone(connection)),
+            Link::None | Link::Trying => Err(state.breaker.cause().cloned().unwrap_or_else(lost)),
+        }
     }
 
     /// Finds out whether the server takes these packed commands on this connection.
@@ -101,7 +170,7 @@ impl Node {
         commands: &[u8],
         deadline: Instant,
     ) -> Result<(), Failure> {
-        connection.sizes.prove(&self.settings, &self.address, commands, deadline).await
+        connection.sizes.prove(&self.around.settings, &self.address, commands, deadline).await
     }
 
     /// The connection on which one read goes at a time, when it is free.
@@ -109,14 +178,14 @@ impl Node {
         &self,
         ticket: &'a Ticket<'_>,
     ) -> Result<MappedMutexGuard<'a, Connection>, Failure> {
-        ticket.connection(&self.settings, &self.address).await
+        ticket.connection(&self.around.settings, &self.address).await
     }
 
     /// Has a new connection made, to wherever the address leads by now. What is on the old one is
     /// answered first: two connections would not keep the order of writes.
     pub(in crate::providers::redis) fn renew(self: &Arc<Self>) {
         let mut state = self.state();
-        if let ConnectionState::Up(connection) = &*state
+        if let Link::Up(connection) = &state.link
             && connection.age() > RENEWED_AFTER
         {
             let old = Arc::clone(connection);
@@ -124,30 +193,115 @@ impl Node {
         }
     }
 
-    fn begin(
-        self: &Arc<Self>,
-        state: &mut ConnectionState,
-        old: Option<Arc<Connection>>,
-    ) -> watch::Receiver<Option<Outcome>> {
-        let (tell, outcome) = watch::channel(None);
-        *state = ConnectionState::Connecting(outcome.clone());
-        tokio::spawn(Arc::clone(self).attempt(old, tell));
-        outcome
+    fn begin(self: &Arc<Self>, state: &mut State, old: Option<Arc<Connection>>) {
+        state.link = Link::Trying;
+        tokio::spawn(keep_trying(Arc::downgrade(self), old));
     }
 
-    async fn attempt(self: Arc<Self>, old: Option<Arc<Connection>>, tell: watch::Sender<Option<Outcome>>) {
-        if let Some(old) = old {
-            // Each call on it ends by its own deadline.
-            old.finish().await;
+    /// One attempt.
+    pub(super) async fn open(self: Arc<Self>) -> Result<Connection, Failure> {
+        let node = Arc::downgrade(&self);
+        let on_end = move |ended| Weak::upgrade(&node).into_iter().for_each(|node| node.lost(ended));
+        let acquaintance = if self.was_met() { Acquaintance::Known } else { Acquaintance::New };
+        let purpose = Purpose::Calls(Box::new(on_end));
+        Connection::open(&self.around.settings, &self.address, purpose, acquaintance).await
+    }
+
+    /// The connection ended by itself.
+    fn lost(self: &Arc<Self>, ended: Ended) {
+        let mut state = self.state();
+        // One that ended before it was in use concerns the attempt that made it.
+        if !matches!(&state.link, Link::Up(connection) if !connection.is_up()) {
+            return;
         }
-        let opened = Connection::open(&self.settings, &self.address, None).await.map(Arc::new);
-        if opened.is_ok() {
-            self.met.store(true, Ordering::Relaxed);
+        match ended.end {
+            End::Silent(after) => {
+                self.begin(&mut state, None);
+                self.fail(state, failure::silent(&self.address, after));
+            }
+            _ if ended.last_used.is_some_and(|used| used.elapsed() < KEPT_UP) => {
+                self.begin(&mut state, None);
+            }
+            _ => state.link = Link::None,
         }
-        *self.state() = match &opened {
-            Ok(connection) => ConnectionState::Up(Arc::clone(connection)),
-            Err(_) => ConnectionState::Down,
-        };
-        tell.send_replace(Some(opened));
+    }
+
+    /// How long callers wait for an attempt, if not for its own time.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        let is_known = self.was_met() || self.state().breaker.cause().is_some();
+        is_known.then_some(self.around.settings.silence_timeout)
+    }
+
+    pub(super) fn came_up(&self, connection: Connection) {
+        self.met.store(true, Ordering::Relaxed);
+        let mut state = self.state();
+        state.link = Link::Up(Arc::new(connection));
+        let change = state.breaker.succeed();
+        self.turned(state, change);
+    }
+
+    pub(super) fn failed(&self, failure: Failure) {
+        self.fail(self.state(), failure);
+    }
+
+    /// An attempt brought nothing by the time that callers wait for it.
+    pub(super) fn is_silent(&self) {
+        let state = self.state();
+        // Of a server that is known to be down it is no news.
+        if state.breaker.is_open() {
+            drop(state);
+            (self.around.look_elsewhere)();
+        } else {
+            self.fail(state, failure::silent(&self.address, self.around.settings.silence_timeout));
+        }
+    }
+
+    fn fail(&self, mut state: MutexGuard<'_, State>, failure: Failure) {
+        let change = state.breaker.fail(failure);
+        self.turned(state, change);
+        (self.around.look_elsewhere)();
+    }
+
+    /// Tells those who wait, and of a change everybody who asked for it.
+    fn turned(&self, state: MutexGuard<'_, State>, change: Change) {
+        let health = (change != Change::None)
+            .then(|| ServerHealth::new(self.address.to_string(), state.breaker.state()));
+        drop(state);
+        self.turns.send_replace(());
+        let Some(health) = health else { return };
+        match &health.state {
+            ServerState::Down(outage) => {
+                tracing::warn!(server = %self.address, cause = %outage.cause, "the server is down; {REFUSED}");
+            }
+            ServerState::Up => tracing::info!(server = %self.address, "the server is back"),
+        }
+        self.around.sinks.tell(&health);
+    }
+
+    /// Whether another attempt is made then. If nobody uses the server, the next call makes one.
+    pub(super) fn is_still_used(&self, next: Instant) -> bool {
+        let mut state = self.state();
+        let is_used = state.breaker.is_in_use()
+            || self.turns.receiver_count() > 0
+            || self.around.subscribers.are_there()
+            || !self.around.sinks.is_empty();
+        if is_used {
+            state.breaker.next_probe(Some(next));
+        } else {
+            state.breaker.rest();
+            state.link = Link::None;
+        }
+        is_used
+    }
+
+    /// The task that makes a connection is over.
+    pub(super) fn is_not_tried(&self) {
+        let mut state = self.state();
+        if matches!(state.link, Link::Trying) {
+            state.link = Link::None;
+            state.breaker.rest();
+            drop(state);
+            self.turns.send_replace(());
+        }
     }
 }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
-use crate::providers::redis::connection::Connection;
+use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 
 /// How many reads wait at most.
@@ -68,7 +68,10 @@ impl Ticket<'_> {
     ) -> Result<MappedMutexGuard<'_, Connection>, Failure> {
         let mut held = self.quarantine.connection.lock().await;
         if !held.as_ref().is_some_and(Connection::is_up) {
-            *held = Some(Connection::open(settings, address, Some(Box::new(drop))).await?);
+            *held = Some(
+                Connection::open(settings, address, Purpose::Hearing(Box::new(drop)), Acquaintance::Known)
+                    .await?,
+            );
         }
         MutexGuard::try_map(held, Option::as_mut)
             .map_err(|_| failure::connection_lost(address, WriteOutcome::Unsent))

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use redis::Value;
@@ -13,12 +13,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::error::ErrorKind;
-use crate::providers::redis::cluster::node::Node;
+use crate::provider::Health;
+use crate::providers::redis::cluster::health_sinks::HealthSinks;
+use crate::providers::redis::cluster::node::{Admission, Node, Surroundings};
 use crate::providers::redis::cluster::quarantine::Unanswerable;
 use crate::providers::redis::cluster::slots::{Range, SLOTS, read_ranges};
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
-use crate::providers::redis::connection::Connection;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::Broken;
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
@@ -47,8 +48,7 @@ pub(in crate::providers::redis) struct Topology {
     only: Option<Arc<Node>>,
     map: Mutex<Map>,
     asking: tokio::sync::Mutex<()>,
-    /// Told of every change of the map before anything is read from the new owner.
-    pub(in crate::providers::redis) subscribers: Arc<Subscribers>,
+    around: Arc<Surroundings>,
     pub(in crate::providers::redis) unanswerable: Unanswerable,
     /// How often the map was asked for. Only ever compared, so Relaxed suffices.
     asked: AtomicU64,
@@ -62,7 +62,22 @@ pub(in crate::providers::redis) struct Primary {
 }
 
 impl Topology {
-    pub(in crate::providers::redis) fn new(settings: Arc<Settings>) -> Topology {
+    pub(in crate::providers::redis) fn new(settings: Arc<Settings>) -> Arc<Topology> {
+        Arc::new_cyclic(|this: &Weak<Topology>| {
+            let this = Weak::clone(this);
+            let look_elsewhere = move || Weak::upgrade(&this).into_iter().for_each(|this| this.look_again());
+            let around = Surroundings {
+                sinks: Arc::default(),
+                subscribers: Arc::new(Subscribers::new(&settings.key_prefix)),
+                settings,
+                look_elsewhere: Box::new(look_elsewhere),
+            };
+            Topology::of(Arc::new(around))
+        })
+    }
+
+    fn of(around: Arc<Surroundings>) -> Topology {
+        let settings = Arc::clone(&around.settings);
         let mut map = Map {
             epoch: 0,
             ranges: Vec::new(),
@@ -71,7 +86,7 @@ impl Topology {
             nodes: HashMap::new(),
         };
         for address in &settings.servers {
-            let node = Arc::new(Node::new(Arc::clone(&settings), address.clone()));
+            let node = Arc::new(Node::new(Arc::clone(&around), address.clone()));
             map.nodes.insert(address.clone(), node);
         }
         let only = map.nodes.values().next().filter(|_| !settings.cluster).cloned();
@@ -79,22 +94,40 @@ impl Topology {
             map.primaries = vec![Arc::clone(only)];
             map.owners = vec![Some(0); usize::from(SLOTS)];
         }
-        let asking = tokio::sync::Mutex::default();
-        let subscribers = Arc::new(Subscribers::new(&settings.key_prefix));
-        let unanswerable = Unanswerable::default();
         Topology {
             settings,
+            around,
             only,
             map: Mutex::new(map),
-            asking,
-            subscribers,
-            unanswerable,
+            asking: tokio::sync::Mutex::default(),
+            unanswerable: Unanswerable::default(),
             asked: AtomicU64::new(0),
         }
     }
 
     fn map(&self) -> MutexGuard<'_, Map> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::providers::redis) fn subscribers(&self) -> &Arc<Subscribers> {
+        &self.around.subscribers
+    }
+
+    pub(in crate::providers::redis) fn health_sinks(&self) -> &Arc<HealthSinks> {
+        &self.around.sinks
+    }
+
+    /// Of each server that keys are asked for at; of those that were configured, while no others are known.
+    pub(in crate::providers::redis) fn health(&self) -> Health {
+        Health::new(self.serving().iter().map(|node| node.health()).collect())
+    }
+
+    fn serving(&self) -> Vec<Arc<Node>> {
+        let map = self.map();
+        match map.primaries.is_empty() {
+            true => map.nodes.values().cloned().collect(),
+            false => map.primaries.clone(),
+        }
     }
 
     pub(in crate::providers::redis) fn is_cluster(&self) -> bool {
@@ -113,14 +146,22 @@ impl Topology {
         map.primaries.get(usize::from(owner)).cloned()
     }
 
-    /// The connection to the server that has a slot, if there is one.
-    pub(in crate::providers::redis) fn connection(&self, slot: u16) -> Option<Arc<Connection>> {
+    /// What a call about a slot may do that begins. Where nobody is known to have it, it waits for the map, unless
+    /// none of the servers answers that could tell.
+    pub(in crate::providers::redis) fn admit(&self, slot: u16) -> Admission {
         if let Some(only) = &self.only {
-            return only.last();
+            return only.admit();
         }
-        let map = self.map();
-        let owner = (*map.owners.get(usize::from(slot))?)?;
-        map.primaries.get(usize::from(owner))?.last()
+        match self.owner(slot) {
+            Some(owner) => owner.admit(),
+            None => self.refusal_of_all().map_or(Admission::Wait, Admission::Refused),
+        }
+    }
+
+    /// Why a call that any server could answer is refused, if it is.
+    pub(in crate::providers::redis) fn refusal_of_all(&self) -> Option<Failure> {
+        let refusals = self.serving().into_iter().map(|node| node.refusal());
+        refusals.collect::<Option<Vec<_>>>()?.pop()
     }
 
     /// Whether a server has all of these slots, as far as is known.
@@ -147,7 +188,7 @@ impl Topology {
 
     /// The server at an address that another one named.
     pub(in crate::providers::redis) fn node(&self, address: &Address) -> Arc<Node> {
-        self.map().node(&self.settings, address)
+        self.map().node(&self.around, address)
     }
 
     /// Whether there ever was a connection to any server.
@@ -171,7 +212,7 @@ impl Topology {
     pub(in crate::providers::redis) fn moved(self: &Arc<Self>, slot: u16, address: &Address) {
         let is_news = {
             let mut map = self.map();
-            let node = map.node(&self.settings, address);
+            let node = map.node(&self.around, address);
             let known = map.primaries.iter().position(|primary| Arc::ptr_eq(primary, &node));
             let owner = known.unwrap_or_else(|| {
                 map.primaries.push(node);
@@ -182,9 +223,14 @@ impl Topology {
             place.is_some_and(|place| std::mem::replace(place, owner) != owner)
         };
         if is_news {
-            self.subscribers.map_changed();
+            self.subscribers().map_changed();
         }
-        if self.asking.try_lock().is_ok() {
+        self.look_again();
+    }
+
+    /// Has the map asked for, if nobody does that already.
+    fn look_again(self: &Arc<Self>) {
+        if self.is_cluster() && self.asking.try_lock().is_ok() {
             let (this, patience) = (Arc::clone(self), self.settings.call_timeout);
             tokio::spawn(async move { tokio::time::timeout(patience, this.refresh()).await });
         }
@@ -209,9 +255,9 @@ impl Topology {
             match answer {
                 Ok(Ok(ranges)) => {
                     let epoch = self.epoch();
-                    self.map().replace(&self.settings, ranges);
+                    self.map().replace(&self.around, ranges);
                     if self.epoch() != epoch {
-                        self.subscribers.map_changed();
+                        self.subscribers().map_changed();
                     }
                     self.asked.fetch_add(1, Ordering::Relaxed);
                     return Ok(());
@@ -234,17 +280,17 @@ impl Topology {
 }
 
 impl Map {
-    fn node(&mut self, settings: &Arc<Settings>, address: &Address) -> Arc<Node> {
-        let make = || Arc::new(Node::new(Arc::clone(settings), address.clone()));
+    fn node(&mut self, around: &Arc<Surroundings>, address: &Address) -> Arc<Node> {
+        let make = || Arc::new(Node::new(Arc::clone(around), address.clone()));
         Arc::clone(self.nodes.entry(address.clone()).or_insert_with(make))
     }
 
-    fn replace(&mut self, settings: &Arc<Settings>, mut ranges: Vec<Range>) {
+    fn replace(&mut self, around: &Arc<Surroundings>, mut ranges: Vec<Range>) {
         ranges.sort_by_key(|range| range.first);
         let mut primaries: Vec<Arc<Node>> = Vec::new();
         let mut owners = vec![None; usize::from(SLOTS)];
         for range in &ranges {
-            let node = self.node(settings, &range.primary);
+            let node = self.node(around, &range.primary);
             let known = primaries.iter().position(|primary| Arc::ptr_eq(primary, &node));
             let owner = known.unwrap_or_else(|| {
                 primaries.push(node);
@@ -253,7 +299,7 @@ impl Map {
             owners[usize::from(range.first)..=usize::from(range.last)].fill(Some(owner as u16));
         }
         let used = |address: &Address| {
-            settings.servers.contains(address) || primaries.iter().any(|node| node.address == *address)
+            around.settings.servers.contains(address) || primaries.iter().any(|node| node.address == *address)
         };
         self.nodes.retain(|address, _| used(address));
         if self.ranges != ranges || self.owners != owners {
@@ -269,6 +315,10 @@ fn no_servers(kind: ErrorKind) -> Failure {
 }
 
 async fn ask_for_ranges(node: Arc<Node>, patience: Duration) -> Result<Vec<Range>, Failure> {
+    // It is probed by itself.
+    if let Some(cause) = node.cause() {
+        return Err(cause);
+    }
     let connection = node.connection().await?;
     let address = &node.address;
     let asked = command::pack(&[b"CLUSTER", b"SLOTS"]);

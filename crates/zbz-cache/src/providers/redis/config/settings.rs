@@ -15,6 +15,7 @@ use crate::ttl::Ttl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+const SILENCE_TIMEOUT: Duration = Duration::from_millis(600);
 const TRACKING_INTERVAL: Duration = Duration::from_secs(1);
 const TRACKING_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -52,6 +53,8 @@ pub(in crate::providers::redis) struct Settings {
     pub(in crate::providers::redis) database: i64,
     pub(in crate::providers::redis) connect_timeout: Duration,
     pub(in crate::providers::redis) call_timeout: Duration,
+    /// For how long nothing may come from a server while calls wait for it.
+    pub(in crate::providers::redis) silence_timeout: Duration,
     /// How often the connections that tell of changes are proven, and how long a proof may take.
     pub(in crate::providers::redis) tracking_interval: Duration,
     pub(in crate::providers::redis) tracking_timeout: Duration,
@@ -95,6 +98,7 @@ impl Settings {
             database,
             connect_timeout: timeout(options, "connect_timeout", CONNECT_TIMEOUT)?,
             call_timeout: timeout(options, "call_timeout", CALL_TIMEOUT)?,
+            silence_timeout: timeout(options, "silence_timeout", SILENCE_TIMEOUT)?,
             tracking_interval: timeout(options, "tracking_interval", TRACKING_INTERVAL)?,
             tracking_timeout: timeout(options, "tracking_timeout", TRACKING_TIMEOUT)?,
             key_prefix: options.text("key_prefix")?.unwrap_or_default().into_bytes(),

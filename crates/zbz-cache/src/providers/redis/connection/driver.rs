@@ -5,14 +5,14 @@
 //! - **Surely not sent** is what lies beyond the bytes that the stream took, once the driver is over.
 //! - **Silence**: where a call's deadline passes and nobody was told an answer since it was handed
 //!   over, the connection is taken for dead. A call that had little time left when it was handed over says
-//!   nothing of the connection, and what was handed over too late is not sent.
+//!   nothing of the connection, and what was handed over too late is not sent. Where nothing at all came for
+//!   [`Silence::after`] while commands waited, the server is taken to be down.
 
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use redis::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::send_queue::{Broken, LastWords, Request, Returned, SendQueue, Stage, Values};
+use crate::providers::redis::connection::ending::{End, Ended, Silence};
 use crate::providers::redis::connection::parser::Frames;
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 
@@ -53,26 +54,21 @@ struct Waiting {
     tell: Option<oneshot::Sender<Returned>>,
 }
 
-/// Why the driver is over.
-#[derive(Clone, Copy)]
-enum End {
-    Broke,
-    Silent,
-    Nonsense,
-    Finished,
-}
-
 /// The driver's end of a send queue, a task until the connection is over.
 pub(in crate::providers::redis) struct Driver {
     queue: Arc<SendQueue>,
     stream: Box<dyn Duplex>,
     hear: Option<Hear>,
-    /// For how long nothing may be answered at least before that is silence.
-    patience: Duration,
+    silence: Silence,
+    /// When bytes last came, or room for more was made, or a command began to wait while none did.
+    last_sign: Instant,
+    last_used: Option<Instant>,
     /// What has to go out, from `gone` on.
     out: Vec<u8>,
     gone: usize,
     is_flushed: bool,
+    /// Whether the stream took no more the last time.
+    is_stuck: bool,
     /// Of all bytes that ever were on this connection: handed over, and taken by the stream.
     queued: u64,
     sent: u64,
@@ -95,16 +91,19 @@ impl Driver {
         queue: Arc<SendQueue>,
         stream: Box<dyn Duplex>,
         hear: Option<Hear>,
-        patience: Duration,
+        silence: Silence,
     ) -> Driver {
         Driver {
             queue,
             stream,
             hear,
-            patience,
+            silence,
+            last_sign: Instant::now(),
+            last_used: None,
             out: Vec::new(),
             gone: 0,
             is_flushed: true,
+            is_stuck: false,
             queued: 0,
             sent: 0,
             waiting: VecDeque::new(),
@@ -128,21 +127,28 @@ impl Driver {
             state.stage
         };
         let mut now = None;
+        let has_answered = self.has_answered();
         for request in self.taken.drain(..) {
             let Request { asked, count, deadline, tell } = request;
             // The caller has dropped its future, so the command is not sent.
             if tell.is_closed() {
                 continue;
             }
-            let left = deadline.saturating_duration_since(*now.get_or_insert_with(Instant::now));
+            let now = *now.get_or_insert_with(Instant::now);
+            let left = deadline.saturating_duration_since(now);
             if left.is_zero() {
                 let _ = tell.send(Returned { asked, answer: Err(Broken::Overdue) });
                 continue;
             }
-            if !self.is_set || deadline < self.timer.deadline() {
-                self.timer.as_mut().reset(deadline);
+            if self.waiting.is_empty() {
+                self.last_sign = now;
+            }
+            let look = self.silence.after.map_or(deadline, |after| deadline.min(now + after));
+            if !self.is_set || look < self.timer.deadline() {
+                self.timer.as_mut().reset(look);
                 self.is_set = true;
             }
+            self.last_used = has_answered.then_some(now);
             let begins = self.queued;
             self.out.extend_from_slice(&asked);
             self.queued += asked.len() as u64;
@@ -152,7 +158,7 @@ impl Driver {
                 values: Vec::new(),
                 begins,
                 deadline,
-                answered: (left >= self.patience).then_some(self.answered),
+                answered: (left >= self.silence.least_time).then_some(self.answered),
                 tell: Some(tell),
             });
         }
@@ -165,8 +171,15 @@ impl Driver {
         while self.gone < self.out.len() {
             let written = Pin::new(&mut self.stream).poll_write(context, &self.out[self.gone..]);
             match written {
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    self.is_stuck = true;
+                    return Ok(());
+                }
                 Poll::Ready(Ok(count)) if count > 0 => {
+                    // The other side took some of what was on its way.
+                    if std::mem::take(&mut self.is_stuck) {
+                        self.last_sign = Instant::now();
+                    }
                     self.gone += count;
                     self.sent += count as u64;
                     self.is_flushed = false;
@@ -208,6 +221,7 @@ impl Driver {
                 return Poll::Ready(End::Broke);
             }
             self.frames.came(count);
+            self.last_sign = Instant::now();
             loop {
                 match self.frames.next() {
                     Ok(Some(value @ Value::Push { .. })) => {
@@ -260,7 +274,17 @@ impl Driver {
         true
     }
 
-    /// Tells the callers whose deadlines have passed, once the first one has.
+    fn has_answered(&self) -> bool {
+        !matches!(self.last_words, LastWords::None)
+    }
+
+    /// When it is silent unless something comes before.
+    fn silent_at(&self) -> Option<Instant> {
+        let first = self.waiting.front().filter(|_| self.has_answered())?;
+        Some(self.last_sign + self.silence.span(first.asked.len())?)
+    }
+
+    /// Tells the callers whose deadlines have passed, once the first one has, and ends a connection that is silent.
     fn judge(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         while self.is_set && self.timer.as_mut().poll(context).is_ready() {
             let (now, answered) = (Instant::now(), self.answered);
@@ -274,10 +298,14 @@ impl Driver {
             }
             if is_silent {
                 tracing::warn!(server = %self.queue.address, "nothing was answered in time; the connection was ended");
-                return Err(End::Silent);
+                return Err(End::Overdue);
+            }
+            let silent_at = self.silent_at();
+            if silent_at.is_some_and(|at| at <= now) {
+                return Err(End::Silent(self.silence.after.unwrap_or_default()));
             }
             let next = self.waiting.iter().filter(|waiting| waiting.tell.is_some());
-            match next.map(|waiting| waiting.deadline).min() {
+            match next.map(|waiting| waiting.deadline).chain(silent_at).min() {
                 Some(next) => self.timer.as_mut().reset(next),
                 None => self.is_set = false,
             }
@@ -310,22 +338,22 @@ impl Driver {
     fn lost(&self, outcome: WriteOutcome) -> Failure {
         match self.end {
             End::Broke | End::Finished => failure::connection_lost(&self.queue.address, outcome),
-            End::Silent => failure::silent(&self.queue.address, outcome),
+            End::Overdue => failure::overdue(&self.queue.address, outcome),
+            End::Silent(after) => failure::silent(&self.queue.address, after).with_outcome(outcome),
             End::Nonsense => failure::nonsense(&self.queue.address, outcome),
         }
     }
 }
 
 impl Future for Driver {
-    /// Whether it ended as it was told to.
-    type Output = bool;
+    type Output = Ended;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<bool> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ended> {
         match self.go_on(context) {
             Ok(()) => Poll::Pending,
             Err(end) => {
                 self.end = end;
-                Poll::Ready(matches!(end, End::Finished))
+                Poll::Ready(Ended { end, last_used: self.last_used })
             }
         }
     }

@@ -16,6 +16,7 @@ use tokio_rustls::{Connect, TlsConnector};
 
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
+use crate::providers::redis::connection::Acquaintance;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::driver::Duplex;
 use crate::providers::redis::connection::probe;
@@ -34,6 +35,7 @@ pub(in crate::providers::redis) fn patience(settings: &Settings, deadline: Insta
 pub(in crate::providers::redis) async fn connect(
     settings: &Settings,
     address: &Address,
+    acquaintance: Acquaintance,
     deadline: Instant,
 ) -> Result<Box<dyn Duplex>, Failure> {
     let late = |_| failure::not_in_time(address, ConnectStage::Connecting);
@@ -53,7 +55,7 @@ pub(in crate::providers::redis) async fn connect(
             let name = ServerName::try_from(address.host.clone());
             let name = name.map_err(|_| failure::no_tls_name(address))?;
             let shaking = TlsConnector::from(Arc::clone(config)).connect(name, stream);
-            shake_hands(settings, address, shaking, deadline).await
+            shake_hands(settings, address, shaking, acquaintance, deadline).await
         }
     }
 }
@@ -62,9 +64,13 @@ async fn shake_hands(
     settings: &Settings,
     address: &Address,
     shaking: Connect<TcpStream>,
+    acquaintance: Acquaintance,
     deadline: Instant,
 ) -> Result<Box<dyn Duplex>, Failure> {
-    let speaks_plain = || probe::speaks_plain(address, patience(settings, deadline));
+    let speaks_plain = || async {
+        let may_be = acquaintance == Acquaintance::New;
+        may_be && probe::speaks_plain(address, patience(settings, deadline)).await
+    };
     let suspicion = async {
         sleep(patience(settings, deadline)).await;
         speaks_plain().await

@@ -22,9 +22,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
-use crate::providers::redis::connection::Connection;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::Broken;
+use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
 use crate::providers::redis::failure::{self, Failure};
 
 /// Every server takes this much: neither setting goes below 1 MiB, and what the server counts besides the part
@@ -162,7 +162,8 @@ impl Sizes {
 /// Whether the server takes a part so long, tried on a connection of its own. It is part of a
 /// greeting that makes no sense: every user may send one, and nothing comes of it.
 async fn is_taken(settings: &Settings, address: &Address, bytes: usize) -> Result<bool, Failure> {
-    let connection = Connection::open(settings, address, Some(Box::new(drop))).await?;
+    let connection =
+        Connection::open(settings, address, Purpose::Hearing(Box::new(drop)), Acquaintance::Known).await?;
     let mut asked = format!("*2\r\n$5\r\nHELLO\r\n${bytes}\r\n").into_bytes();
     asked.resize(asked.len() + bytes, b'-');
     asked.extend_from_slice(b"\r\n");

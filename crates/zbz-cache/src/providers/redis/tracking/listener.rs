@@ -22,9 +22,9 @@ use crate::error::ErrorKind;
 use crate::providers::redis::cluster::slots::{Range, read_ranges};
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
-use crate::providers::redis::connection::Connection;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::{Broken, Values};
+use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 use crate::providers::redis::subscribers::{Push, Session, Subscribers};
 
@@ -59,7 +59,8 @@ impl Listener {
                 told.hear(push);
             }
         };
-        let connection = Connection::open(settings, &address, Some(Box::new(hear))).await?;
+        let connection =
+            Connection::open(settings, &address, Purpose::Hearing(Box::new(hear)), Acquaintance::New).await?;
         Ok(Listener { address, connection, is_cluster: settings.cluster })
     }
 

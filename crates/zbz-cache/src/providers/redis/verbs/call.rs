@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::providers::redis::cluster::exchange::{
-    Command, CommandResult, Failed, Open, Sent, broke_inside, failed,
+    Command, CommandResult, Exchange, Failed, GivesUp, Open, Sent, broke_inside, failed,
 };
+use crate::providers::redis::cluster::node::Admission;
 use crate::providers::redis::connection::Connection;
 use crate::providers::redis::connection::send_queue::{Broken, Returned, Values};
 use crate::providers::redis::failure::{self, Access, WriteOutcome};
@@ -29,6 +30,14 @@ pub(in crate::providers::redis) struct Call {
     pub(in crate::providers::redis) deadline: Instant,
     /// Whether each command may end the connection it is on, so that it has to go by itself.
     pub(in crate::providers::redis) is_suspect: bool,
+    pub(in crate::providers::redis) gives_up: GivesUp,
+}
+
+impl Call {
+    /// The same for a load's read: it ends when the server is found to be down.
+    pub(in crate::providers::redis) fn of_load(self) -> Call {
+        Call { gives_up: GivesUp::WhenDown, ..self }
+    }
 }
 
 /// The commands of a batch, packed one after another.
@@ -69,7 +78,7 @@ impl Batch {
 impl Shared {
     /// The call of a verb that begins now.
     pub(in crate::providers::redis) fn call(&self, access: Access) -> Call {
-        Call { access, deadline: self.client.deadline(), is_suspect: false }
+        Call { access, deadline: self.client.deadline(), is_suspect: false, gives_up: GivesUp::AtDeadline }
     }
 
     /// The answer of one command.
@@ -78,7 +87,11 @@ impl Shared {
         mut command: Command,
         call: Call,
     ) -> CommandResult {
-        let connection = self.client.topology.connection(command.slot);
+        let connection = match self.client.topology.admit(command.slot) {
+            Admission::Connection(connection) => Some(connection),
+            Admission::Wait => None,
+            Admission::Refused(failure) => return Err(failure.into()),
+        };
         let is_refused =
             || call.access == Access::Reads && self.client.topology.unanswerable.has(&command.bytes);
         let Some(connection) =
@@ -111,6 +124,9 @@ impl Shared {
         if batch.ends.is_empty() {
             return Vec::new();
         }
+        if let Some(refusals) = self.refusals(&batch) {
+            return refusals;
+        }
         let Some(connection) = self.one_connection(&batch, call) else {
             let commands = batch.into_commands().into_iter().enumerate();
             let open = commands.map(|(index, command)| Open::new(index, command));
@@ -140,13 +156,22 @@ impl Shared {
     /// The connection that all of a batch can go over at once.
     fn one_connection(&self, batch: &Batch, call: Call) -> Option<Arc<Connection>> {
         let topology = &self.client.topology;
-        let connection = topology.connection(batch.ends.first()?.0)?;
+        let Admission::Connection(connection) = topology.admit(batch.ends.first()?.0) else { return None };
         let all = !topology.is_cluster()
             || topology.has_all(&connection.address, batch.ends.iter().map(|command| command.0));
         let is_refused =
             || call.access == Access::Reads && batch.each().any(|one| topology.unanswerable.has(one));
         (all && !call.is_suspect && connection.sizes.take(&batch.bytes) && !is_refused())
             .then_some(connection)
+    }
+
+    /// Why each command of a batch is refused, if all are.
+    fn refusals(&self, batch: &Batch) -> Option<Vec<CommandResult>> {
+        let refusal = |&(slot, _): &(u16, usize)| match self.client.topology.admit(slot) {
+            Admission::Refused(failure) => Some(Err(failure.into())),
+            Admission::Connection(_) | Admission::Wait => None,
+        };
+        batch.ends.iter().map(refusal).collect()
     }
 
     fn failed(&self, broken: Broken, call: Call) -> Failed {
@@ -168,6 +193,7 @@ impl Shared {
         };
         let count = open.len() + sent.len();
         let exchange = self.client.exchange(call.access, call.deadline);
+        let exchange = Exchange { gives_up: call.gives_up, ..exchange };
         let work = async move { exchange.go_on(open, sent, count).await };
         match self.runtime.begin_for_caller(work) {
             Ok(told) => told.await.unwrap_or_else(|_| (0..count).map(|_| ended(&broke_inside())).collect()),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::key::Packed;
-use crate::provider::{Found, Read, ReadBatch};
+use crate::provider::{Found, Read, ReadBatch, ReadParts};
 use crate::providers::redis::client::Client;
 use crate::providers::redis::cluster::exchange::{Command, CommandResult, Failed};
 use crate::providers::redis::connection::command;
@@ -25,14 +25,6 @@ use crate::ttl::TtlState;
 
 /// How many keys one command names at most: a server does nothing else meanwhile.
 const CHUNK: usize = 512;
-
-/// What a caller wants to know of an entry.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::providers::redis) enum ReadParts {
-    Value,
-    /// Its remaining time and its version too.
-    All,
-}
 
 /// Appends the command that asks for these keys.
 fn append(commands: &mut Vec<u8>, wanted: ReadParts, keys: &[&[u8]], chunk: &Chunk) {
@@ -154,12 +146,13 @@ fn fill(buffer: &mut Vec<u8>, value: Vec<u8>) {
 
 pub(in crate::providers::redis) async fn get(
     shared: &Shared,
+    call: Call,
     wanted: ReadParts,
     command: Command,
     mut buffer: Vec<u8>,
 ) -> Result<Read> {
     let slot = command.slot;
-    let answer = shared.answer(command, shared.call(Access::Reads)).await;
+    let answer = shared.answer(command, call).await;
     let answer = answer.map_err(|failed| failed.into_error(Access::Reads))?;
     // The usual case.
     if let (ReadParts::Value, Value::BulkString(_)) = (wanted, &answer) {
@@ -209,11 +202,12 @@ fn sent(client: &Client, wanted: ReadParts, keys: &[&[u8]], batch: &mut ReadBatc
 
 pub(in crate::providers::redis) async fn get_multi(
     shared: &Shared,
+    mut call: Call,
     wanted: ReadParts,
     keys: Packed,
     mut batch: ReadBatch,
 ) -> Result<ReadBatch> {
-    let (client, mut call) = (&shared.client, shared.call(Access::Reads));
+    let client = &shared.client;
     let keys = keys.as_slices();
     batch.reset(keys.len());
     let deadline = call.deadline;

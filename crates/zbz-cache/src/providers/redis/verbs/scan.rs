@@ -202,7 +202,11 @@ async fn page(
     let Some(at) = primaries.iter().rposition(|primary| primary.lowest <= place.lowest) else {
         return Ok(Page::default());
     };
-    let (keys, next) = step(client, &primaries[at].node, place, prefix, deadline).await?;
+    let node = &primaries[at].node;
+    if let Some(refusal) = node.refusal() {
+        return Err(refusal);
+    }
+    let (keys, next) = step(client, node, place, prefix, deadline).await?;
     let onwards = || primaries.get(at + 1).map(|primary| ScanPosition::start(primary.lowest));
     let own = client.settings.key_prefix.len();
     let keys = keys.into_iter().filter(|key| key.starts_with(prefix));
@@ -214,6 +218,10 @@ async fn page(
 
 /// Each step has a deadline of its own: how many there are is up to the server's size.
 pub(in crate::providers::redis) async fn clear(client: Arc<Client>, prefix: Vec<u8>) -> Result<()> {
+    // It could not be done on all servers, so it is not begun.
+    if let Some(refusal) = client.topology.primaries().iter().find_map(|primary| primary.node.refusal()) {
+        return Err(refusal.into_error(Access::Writes));
+    }
     for _ in 0..PASSES {
         let seen = see(&client).await?;
         for primary in primaries(&client, client.deadline()).await.map_err(half_done)? {

@@ -87,6 +87,7 @@ async fn send_large(
 async fn carry(connection: &Connection, mut group: Vec<Open>, deadline: Instant, waiting: Failure) -> Sent {
     let alone = group.len() == 1 && group.first().is_some_and(|one| one.asking.is_none());
     let (asked, count) = pack(&mut group, alone);
+    group.iter_mut().for_each(|one| one.was_sent = true);
     let gate = group.first().and_then(|one| one.command.gate.clone());
     let Returned { asked, answer } = connection.carry(asked, count, deadline, gate.as_ref()).await;
     if let (true, [one]) = (alone, group.as_mut_slice()) {

@@ -14,18 +14,18 @@ const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(100);
 
 /// A line whose stream holds so many bytes on their way, the server's end, and the driver.
-fn line(room: usize, hear: Option<Hear>) -> (Arc<SendQueue>, DuplexStream, JoinHandle<bool>) {
-    patient_line(room, hear, Duration::ZERO)
+fn line(room: usize, hear: Option<Hear>) -> (Arc<SendQueue>, DuplexStream, JoinHandle<Ended>) {
+    patient_line(room, hear, Silence { least_time: Duration::ZERO, after: None })
 }
 
 fn patient_line(
     room: usize,
     hear: Option<Hear>,
-    patience: Duration,
-) -> (Arc<SendQueue>, DuplexStream, JoinHandle<bool>) {
+    silence: Silence,
+) -> (Arc<SendQueue>, DuplexStream, JoinHandle<Ended>) {
     let (ours, theirs) = duplex(room);
     let line = Arc::new(SendQueue::new(Address::parse("host:7000").unwrap()));
-    let driver = tokio::spawn(Driver::new(Arc::clone(&line), Box::new(ours), hear, patience));
+    let driver = tokio::spawn(Driver::new(Arc::clone(&line), Box::new(ours), hear, silence));
     (line, theirs, driver)
 }
 
@@ -122,7 +122,7 @@ fn what_the_stream_did_not_take_was_surely_not_sent() {
         drop(server);
         assert!(!is_unsent(sent).await && !is_unsent(half_sent).await);
         assert!(is_unsent(behind).await);
-        assert!(!driver.await.unwrap(), "it broke");
+        assert_eq!(driver.await.unwrap().end, End::Broke);
         let refused = line.hand_over(b"d".to_vec(), 1, Instant::now() + LONG, None).map(drop).unwrap_err();
         assert_eq!(refused.asked, b"d", "it comes back, to be sent elsewhere");
         let Err(Broken::Lost(failure)) = refused.answer else { panic!("the line is over") };
@@ -195,7 +195,7 @@ fn silence_until_a_deadline_ends_the_connection() {
         let begun = Instant::now();
         assert!(matches!(late.await.unwrap().answer, Err(Broken::Late)));
         assert!(begun.elapsed() >= SHORT / 2);
-        assert!(!is_unsent(other).await && !driver.await.unwrap());
+        assert!(!is_unsent(other).await && driver.await.unwrap().end != End::Finished);
     });
 }
 
@@ -217,7 +217,7 @@ fn what_is_handed_over_past_its_deadline_is_not_sent_and_ends_nothing() {
 #[test]
 fn who_had_hardly_any_time_left_does_not_end_the_connection() {
     within(async {
-        let (line, mut server, _driver) = patient_line(64, None, LONG);
+        let (line, mut server, _driver) = patient_line(64, None, Silence { least_time: LONG, after: None });
         let (other, late) = (command(&line, b"other", LONG), command(&line, b"late", SHORT));
         server_reads(&mut server, b"otherlate").await;
         assert!(matches!(late.await.unwrap().answer, Err(Broken::Late)));
@@ -252,7 +252,7 @@ fn answers_that_nobody_asked_for_and_garbage_end_the_connection() {
             server_reads(&mut server, b"a").await;
             server.write_all(garbage).await.unwrap();
             let _ = asked.await.unwrap();
-            assert!(!driver.await.unwrap() && !line.is_open());
+            assert!(driver.await.unwrap().end != End::Finished && !line.is_open());
         });
     }
 }
@@ -263,7 +263,7 @@ fn an_answer_that_was_there_before_the_question_is_none() {
         let (line, mut server, driver) = line(64, None);
         server.write_all(b":1\r\n").await.unwrap();
         assert!(is_unsent(command(&line, b"a", LONG)).await);
-        assert!(!driver.await.unwrap());
+        assert_ne!(driver.await.unwrap().end, End::Finished);
     });
 }
 
@@ -278,7 +278,7 @@ fn one_that_is_to_finish_answers_what_is_on_it_and_takes_no_more() {
         server.write_all(b"+OK\r\n").await.unwrap();
         assert_eq!(value(first).await, Value::Okay);
         assert!(matches!(late.await.unwrap().answer, Err(Broken::Late)));
-        assert!(driver.await.unwrap(), "it ended as it was told to");
+        assert_eq!(driver.await.unwrap().end, End::Finished);
     });
 }
 
