@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::{Error, Result};
 use crate::flight::Flights;
-use crate::provider::{Invalidation, Provider};
+use crate::provider::{Health, HealthSink, Invalidation, Provider, Subscription};
 use crate::stats::Stats;
 
 /// A provider, shared: cloning is cheap, and all contracts made from clones of one handle are
@@ -83,6 +83,19 @@ impl ProviderHandle {
     /// key is a stored one, namespace and name joined. Verbs of caches do this themselves.
     pub fn revoke_loads(&self, changed: Invalidation<'_>) {
         self.shared.flights.told(changed);
+    }
+
+    /// Whether each of the provider's servers answers. Waits for nothing and sends nothing; empty for a provider
+    /// without servers, and for one that does not watch them.
+    pub fn health(&self) -> Health {
+        self.shared.provider.health()
+    }
+
+    /// Calls `sink` for each change of a server's state until the subscription is dropped, on the provider's own
+    /// thread: it must be quick and never block. `None` from a provider that has no servers, or does not watch
+    /// them. A server that is down is probed for as long as somebody has a subscription.
+    pub fn tell_health(&self, sink: HealthSink) -> Option<Subscription> {
+        self.shared.provider.tell_health(sink)
     }
 
     pub(crate) fn flights(&self) -> &Arc<Flights> {

@@ -32,6 +32,7 @@ pub(crate) const REDIS: BuiltIn = BuiltIn {
         "tls_key",
         "connect_timeout",
         "call_timeout",
+        "silence_timeout",
         "tracking_interval",
         "tracking_timeout",
         "key_prefix",

@@ -338,9 +338,9 @@ fn killed_and_restarted() {
         if round % 2 == 0 {
             assert_recovers(&provider);
             server.kill();
-            until("it counts as down", || (!provider.provider().health().is_up()).then_some(()));
+            until("it counts as down", || (!provider.health().is_up()).then_some(()));
             server.restart();
-            until("it counts as up", || provider.provider().health().is_up().then_some(()));
+            until("it counts as up", || provider.health().is_up().then_some(()));
             cache(&provider).set("first", &"after".to_owned(), Ttl::Never).unwrap();
         }
     }

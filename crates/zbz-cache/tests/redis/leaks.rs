@@ -9,13 +9,13 @@ use zbz_cache::{Ttl, options};
 use crate::faults::{CALL_TIMEOUT, every_verb, quick};
 use crate::server::{Server, alone, ask_alone, long, provider_with, texts, until};
 
-fn threads() -> usize {
+pub fn threads() -> usize {
     let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
     let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).unwrap_or_default();
     tasks.map(name).filter(|name| name.starts_with("zbz-cache-redis")).count()
 }
 
-fn sockets() -> usize {
+pub fn sockets() -> usize {
     let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
     let leads_to = |file: fs::DirEntry| fs::read_link(file.path()).unwrap_or_default();
     open.map(leads_to).filter(|to| to.to_string_lossy().starts_with("socket:")).count()

@@ -39,11 +39,14 @@ pub(super) enum Purpose {
     Hearing(Hear),
 }
 
-/// Whether there was a connection to a server before.
+/// What is known of a server: whether it is asked, by a connection of its own, if it speaks TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acquaintance {
-    /// If it is silent, it is asked by a connection of its own whether it speaks TLS, or does not.
+    /// Nothing. It is asked when it hangs up, and when it is silent.
     New,
+    /// There was no connection yet, and it is down. It is asked when it hangs up.
+    Down,
+    /// There was a connection before. It is not asked.
     Known,
 }
 
@@ -118,7 +121,11 @@ impl Connection {
             sleep(handshake::patience(settings, deadline)).await;
             self.speaks_tls(settings, deadline).await
         };
-        let told = probe::unless(suspicion, self.carry(asked, count, deadline, None)).await;
+        let carried = self.carry(asked, count, deadline, None);
+        let told = match self.acquaintance {
+            Acquaintance::New => probe::unless(suspicion, carried).await,
+            Acquaintance::Down | Acquaintance::Known => Some(carried.await),
+        };
         let Some(told) = told else { return Err(failure::speaks_tls(&self.address)) };
         let values = match told.answer {
             Ok(Values::Many(values)) => values,
@@ -144,7 +151,7 @@ impl Connection {
     /// Whether a server that is spoken to without TLS speaks it.
     async fn speaks_tls(&self, settings: &Settings, deadline: Instant) -> bool {
         let patience = handshake::patience(settings, deadline);
-        let may_be = settings.tls.is_none() && self.acquaintance == Acquaintance::New;
+        let may_be = settings.tls.is_none() && self.acquaintance != Acquaintance::Known;
         may_be && probe::speaks_tls(&self.address, patience).await
     }
 

@@ -69,7 +69,9 @@ async fn keep(client: Arc<Client>, watchdog: Watchdog) {
                 Ok(()) if progress.tries > RESTLESS => progress.failed(restless()),
                 Ok(()) => {}
             }
-            sleep(pause(progress.tries)).await;
+            // A server that has just come back is not let wait for a pause that grew while it was down.
+            let is_back = client.topology.health_sinks().is_back.notified();
+            first(sleep(pause(progress.tries)), is_back).await;
             progress.tries += 1;
         }
     };

@@ -202,7 +202,11 @@ impl Node {
     pub(super) async fn open(self: Arc<Self>) -> Result<Connection, Failure> {
         let node = Arc::downgrade(&self);
         let on_end = move |ended| Weak::upgrade(&node).into_iter().for_each(|node| node.lost(ended));
-        let acquaintance = if self.was_met() { Acquaintance::Known } else { Acquaintance::New };
+        let acquaintance = match self.was_met() {
+            true => Acquaintance::Known,
+            false if self.is_refusing() => Acquaintance::Down,
+            false => Acquaintance::New,
+        };
         let purpose = Purpose::Calls(Box::new(on_end));
         Connection::open(&self.around.settings, &self.address, purpose, acquaintance).await
     }

@@ -134,3 +134,16 @@ impl Beside {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_begin_small_and_grow_to_their_longest_and_differ() {
+        let some: Vec<Duration> = (0..100).map(pause).collect();
+        assert!(some[0] <= FIRST_PAUSE);
+        assert!(some[10..].iter().all(|pause| (LONGEST_PAUSE / 2..=LONGEST_PAUSE).contains(pause)));
+        assert!(some[11..].iter().any(|pause| *pause != some[10]));
+    }
+}

@@ -68,14 +68,20 @@ async fn shake_hands(
     deadline: Instant,
 ) -> Result<Box<dyn Duplex>, Failure> {
     let speaks_plain = || async {
-        let may_be = acquaintance == Acquaintance::New;
+        let may_be = acquaintance != Acquaintance::Known;
         may_be && probe::speaks_plain(address, patience(settings, deadline)).await
     };
     let suspicion = async {
         sleep(patience(settings, deadline)).await;
         speaks_plain().await
     };
-    let shaken = timeout_at(deadline, probe::unless(suspicion, shaking)).await;
+    let shaken = timeout_at(deadline, async {
+        match acquaintance {
+            Acquaintance::New => probe::unless(suspicion, shaking).await,
+            Acquaintance::Down | Acquaintance::Known => Some(shaking.await),
+        }
+    })
+    .await;
     let shaken = shaken.map_err(|_| failure::not_in_time(address, ConnectStage::Handshake))?;
     let Some(shaken) = shaken else { return Err(failure::speaks_plain(address)) };
     match shaken {

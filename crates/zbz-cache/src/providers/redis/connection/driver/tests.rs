@@ -226,6 +226,57 @@ fn who_had_hardly_any_time_left_does_not_end_the_connection() {
     });
 }
 
+fn silent_after(after: Duration) -> Silence {
+    Silence { least_time: Duration::ZERO, after: Some(after) }
+}
+
+#[test]
+fn a_connection_on_which_nothing_comes_while_commands_wait_is_silent() {
+    within(async {
+        let (line, mut server, driver) = patient_line(1 << 16, None, silent_after(SHORT));
+        let first = command(&line, b"first", LONG);
+        server_reads(&mut server, b"first").await;
+        // Before the first answer it is being introduced, which has a deadline of its own.
+        tokio::time::sleep(SHORT * 2).await;
+        server.write_all(b":1\r\n").await.unwrap();
+        assert_eq!(value(first).await, Value::Int(1));
+        // While nobody waits nothing has to come.
+        tokio::time::sleep(SHORT * 2).await;
+        let begun = Instant::now();
+        let told = command(&line, b"told", LONG);
+        assert!(!is_unsent(told).await);
+        assert!(begun.elapsed() >= SHORT && begun.elapsed() < LONG / 4, "{:?}", begun.elapsed());
+        let ended = driver.await.unwrap();
+        assert_eq!(ended.end, End::Silent(SHORT));
+        assert!(ended.last_used.is_some_and(|at| at >= begun));
+    });
+}
+
+#[test]
+fn an_answer_that_is_still_coming_is_not_silence_and_a_long_command_has_time_to_go_out() {
+    within(async {
+        let (line, mut server, _driver) = patient_line(1 << 20, None, silent_after(SHORT));
+        let first = command(&line, b"first", LONG);
+        server_reads(&mut server, b"first").await;
+        server.write_all(b":1\r\n").await.unwrap();
+        assert_eq!(value(first).await, Value::Int(1));
+        let long = command(&line, b"long", LONG);
+        server_reads(&mut server, b"long").await;
+        server.write_all(b"$10\r\n").await.unwrap();
+        for _ in 0..10 {
+            tokio::time::sleep(SHORT / 2).await;
+            server.write_all(b"x").await.unwrap();
+        }
+        server.write_all(b"\r\n").await.unwrap();
+        assert_eq!(value(long).await, Value::BulkString(b"xxxxxxxxxx".to_vec()));
+        let large = command(&line, &[b'x'; 400_000], LONG);
+        server_reads(&mut server, &[b'x'; 400_000]).await;
+        tokio::time::sleep(SHORT * 3).await;
+        server.write_all(b":2\r\n").await.unwrap();
+        assert_eq!(value(large).await, Value::Int(2));
+    });
+}
+
 #[test]
 fn a_late_answer_is_nobodys_and_a_connection_that_answers_others_goes_on() {
     within(async {
