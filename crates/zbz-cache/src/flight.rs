@@ -7,15 +7,15 @@
 //! - **One.** A key has at most one entry in the table, and a loader of it runs only for the flight
 //!   of that entry. The entry goes when the flight has ended, however it ends.
 //! - **Looked since.** A caller that leads looked at the cache after the last flight of that key had stored
-//!   and ended. A flight counts itself as ended before its entry goes, and a look that is older
+//!   and ended. A flight counts itself as ended before its entry goes, and a look older
 //!   than that count is repeated.
 //! - **Guard.** A write announces itself in its key's word, then revokes the key's token, then
 //!   writes, then takes the announcement back. A flight enters the table, then announces itself in
 //!   the word; if it meets a writer there, its token is void from the start. Additions to one word
-//!   have one order, so of a load and a write that overlap one always sees the other: the result
-//!   is not stored. A clear does the same with one word for all keys.
-//! - **One step.** The provider judges the token in one step with the store; for one that cannot,
-//!   the store runs under the lock that revoking takes.
+//!   are totally ordered. So if a load and a write overlap, at least one of them sees the other, and
+//!   the loaded value is not stored. A clear does the same with one word for all keys.
+//! - **One step.** The provider checks the token and stores in one atomic step. For a provider that
+//!   cannot, the store runs under the lock that revoking takes.
 //! - **Past.** A revoked flight takes no more callers: later ones wait for its end and load anew.
 //! - **Sleeping.** A thread that has polled a load which is still under way sleeps on no load.
 //! - **No lock** is held while a loader, a codec or a waker runs. Locks nest in one order: a work's
@@ -51,8 +51,8 @@ pub(crate) use work::{FlightKey, LoadedKey, Payload, Published, Work};
 
 const SHARDS: usize = if cfg!(all(test, shuttle)) { 2 } else { 32 };
 
-/// Words are many because keys share them: a load that meets the writer of another key there is
-/// not stored either.
+/// There are many words because keys share them: a load that meets the writer of another key there
+/// is not stored either.
 const WORDS: usize = if cfg!(all(test, shuttle)) { 2 } else { 1024 };
 
 /// In a word: flights and cooling keys in the lower half, writers in the upper.
@@ -70,7 +70,7 @@ pub(crate) struct Flights {
     ended: AtomicU64,
     closed: AtomicBool,
     pub(crate) counters: LoadCounters,
-    /// The switch that shows the schedules to be worth something.
+    /// Switches the guard off, to show that the schedules fail without it.
     #[cfg(all(test, shuttle))]
     unguarded: std::sync::atomic::AtomicBool,
 }
@@ -86,12 +86,12 @@ struct Shard {
 /// A key's flight in the table.
 struct TableEntry {
     work: Arc<Work>,
-    /// Which of the keys of the work.
+    /// The index of the key in `work.keys`.
     at: usize,
 }
 
-/// A key whose refresh failed: nobody tries again while more than this is left of its time. The
-/// provider's own clock tells how much is left; the instant only says when the mark is of no use.
+/// A key whose refresh failed. No caller refreshes it while its remaining TTL, by the provider's
+/// clock, is above `until`; from the instant `useless` on the mark can be dropped.
 struct Cooling {
     until: Duration,
     useless: Instant,
@@ -100,20 +100,20 @@ struct Cooling {
 /// How far the flights had got when the cache was looked at.
 #[derive(Debug, Clone)]
 pub(crate) enum Seen {
-    /// All of them together; costs no hash of the key.
+    /// The count of all flights; needs no hash of the key.
     All(u64),
-    /// Those of each shard: right also while other keys' flights end all the time.
+    /// The counts of each shard: progress is certain even while flights of other keys keep ending.
     Shards(Box<[u64]>),
 }
 
-/// A key that a caller found missing, or stale with so much of its time left.
+/// A key that a caller found missing, or stale with this remaining TTL.
 #[derive(Debug)]
 pub(crate) struct Requested<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) stale: Option<Duration>,
 }
 
-/// What a flight is told when it begins.
+/// The options of a flight.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) timeout: Option<Duration>,
@@ -131,23 +131,23 @@ pub(crate) enum Join {
     Closed,
 }
 
-/// Which part a caller has in the flight of one key.
+/// A caller's part in the flight of one key. The numbers are indices into the flight's keys.
 pub(crate) enum Role {
-    /// It leads a work, in which this is the key's number.
+    /// The caller runs the load.
     Lead(usize),
-    /// It joins another caller's work, in which this is the key's number.
+    /// The caller waits for another caller's load and uses its outcome.
     Join(Arc<Work>, usize),
-    /// It waits for the end of a work that is past.
+    /// The caller waits for the end of a revoked load, and uses nothing of it.
     Follow(Arc<Work>),
-    /// The key is stale, and the last try to refresh it failed too recently.
+    /// The key is stale, and its last refresh failed too recently to try again.
     Cooling,
     /// The caller is inside the key's own loader.
     Cycle,
 }
 
 impl Role {
-    /// Ends a flight whose time is over, or that its executor left lying, so that a caller that is
-    /// served a stale value does not rely on it. True if it ended so.
+    /// Ends a flight that timed out or that its executor never began, so that a caller that is about to
+    /// serve a stale value does not rely on it. True if this call ended it.
     pub(crate) fn end_if_forgotten(&self) -> bool {
         match self {
             Role::Join(work, _) | Role::Follow(work) => work.end_if_forgotten(),
@@ -171,7 +171,7 @@ impl Flights {
         })
     }
 
-    /// How many flights have ended; to be asked before a look at the cache, for [`Seen::All`].
+    /// How many flights have ended. A caller reads this before it looks at the cache, for [`Seen::All`].
     #[inline]
     pub(crate) fn ended(&self) -> u64 {
         // Acquire: pairs with the addition in `leave_table`; a caller that sees a flight ended
@@ -258,8 +258,8 @@ impl Flights {
                 let now = Instant::now();
                 self.let_cool(&mut shard, |_, cooling| now < cooling.useless);
             }
-            // The mark takes over the load's place in the word, so that a write meets it. There
-            // is no older mark: entering the table took it away.
+            // The mark takes over the load's count in the word, so that a write finds it. There
+            // is no older mark: entering the table removed it.
             shard.cooling.insert(own.key.clone(), Cooling { until, useless });
         }
     }
@@ -280,7 +280,7 @@ impl Flights {
         self.shards.iter().map(|shard| lock(shard).entries.len() as u64).sum()
     }
 
-    /// A number that is different at each call, for jitter.
+    /// A different number at each call, for jitter.
     pub(crate) fn random(&self) -> u64 {
         // Relaxed: any number will do, as long as it is not the last one again.
         self.hasher.hash_one(self.counters.drawn.fetch_add(1, Ordering::Relaxed))

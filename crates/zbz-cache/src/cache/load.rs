@@ -37,15 +37,15 @@ impl<T: 'static> Cache<T> {
     /// loader said that there is none.
     ///
     /// At most one load of a key runs at any moment, over all clones and contracts of one provider
-    /// handle, and every caller that waits for it gets its outcome. The load belongs to none of them: a
-    /// caller may be dropped at any point, and the load goes on as long as one is left. The callers that
-    /// wait poll it, so no runtime is needed. A value that was loaded while the key
-    /// was written, removed or cleared reaches its callers and is not stored.
+    /// handle, and all its waiting callers get its outcome. The load belongs to none of them: a
+    /// caller may be dropped at any point, and the load goes on as long as one is left. The waiting
+    /// callers poll it, so no runtime is needed. If the key is written, removed or cleared during the
+    /// load, the callers get the loaded value, and it is not stored.
     ///
     /// The loader returns a `Result` of a `T`, an `Option<T>` or a
     /// [`Loaded`](crate::Loaded), with any error.
-    /// It is called only if this call begins the load. A failed read of the cache is this call's
-    /// answer, without a load; a failed store is not: the value is answered.
+    /// It is called only if this call begins the load. If the cache cannot be read, that error is
+    /// returned and nothing is loaded. If the loaded value cannot be stored, it is returned all the same.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
@@ -124,8 +124,8 @@ impl<T: 'static> Shared<T> {
         Terms::resolve(&options, parts.default_ttl, parts.codec.has_header()).map(Terms::telling_ttl)
     }
 
-    /// Reads an entry for a load. Every look of a load is this one, awaited or not.
-    // Out of line: with the joining of the key inlined here a hit takes the fewest instructions.
+    /// Reads an entry for a load. Every look of a load is made here, async or blocking.
+    // Not inlined: with the key joined in here, a hit takes the fewest instructions.
     #[inline(never)]
     fn look<'a>(&'a self, name: &str, terms: &Terms) -> Reply<'a, Read> {
         self.start(name, |provider, key| match terms.needs_time() {
@@ -192,7 +192,7 @@ impl<T: 'static> Shared<T> {
         self.decode_loaded(loaded).map(|value| value.map(|value| LoadOutcome { value, origin, ttl }))
     }
 
-    /// The remaining time of an entry that was just stored.
+    /// The remaining TTL of an entry that was just stored.
     async fn ttl_of(&self, key: &[u8], stored: Option<Ttl>, terms: &Terms) -> TtlState {
         match stored.map(|ttl| (ttl, ttl.lifetime())) {
             None | Some((_, Lifetime::Gone)) => TtlState::Missing,

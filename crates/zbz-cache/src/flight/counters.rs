@@ -1,10 +1,10 @@
-//! What loading counts, apart from lookups.
+//! Counters of loads, apart from lookups.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::stats::LoadStats;
 
-/// Counters that no promise hangs on; Relaxed is enough for each.
+/// Only reported, and nothing is ordered by them: Relaxed is enough for each.
 #[derive(Debug, Default)]
 pub(crate) struct LoadCounters {
     pub(crate) loaded: AtomicU64,

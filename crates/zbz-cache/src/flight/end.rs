@@ -1,4 +1,4 @@
-//! How a flight ends: once, in whichever way.
+//! The ways in which a flight ends. It ends exactly once.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -11,19 +11,19 @@ use super::{LoadCounters, lock};
 use crate::error::{Error, ErrorKind, Result};
 
 impl Work {
-    /// Ends a flight whose outcome nobody wants.
+    /// Ends a flight that no caller waits for.
     pub(super) fn end_unwanted(&self) {
         self.end_if(None, |state| state.wanting == 0);
     }
 
-    /// Ends a refresh that its executor has not begun, without an outcome: another caller is there
-    /// to load.
+    /// Ends a refresh that its executor has not begun, without an outcome: another caller is about to
+    /// load the key.
     pub(super) fn take_over(&self) {
         self.end_if(None, |state| state.is_unbegun() && state.handed.take().is_some());
     }
 
-    /// Ends a refresh in the background whose time is over, or that its executor should have begun
-    /// long ago. True if it ended so.
+    /// Ends a background refresh that timed out, or that its executor should have begun long ago. True
+    /// if this call ended it.
     pub(super) fn end_if_forgotten(&self) -> bool {
         if self.ends_at.is_some_and(|at| Instant::now() >= at) && self.lock().handed.is_some() {
             self.time_out();
@@ -58,7 +58,7 @@ impl Work {
         self.end_if(published, |_| true);
     }
 
-    /// Ends the flight, once, if `due` still says so. True if it did.
+    /// Ends the flight if it has not ended and `due` still holds under the lock. True if this call ended it.
     fn end_if(&self, published: Option<Published>, due: impl FnOnce(&mut WorkState) -> bool) -> bool {
         let mut state = self.lock();
         if matches!(state.stage, Stage::Ending | Stage::Ended(_)) || !due(&mut state) {
@@ -91,14 +91,14 @@ impl Work {
         true
     }
 
-    /// Drops a loader's future. Its drop may panic, which is nobody's concern any more, and may ask
-    /// for the key, which is a cycle.
+    /// Drops a loader's future. A panic of its drop is swallowed: the outcome is settled. If its drop
+    /// asks for the key, that is a cycle.
     pub(super) fn drop_job(&self, job: Job) {
         let _inside = Loading::enter(self);
         let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
     }
 
-    /// Counts what it loaded; a refresh that was lost is one that failed.
+    /// Counts the outcomes. A lost refresh counts as a failed one.
     fn count(&self, published: Option<&[Result<LoadedKey>]>, is_lost: bool) {
         let counters = &self.flights.counters;
         for _ in self.keys.iter().filter(|_| is_lost) {

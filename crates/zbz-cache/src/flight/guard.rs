@@ -11,7 +11,7 @@ use crate::provider::{Condition, Invalidation, Provider, SetOptions, SetOutcome,
 /// A write under way: loads that overlap it are not stored.
 pub(crate) struct Writing<'a>(&'a AtomicU64);
 
-/// As [`Writing`], of all keys with a prefix.
+/// As [`Writing`], for all keys with a prefix.
 pub(crate) struct Clearing<'a>(&'a AtomicU64);
 
 impl Drop for Writing<'_> {
@@ -44,14 +44,14 @@ impl Flights {
 
     /// Begins a clear of everything under `prefix`.
     pub(crate) fn clear(&self, prefix: &[u8]) -> Clearing<'_> {
-        // The shards' locks order this with loads: one that enters a shard after it was looked
-        // through here reads the count below.
+        // The shards' locks order this with loads: a load that enters a shard after this pass over
+        // it reads the count below.
         self.clears.fetch_add(1, Ordering::AcqRel);
         self.revoke_under(prefix);
         Clearing(&self.clears)
     }
 
-    /// Revokes the loads of what was told to have changed.
+    /// Revokes the loads of the keys that an invalidation names.
     pub(crate) fn told(&self, invalidation: Invalidation<'_>) {
         match invalidation {
             Invalidation::Key(key) => self.revoke(self.hasher.hash_one(key), key),
@@ -89,7 +89,7 @@ impl Flights {
         token.revoke();
     }
 
-    /// Keeps the cooling keys that `keep` says yes to.
+    /// Drops the cooling keys for which `keep` is false.
     pub(super) fn let_cool(&self, shard: &mut Shard, keep: impl Fn(&[u8], &Cooling) -> bool) {
         shard.cooling.retain(|key, cooling| {
             let kept = keep(key, cooling);
@@ -100,8 +100,8 @@ impl Flights {
         });
     }
 
-    /// Stores unless the token was revoked, in one step, by a provider that answers at once but
-    /// cannot judge tokens itself. `None`: it does not answer at once, and nothing was stored.
+    /// Checks the token and stores in one step, for a provider that answers at once but cannot check
+    /// tokens itself. `None`: the provider does not answer at once, and nothing was stored.
     pub(crate) fn store_in_one_step(
         &self,
         provider: &dyn Provider,
@@ -115,7 +115,7 @@ impl Flights {
             return Some(Ok(SetOutcome::ConditionFailed));
         }
         let reply = provider.set(&key.key, value, options.when(Condition::Always));
-        // One that is not ready was not begun, and is dropped so.
+        // A reply that is not ready was never polled: dropping it stores nothing.
         reply.is_ready().then(|| reply.wait())
     }
 }

@@ -25,25 +25,25 @@ impl Handed {
         Handed { since: Instant::now(), is_begun: false, losses: Arc::clone(losses) }
     }
 
-    /// Whether it should have been begun by now.
+    /// Whether the executor should have begun it by now.
     pub(super) fn is_late(&self) -> bool {
         !self.is_begun && self.since.elapsed() >= PATIENCE
     }
 }
 
-/// When an executor last dropped a refresh before its end, or left one lying.
+/// When an executor last dropped a refresh before its end, or never began one.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
     last: Mutex<Option<Instant>>,
 }
 
 impl Losses {
-    /// Whether the executor lost nothing lately.
+    /// Whether the executor lost no refresh recently.
     pub(crate) fn are_over(&self) -> bool {
         lock(&self.last).is_none_or(|last| last.elapsed() >= DISTRUST)
     }
 
-    /// A refresh was lost. True if that is worth a warning: it is the first for a while.
+    /// Records a lost refresh. True if it deserves a warning: it is the first for a while.
     pub(super) fn add(&self) -> bool {
         let mut last = lock(&self.last);
         let is_first = last.is_none_or(|last| last.elapsed() >= DISTRUST);
@@ -51,7 +51,7 @@ impl Losses {
         is_first
     }
 
-    /// Says that a refresh was lost.
+    /// Warns that a refresh was lost.
     pub(super) fn warn() {
         warn_log!(
             "a background refresh was dropped before its end, or never begun: is its executor gone? callers \

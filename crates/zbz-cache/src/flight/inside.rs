@@ -1,4 +1,4 @@
-//! Two things that a loader can do from inside: ask for its own key, and panic.
+//! Loaders that ask for their own key, and loaders that panic.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -10,11 +10,11 @@ use super::work::Work;
 use crate::error::{Error, ErrorKind};
 
 super::sync::thread_local! {
-    /// The works whose loaders run on this thread at this moment, one inside the other.
+    /// The flights whose loaders run on this thread at this moment, outermost first.
     static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A loader of a work runs on this thread as long as this lives.
+/// While this lives, a loader of the flight runs on this thread.
 pub(crate) struct Loading;
 
 impl Loading {

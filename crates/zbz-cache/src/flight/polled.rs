@@ -1,5 +1,5 @@
-//! Which loads under way a thread has polled. It may be the only one that polls them, so it may not
-//! sleep until a load has ended: "Sleeping" in `docs/loading.md`.
+//! The loads under way that a thread has polled. It may be the only thread that polls them, so it must
+//! not block on a load: "Sleeping" in `docs/loading.md`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -8,11 +8,11 @@ use std::sync::{Arc, Weak};
 use super::sync::{AtomicBool, KeyHasher, Ordering};
 
 super::sync::thread_local! {
-    /// By the address of the part, which nothing else has as long as the weak reference is here.
+    /// Keyed by the address of the part. The weak reference keeps that address from being reused.
     static POLLED: RefCell<HashMap<usize, Weak<Part>, KeyHasher>> = RefCell::default();
 }
 
-/// A waiter's part in a work, as long as the waiter is there; with the work's word for being over.
+/// A waiter's part in a flight while the waiter lives, with the flight's `is_over`.
 pub(super) struct Part(Arc<AtomicBool>);
 
 impl Part {
@@ -20,7 +20,7 @@ impl Part {
         Arc::new(Part(Arc::clone(is_over)))
     }
 
-    /// This thread polls the waiter.
+    /// Records that this thread polls the waiter.
     pub(super) fn note(self: &Arc<Self>) {
         let address = Arc::as_ptr(self).addr();
         // A thread that ends has nothing to remember.
@@ -29,7 +29,7 @@ impl Part {
             if polled.contains_key(&address) {
                 return;
             }
-            // Before it would grow, so that it never holds more than twice what is under way.
+            // Pruned before it would grow: it never holds more than twice the loads under way.
             if polled.len() == polled.capacity() {
                 polled.retain(|_, part| is_under_way(part));
             }
@@ -38,7 +38,7 @@ impl Part {
     }
 }
 
-/// Whether this thread has polled a load that is still under way and still waited for.
+/// Whether this thread has polled a load that is still under way and has a waiter.
 pub(super) fn is_needed_here() -> bool {
     let found = POLLED.try_with(|polled| {
         let mut polled = polled.borrow_mut();

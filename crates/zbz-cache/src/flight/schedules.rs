@@ -25,7 +25,7 @@ use model::Model;
 /// How many schedules each test tries.
 const SCHEDULES: usize = 20_000;
 
-/// What a schedule is played on.
+/// The cache that a schedule runs on.
 #[derive(Clone, Copy)]
 struct Stage {
     guarded: bool,
@@ -45,21 +45,21 @@ impl Stage {
     }
 }
 
-/// Tries a play on many schedules, half of them random, half of them with few, well-placed turns.
+/// Runs a play on many schedules: half of them random, half of them with few, well-placed switches.
 fn try_all(stage: Stage, play: fn(Stage)) {
     shuttle::check_random(move || play(stage), SCHEDULES);
     shuttle::check_pct(move || play(stage), SCHEDULES, 3);
 }
 
-/// The play passes with the guard, kept by the provider or by the flights' lock, and fails without.
+/// The play passes with the guard (by the provider, or by the flights' lock), and fails without it.
 fn check_guarded(play: fn(Stage)) {
     try_all(GUARDED, play);
     try_all(LOCKED, play);
     let unguarded = catch_unwind(AssertUnwindSafe(|| try_all(UNGUARDED, play)));
-    assert!(unguarded.is_err(), "without the guard no schedule failed, so these show nothing");
+    assert!(unguarded.is_err(), "no schedule failed without the guard, so these schedules prove nothing");
 }
 
-/// What the source of the values holds.
+/// The value that the data source holds.
 struct Truth(AtomicU64);
 
 impl Truth {
@@ -178,7 +178,7 @@ fn a_cancelled_caller_harms_nobody() {
             thread::spawn(move || {
                 let loader = move || async move {
                     most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
-                    // Counted down also where the loader is dropped.
+                    // The count also goes down when the loader is dropped.
                     let _running = Running(running);
                     shuttle::future::yield_now().await;
                     shuttle::future::yield_now().await;
@@ -278,7 +278,7 @@ fn batches_that_cross_wait_for_each_other_and_end() {
     });
 }
 
-/// A loader that takes a turn.
+/// A loader that yields once.
 async fn seven() -> Result<u64> {
     shuttle::future::yield_now().await;
     Ok(7)
@@ -301,7 +301,7 @@ fn threads_that_poll_loads_and_would_sleep_on_loads_are_refused_and_end() {
                 if polled.is_pending() {
                     assert_eq!(block_on(caller).expect("it loads"), Some(7));
                 }
-                // Its load is over, so it sleeps as any other.
+                // Its load is over, so the thread may block again.
                 assert_eq!(
                     cache.blocking().get_or_load("c", || Ok::<_, Error>(7)).expect("it loads"),
                     Some(7)

@@ -1,4 +1,4 @@
-//! A caller that waits for a flight on its thread.
+//! Blocking on a flight.
 
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -8,12 +8,12 @@ use super::work::{Published, Stage, Work};
 use crate::error::{Error, ErrorKind, Result};
 
 impl Work {
-    /// Sleeps until the flight has ended, or ends it when its time is over. `None`: it ended
-    /// without an outcome.
+    /// Blocks until the flight has ended, and ends it at its timeout. `None`: it ended without an
+    /// outcome.
     ///
     /// # Errors
     ///
-    /// `LoadDeadlock`: this thread may be the one that has to poll it.
+    /// `LoadDeadlock`: this thread may be the only one that polls the flight.
     pub(crate) fn wait(&self) -> Result<Option<Published>> {
         let mut state = self.lock();
         loop {

@@ -1,5 +1,5 @@
-//! The primitives that flights stand on: the standard library's, or in its model (`--cfg shuttle`)
-//! those of shuttle, which chooses the next thread at each of their steps.
+//! The synchronization primitives of flights: the standard library's, or in the model
+//! (`--cfg shuttle`) those of shuttle, which chooses the next thread at each of their steps.
 
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::{
@@ -18,6 +18,6 @@ pub(crate) use shuttle::{
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use foldhash::quality::RandomState as KeyHasher;
 
-/// Hashes alike in every run, so that a schedule that failed can be run again.
+/// Hashes the same in every run, so that a failed schedule can be replayed.
 #[cfg(all(test, shuttle))]
 pub(crate) use foldhash::quality::FixedState as KeyHasher;

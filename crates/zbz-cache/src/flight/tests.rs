@@ -5,7 +5,7 @@ use crate::provider::Invalidation;
 
 const PLAN: Plan = Plan { timeout: None, cool_down: None, blocking: true };
 
-/// Asks for one key; its place, and the work if this call leads.
+/// Joins the flight of one key; also returns the flight if this call leads it.
 fn join(
     flights: &Arc<Flights>,
     key: &[u8],
@@ -81,7 +81,7 @@ fn who_looked_before_a_flight_ended_looks_again() {
     let Join::LookAgain(newer) = flights.join(&requested, &seen, PLAN) else {
         panic!("its look is older than what that flight stored");
     };
-    // Flights of keys elsewhere do not concern the second look.
+    // Flights of keys in other shards do not make the second look too old.
     let shard = shard_of(flights.hasher.hash_one(b"k".as_slice()));
     let elsewhere = (0..100_u8).find(|n| shard_of(flights.hasher.hash_one([*n].as_slice())) != shard);
     lead(&flights, &[elsewhere.unwrap()]).run(loaded);

@@ -9,15 +9,15 @@ use super::handed::{Handed, Losses};
 use super::polled::Part;
 use super::work::{Published, Stage, Work};
 
-/// The end of a flight, as a future: `None` if it ended without an outcome. May be dropped at any
-/// point.
+/// A future that is ready when the flight ends: `None` if it ended without an outcome. May be dropped
+/// at any point.
 pub(crate) struct Waiter {
     work: Arc<Work>,
-    /// Whether it wants the outcome; one that does not only waits for the end, and helps there.
+    /// Whether the caller uses the outcome. If not, it only waits for the end, and polls the load meanwhile.
     wants: bool,
     slot: Option<usize>,
     ended: bool,
-    /// Whether an executor has it and has not polled it.
+    /// Whether an executor has this waiter and has not polled it yet.
     is_handed: bool,
     part: Arc<Part>,
 }
@@ -25,12 +25,12 @@ pub(crate) struct Waiter {
 impl Waiter {
     fn new(work: Arc<Work>, wants: bool) -> Self {
         let part = Part::new(&work.is_over);
-        // It is this thread that is going to poll it.
+        // This thread is about to poll it.
         part.note();
         Waiter { work, wants, slot: None, ended: false, is_handed: false, part }
     }
 
-    /// The waiter of the caller that leads; the work counts it already.
+    /// The waiter of the leading caller; the flight counts it already.
     pub(crate) fn lead(work: Arc<Work>) -> Self {
         Waiter::new(work, true)
     }
@@ -44,12 +44,12 @@ impl Waiter {
         Waiter::new(work, false)
     }
 
-    /// This waiter in the hands of an executor, whose losses are noted.
+    /// This waiter, to be given to an executor whose losses are recorded.
     pub(crate) fn hand_over(mut self, losses: &Arc<Losses>) -> Self {
         self.part = Part::new(&self.work.is_over);
         self.is_handed = true;
         self.work.lock().handed = Some(Handed::to(losses));
-        // A thread that slept on it while this thread polled it looks again.
+        // A thread that blocks on the flight while this thread polled it checks again.
         self.work.changed.notify_all();
         self
     }
@@ -78,7 +78,7 @@ impl Future for Waiter {
             let job = this.work.lock().take_job();
             let has_ended = job.is_some_and(|job| this.work.drive(job));
             if !has_ended {
-                // Whatever happens from here on wakes the waker registered above.
+                // Any later change wakes the waker registered above.
                 return Poll::Pending;
             }
         }

@@ -9,9 +9,9 @@
 //! ```
 //!
 //! The waiter that is polled next polls the future. A wake goes to all waiters, so a waiter that is
-//! held but not polled holds up no other. When the last caller that wants the
-//! outcome leaves an idle flight, the flight ends without one. However it ends, the future is
-//! dropped, then its keys leave the table, and every caller that waits is woken.
+//! kept but never polled delays no other. When the last caller that wants the outcome leaves an idle
+//! flight, the flight ends without one. In every case the future is dropped first, then the keys
+//! leave the table, and then all waiting callers are woken.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,7 +41,7 @@ pub(crate) enum Payload {
 /// The outcome of a load for one key.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadedKey {
-    /// `None`: the key is absent, and the contract has no form for that.
+    /// `None`: the key is absent, and the contract has no encoding for an absence.
     pub(crate) payload: Option<Payload>,
     /// The time it was stored for; `None` if it was not.
     pub(crate) stored: Option<Ttl>,
@@ -57,9 +57,9 @@ pub(super) type Job = Pin<Box<dyn Future<Output = Vec<Result<LoadedKey>>> + Send
 pub(crate) struct FlightKey {
     pub(crate) key: Box<[u8]>,
     pub(crate) token: Token,
-    /// What was left of a stale entry when the flight began.
+    /// The remaining TTL of a stale entry when the flight began.
     stale: Option<Duration>,
-    /// And when its loader failed.
+    /// Its remaining TTL when the loader failed.
     left: OnceLock<Duration>,
 }
 
@@ -75,11 +75,11 @@ pub(crate) struct Work {
     pub(super) begun: Instant,
     cool_down: Option<Duration>,
     pub(super) timeout: Option<Duration>,
-    /// Becomes true as it ends, for waiters that keep nothing else of it.
+    /// True from the end of the flight on; kept by threads that have polled it (`polled.rs`).
     pub(super) is_over: Arc<AtomicBool>,
     pub(super) ends_at: Option<Instant>,
     pub(super) state: Mutex<WorkState>,
-    /// For callers that wait on their thread.
+    /// For callers that block.
     pub(super) changed: Condvar,
     /// Wakes the async waiters of a flight that has a timeout. Never locked inside the state.
     pub(super) timer: Mutex<Timer>,
@@ -87,8 +87,8 @@ pub(crate) struct Work {
 
 pub(super) enum Timer {
     Unarmed,
-    /// By the first waiter that is polled. Holds the work, so it goes when the flight ends.
-    Armed(#[expect(dead_code, reason = "held so that it fires")] Delay),
+    /// Armed by the first waiter that is polled. Holds the flight, so it is dropped when that ends.
+    Armed(#[expect(dead_code, reason = "kept so that it fires")] Delay),
     Over,
 }
 
@@ -96,11 +96,11 @@ pub(super) struct WorkState {
     pub(super) stage: Stage,
     /// How many async callers want the outcome.
     pub(super) wanting: usize,
-    /// Whether the future has asked to be polled.
+    /// Whether the future was woken since it was last polled.
     woken: bool,
     wakers: Vec<Option<Waker>>,
     free: Vec<usize>,
-    /// The executor that has its first waiter, if it is a refresh in the background.
+    /// The executor that has the first waiter, for a background refresh.
     pub(super) handed: Option<Handed>,
 }
 
@@ -109,9 +109,9 @@ pub(super) enum Stage {
     Idle(Job),
     Polled,
     Blocking,
-    /// The loader is over, its keys are in the table still.
+    /// The loader has ended; the keys are still in the table.
     Ending,
-    /// `None`: without an outcome.
+    /// `None`: ended without an outcome.
     Ended(Option<Published>),
 }
 
@@ -147,7 +147,7 @@ impl WorkState {
         }
     }
 
-    /// Whether nobody waits for it but an executor that has not begun it.
+    /// Whether its only waiter is with an executor that has not begun it.
     pub(super) fn is_unbegun(&self) -> bool {
         let is_handed = self.handed.as_ref().is_some_and(|handed| !handed.is_begun);
         is_handed && self.wanting == 1 && matches!(self.stage, Stage::Idle(_))
@@ -210,8 +210,7 @@ impl Work {
         wake_all(wakers);
     }
 
-    /// Runs a loader on this thread, and answers what it loaded even if the flight was ended
-    /// meanwhile.
+    /// Runs a loader on this thread, and returns its outcome even if the flight was ended meanwhile.
     pub(crate) fn run(self: &Arc<Self>, load: impl FnOnce() -> Vec<Result<LoadedKey>>) -> Published {
         let loaded = {
             let _inside = Loading::enter(self);
@@ -258,7 +257,7 @@ impl Work {
             self.end_unwanted();
             return true;
         }
-        // Waiters that looked meanwhile found the future taken: it is theirs again.
+        // Waiters polled meanwhile found the future taken, so they have to be woken.
         let wakers = if state.woken { state.take_wakers() } else { Vec::new() };
         drop(state);
         wake_all(wakers);
@@ -273,12 +272,12 @@ impl Work {
         if wanting == 0 && is_idle {
             self.end_unwanted();
         } else if is_unbegun {
-            // A thread that sleeps on it relied on the waiter that is gone.
+            // A blocked thread relied on the waiter that left.
             self.changed.notify_all();
         }
     }
 
-    /// Ends the flight if its time is over; else sees to it that its waiters are woken then.
+    /// Ends the flight if it has timed out; otherwise arms the timer that wakes its waiters at the timeout.
     pub(super) fn watch_time(self: &Arc<Self>) {
         let Some(at) = self.ends_at else { return };
         let left = at.saturating_duration_since(Instant::now());
@@ -288,7 +287,7 @@ impl Work {
         let mut timer = lock(&self.timer);
         if matches!(*timer, Timer::Unarmed) {
             let mut delay = Delay::new(left);
-            // Polled under this lock alone: it may wake at once, which takes the state's.
+            // Polled under this lock alone: it may wake at once, and waking takes the state's lock.
             let waker = Waker::from(Arc::clone(self));
             if Pin::new(&mut delay).poll(&mut Context::from_waker(&waker)).is_ready() {
                 waker.wake();
@@ -297,23 +296,23 @@ impl Work {
         }
     }
 
-    /// Until how much is left of a stale entry's time, and until when at most, nobody should try
-    /// again, now that this failed.
+    /// How long a failed refresh is not repeated: until the entry's remaining TTL falls to the duration,
+    /// and at most until the instant.
     pub(super) fn cooling(&self, at: usize) -> Option<(Duration, Instant)> {
         let (own, span) = (&self.keys[at], self.cool_down?);
         let stale = own.stale?;
-        // Of a load that was given up, or panicked, there is only an estimate.
+        // For a load that timed out or panicked the remaining TTL can only be estimated.
         let left = own.left.get().copied().unwrap_or_else(|| stale.saturating_sub(self.begun.elapsed()));
         Some((left.saturating_sub(span), Instant::now().checked_add(span)?))
     }
 
-    /// Whether it matters how much time is left to an entry whose refresh failed.
+    /// Whether the remaining TTL of an entry whose refresh failed is needed.
     pub(crate) fn asks_what_is_left(&self, at: usize) -> bool {
         self.cool_down.is_some() && self.keys[at].stale.is_some()
     }
 
     pub(crate) fn tell_what_is_left(&self, at: usize, left: Duration) {
-        // Told twice it is the same.
+        // A second call would set the same value.
         let _ = self.keys[at].left.set(left);
     }
 }

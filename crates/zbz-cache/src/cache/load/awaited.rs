@@ -69,7 +69,7 @@ impl<T: 'static> ManyLoads<'_, T> {
     ///
     /// # Errors
     ///
-    /// What failed as a whole: names that have no answer yet stay open.
+    /// An error of the whole call; names without an answer stay open.
     pub(super) async fn load<F, Fut>(&mut self, loader: F) -> Result<()>
     where
         F: FnMut(Vec<String>) -> Fut + Send,
@@ -125,8 +125,8 @@ impl<T: 'static> ManyLoads<'_, T> {
     }
 }
 
-/// Awaits all of them together, so that each is driven whatever the others do. The first answer is
-/// `None` without a flight of one's own.
+/// Awaits all flights together, so that each is polled whatever the others do. The first answer is
+/// `None` if this call leads no flight.
 async fn wait_for_all(
     mut own: Option<Waiter>,
     mut others: Vec<Waiter>,

@@ -1,4 +1,4 @@
-//! The blocking `get_or_load`, and the driver that sleeps: it does the steps of [`SingleLoad`] and
+//! The blocking `get_or_load`, and the blocking driver: it does the steps of [`SingleLoad`] and
 //! [`ManyLoads`] on the caller's thread.
 
 use std::ops::ControlFlow;
@@ -95,7 +95,7 @@ impl<T: 'static> ManyLoads<'_, T> {
     ///
     /// # Errors
     ///
-    /// What failed as a whole: names that have no answer yet stay open.
+    /// An error of the whole call; names without an answer stay open.
     pub(super) fn load_blocking<R: LoadAnswers<T>>(
         &mut self,
         loader: &mut impl FnMut(Vec<String>) -> R,
@@ -136,8 +136,8 @@ impl<T: 'static> ManyLoads<'_, T> {
         }
     }
 
-    /// Sleeps until a name's flight has ended. The refusal is the answer of a name that this thread
-    /// may not sleep for.
+    /// Blocks until a name's flight has ended. If this thread must not block on it, that error is the
+    /// name's answer.
     fn wait(&mut self, name: usize, work: &Work) -> Option<Published> {
         work.wait().unwrap_or_else(|error| {
             self.settle(name, Err(error), Origin::Coalesced);

@@ -9,10 +9,10 @@ use crate::load::{LoadAnswers, LoadOptions, LoadOutcome};
 
 impl<T: 'static> Cache<T> {
     /// One answer for each of `names`, in their order, as [`get_or_load`](Cache::get_or_load) would
-    /// give it: those that are missing come from `loader`, in one call for all that nobody else
-    /// loads, as in [`get_or_load_multi`](Cache::get_or_load_multi). What fails for one name (it is
-    /// no valid key, it cannot be read, its load failed) is that name's answer and no other's.
-    /// What fails as a whole is the answer of every name that has none yet.
+    /// give it. `loader` is called once for all missing names that no other caller is loading, as in
+    /// [`get_or_load_multi`](Cache::get_or_load_multi). An error of one name (an invalid key, a failed
+    /// read, a failed load) is that name's answer alone. An error of the whole call is the answer of
+    /// every name that has none yet.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
@@ -52,9 +52,9 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// As [`get_or_load_each`](Cache::get_or_load_each), with options for this call, and telling of
-    /// each name where its value came from. Options that do not go together with those of the
-    /// contract are every name's answer, of kind `Config`.
+    /// As [`get_or_load_each`](Cache::get_or_load_each), with options for this call; it also says where
+    /// each value came from. If the options contradict those of the contract, every name's answer is an
+    /// error of kind `Config`.
     pub fn get_or_load_each_opts<'a, I, F, Fut>(
         &'a self,
         names: I,

@@ -22,11 +22,11 @@ pub(super) struct ManyLoads<'a, T> {
     names: Vec<String>,
     keys: Vec<Vec<u8>>,
     progress: Vec<Progress>,
-    /// Whether the driver sleeps, and so runs the loader on its own thread.
+    /// Whether the driver blocks, and so runs the loader on its own thread.
     blocking: bool,
     phase: Phase,
     seen: Seen,
-    /// Of each name as the caller gave them: which of these it is, or why it is no valid key.
+    /// For each name as the caller gave it: its index here, or why it is not a valid key.
     given: Vec<Result<usize, (String, Error)>>,
 }
 
@@ -40,7 +40,7 @@ enum Phase {
 
 /// How far one name is.
 enum Progress {
-    /// To be loaded; with the remaining time of a stale entry and its bytes.
+    /// To be loaded; with the bytes and the remaining TTL of a stale entry.
     Open { stale: Option<(Vec<u8>, Duration)>, lookups: Lookups },
     /// Served from the cache.
     Read { bytes: Vec<u8>, left: Option<Duration>, origin: Origin },
@@ -54,11 +54,11 @@ pub(super) struct Round {
     /// The names this call loads, in the order of the keys of its flight.
     pub(super) leads: Vec<usize>,
     pub(super) lead: Option<Arc<Work>>,
-    /// Whether nobody has to wait for it.
+    /// Whether it runs in the background, and this call does not wait for it.
     pub(super) is_background: bool,
-    /// Names that others load, and where.
+    /// Names in other callers' flights, each with the flight and its index there.
     pub(super) joins: Vec<(usize, Arc<Work>, usize)>,
-    /// Names whose flights are to be waited out.
+    /// Names whose revoked flights have to end first.
     pub(super) follows: Vec<(usize, Arc<Work>)>,
 }
 
@@ -112,7 +112,7 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
 
     /// # Errors
     ///
-    /// The batch error, if a name is no valid key.
+    /// The batch error, if a name is not a valid key.
     pub(super) fn check_names(&self) -> Result<()> {
         let invalid = self.given.iter().filter_map(|given| given.as_ref().err().cloned());
         let failed: Vec<(String, Error)> = invalid.collect();
@@ -141,7 +141,7 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
     ///
     /// # Errors
     ///
-    /// What failed as a whole.
+    /// An error of the whole call.
     pub(super) async fn look(&mut self) -> Result<()> {
         let open = self.open();
         let (provider, keys) = (&self.shared.provider, self.keys_of(&open));
@@ -243,8 +243,7 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
         round
     }
 
-    /// Of the names this call is to load, those that are stale need not be waited for, if there
-    /// are no others.
+    /// Counts the refreshes. If this call loads stale names only, it need not wait for them.
     fn begin_refreshes(&mut self, round: &mut Round) {
         let stale = round.leads.iter().filter(|name| self.is_stale(**name)).count();
         for _ in 0..stale {
@@ -274,7 +273,7 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
         self.progress[name] = Progress::Loaded { loaded, origin, ttl: TtlState::Missing, lookups };
     }
 
-    /// Takes what the flights of this round published; `led` is this call's own.
+    /// Takes the outcomes of this round's flights; `led` is that of this call's own.
     pub(super) async fn ended(&mut self, round: &Round, led: Option<Published>, all: &[Option<Published>]) {
         for ((name, _, at), published) in round.joins.iter().zip(all) {
             if let Some(published) = published {
@@ -293,8 +292,8 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
         }
     }
 
-    /// Takes what this call's own flight published; answers the names whose stale values may be
-    /// served in place of its error.
+    /// Takes the outcome of this call's own flight. Returns the names whose stale values may be served
+    /// in place of its error.
     fn take_led(&mut self, leads: &[usize], published: Option<&Published>) -> Vec<usize> {
         let mut excused = Vec::new();
         for (at, &name) in leads.iter().enumerate() {
@@ -307,7 +306,7 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
         excused
     }
 
-    /// Takes what another caller's flight published; a name stays open if that has another schema
+    /// Takes the outcome of another caller's flight. The name stays open if its value has another schema
     /// number.
     fn take_joined(&mut self, name: usize, loaded: &Result<LoadedKey>) {
         let is_own = match loaded {
@@ -330,7 +329,7 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
         }
     }
 
-    /// Asks the provider for the times that only it knows.
+    /// Asks the provider for the remaining TTLs that only it knows.
     pub(super) async fn learn_ttls(&mut self) {
         for (name, progress) in self.progress.iter_mut().enumerate() {
             if let Progress::Loaded { loaded: Ok(LoadedKey { stored, .. }), ttl, .. } = progress {
@@ -361,8 +360,8 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
         }
     }
 
-    /// Decodes and counts everything, in the order of the caller's names. What failed as a whole
-    /// is the answer of those that have none of their own.
+    /// Decodes and counts everything, in the order of the caller's names. An error of the whole
+    /// call (`loaded`) is the answer of the names that have none of their own.
     pub(super) fn each(self, loaded: Result<()>) -> Vec<Result<LoadOutcome<T>>> {
         let mut counted = Lookups::default();
         let answer = |given: &Result<usize, (String, Error)>| match given {

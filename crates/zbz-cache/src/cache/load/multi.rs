@@ -9,13 +9,13 @@ use crate::error::Result;
 use crate::load::{LoadAnswers, LoadOptions, LoadOutcome};
 
 impl<T: 'static> Cache<T> {
-    /// The values of `names`, by name: those that are missing from `loader`, in one call for all
-    /// that nobody else loads. A name that it leaves out, or says is absent, is left out here.
+    /// The values of `names`, by name. `loader` is called once for all missing names that no other
+    /// caller is loading. A name that it leaves out or says is absent is left out of the answer.
     ///
-    /// Each name is a load of its own to everyone else, as in [`get_or_load`](Cache::get_or_load):
-    /// callers of single names and of other batches share it, and what is written or removed
-    /// meanwhile is not stored. The loader is called again only for names that another caller was
-    /// loading and gave up.
+    /// Towards other callers each name is a load of its own, as in [`get_or_load`](Cache::get_or_load):
+    /// callers of single names and of other batches share it, and a name that is written or removed
+    /// meanwhile is not stored. The loader is called again only for names whose load another caller
+    /// gave up.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
@@ -35,10 +35,10 @@ impl<T: 'static> Cache<T> {
     ///
     /// # Errors
     ///
-    /// If some names fail, for the reasons that `get_or_load` has:
-    /// [`Error::batch_outcome`](crate::Error::batch_outcome) tells which. A name that is no valid
-    /// key fails the call before anything is looked up. [`get_or_load_each`](Cache::get_or_load_each)
-    /// answers the others all the same.
+    /// If some names fail, with the errors of `get_or_load`:
+    /// [`Error::batch_outcome`](crate::Error::batch_outcome) has each name's. An invalid key fails the
+    /// call before anything is looked up; with [`get_or_load_each`](Cache::get_or_load_each) it fails
+    /// alone.
     pub fn get_or_load_multi<I, F, Fut>(
         &self,
         names: I,
@@ -54,8 +54,8 @@ impl<T: 'static> Cache<T> {
         async move { values(by_name(shared, loads, loader).await) }
     }
 
-    /// As [`get_or_load_multi`](Cache::get_or_load_multi), with options for this call, and telling
-    /// of each name where its value came from; names known to be absent are among them.
+    /// As [`get_or_load_multi`](Cache::get_or_load_multi), with options for this call. The answer says
+    /// where each value came from, and includes the names known to be absent.
     ///
     /// # Errors
     ///

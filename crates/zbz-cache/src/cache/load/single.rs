@@ -1,8 +1,8 @@
 //! [`SingleLoad`]: the step machine of one call of `get_or_load`, from a look that found no fresh value
 //! to the answer.
 //!
-//! [`next`](SingleLoad::next) alone decides what comes next. It waits for nothing: a driver does the
-//! step, awaiting or sleeping, and tells the machine of the result.
+//! [`next`](SingleLoad::next) alone decides what comes next. It never waits: a driver does the
+//! step, async or blocking, and hands the result back.
 //!
 //! ```text
 //!   Look ----> fresh: answer
@@ -31,14 +31,14 @@ pub(super) struct SingleLoad<'a, T> {
     pub(super) shared: &'a Arc<Shared<T>>,
     pub(super) terms: &'a Terms,
     name: &'a str,
-    /// Whether the driver sleeps, and so runs the loader on its own thread.
+    /// Whether the driver blocks, and so runs the loader on its own thread.
     blocking: bool,
     /// The stored key; empty until a look found no fresh value.
     key: Vec<u8>,
     phase: Phase,
     seen: Seen,
     missed: Missed,
-    /// Whether a stale entry did not decode. It is as good as none from then on.
+    /// Whether a stale entry did not decode. From then on it counts as missing.
     is_broken: bool,
     /// Whether the load that this call leads refreshes a stale entry.
     is_refresh: bool,
@@ -58,8 +58,8 @@ pub(super) enum Step {
     Look,
     /// Runs the loader, and tells [`led`](SingleLoad::led).
     Lead(Arc<Work>),
-    /// Waits for another caller's flight, and tells [`joined`](SingleLoad::joined); the number says which
-    /// of its keys.
+    /// Waits for another caller's flight, and tells [`joined`](SingleLoad::joined); the number is the
+    /// key's index there.
     Join(Arc<Work>, usize),
     /// Waits for the end of a flight that was revoked, and uses nothing of it.
     Follow(Arc<Work>),
@@ -67,9 +67,9 @@ pub(super) enum Step {
 
 /// A look at the cache that found no fresh value.
 struct Missed {
-    /// The bytes of a stale entry, and its remaining time.
+    /// The bytes of a stale entry, and its remaining TTL.
     stale: Option<(Vec<u8>, Duration)>,
-    /// What the look counts as if the value has to be loaded.
+    /// How the lookup is counted if the value has to be loaded.
     lookups: Lookups,
 }
 
@@ -95,8 +95,8 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
         }
     }
 
-    /// Takes the first look, which was begun when so many flights had ended. Breaks with the answer
-    /// if it found one.
+    /// Takes the result of the first look, which began when `ended` flights had ended. Breaks with the
+    /// answer if the look found one.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
         self.shared.look(self.name, self.terms)
     }
 
-    /// Takes what a look found. Breaks with the answer if it is a fresh value, which is counted.
+    /// Takes the result of a look. A fresh value is counted as a hit, and breaks with the answer.
     pub(super) fn looked(&mut self, read: Read) -> ControlFlow<LoadOutcome<T>> {
         self.phase = Phase::Join;
         let shared = self.shared;
@@ -193,8 +193,8 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
         ControlFlow::Break(LoadOutcome { value, origin: Origin::Hit, ttl: state_of(found.remaining) })
     }
 
-    /// Takes what the joined flight published for its key at `at`. `None` without a usable outcome:
-    /// every caller that drove the flight left it, or it has another schema number.
+    /// Takes the joined flight's outcome for its key at `at`. `None` if that cannot be used: all callers
+    /// left the flight, or its value has another schema number.
     pub(super) async fn joined(
         &self,
         published: Option<Published>,
@@ -207,14 +207,13 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
         Some(outcome)
     }
 
-    /// The stale value, and the spawner that waits for the refresh in place of this call, if there
-    /// are both.
+    /// The stale value and the spawner that waits for the refresh in place of this call, if both exist.
     pub(super) fn serve_in_background(&mut self) -> Option<(&'a Spawner, LoadOutcome<T>)> {
         let (spawner, (bytes, left)) = (self.terms.refresh.spawner()?, self.missed.stale.take()?);
         Some((spawner, self.shared.serve_stale(bytes, left)?))
     }
 
-    /// Takes what this call's own flight published, and makes the answer of it.
+    /// Makes the answer out of the outcome of this call's own flight.
     pub(super) async fn led(&self, published: Option<Published>) -> Result<LoadOutcome<T>> {
         let loaded = published.map_or_else(|| Err(Error::closed()), |published| published[0].clone());
         if self.is_refresh
@@ -229,7 +228,7 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
         outcome.unwrap_or_else(|| Err(undecodable()))
     }
 
-    /// What is still there of an entry whose refresh failed: neither removed nor past its ttl.
+    /// The entry whose refresh failed, if it was not removed and has not expired.
     async fn look_for_stale(&self) -> Result<Option<LoadOutcome<T>>> {
         let Read { buffer, found } = self.shared.provider.get(&self.key, scratch::take()).await?;
         let Some(left) = found.and_then(|found| found.remaining) else {

@@ -1,4 +1,4 @@
-//! From the answer of a loader to its store: how it is encoded, and how it is stored.
+//! Encodes and stores the answers of loaders.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -17,9 +17,9 @@ use crate::provider::{Condition, SetOptions, SetOutcome};
 use crate::reply::{Reply, block_on};
 use crate::ttl::{Ttl, TtlState};
 
-/// What a loader learned about one key, encoded.
+/// A loader's answer for one key, encoded.
 pub(super) struct Encoded {
-    /// `None`: absent, in a contract that has no form for it.
+    /// `None`: absent, and the contract has no encoding for an absence.
     bytes: Option<Bytes>,
     /// How long it is stored; `None` if it is not.
     ttl: Option<Ttl>,
@@ -46,8 +46,8 @@ pub(super) fn encode_answers<T: 'static>(
     }
 }
 
-/// The future of a load that a flight drives: the loader, the encoding of its answer, the store. It
-/// holds the provider only while it stores.
+/// The future that a flight polls: runs the loader, encodes its answer and stores it. It holds the
+/// provider only while it stores.
 pub(super) fn job<T, Fut, E>(
     shared: &Arc<Shared<T>>,
     work: &Arc<Work>,
@@ -66,7 +66,7 @@ where
     }
 }
 
-/// As [`job`], on this thread, with a loader that blocks it.
+/// As [`job`], with a blocking loader, on this thread.
 pub(super) fn run<T: 'static, A>(
     shared: &Arc<Shared<T>>,
     work: &Arc<Work>,
@@ -80,7 +80,7 @@ pub(super) fn run<T: 'static, A>(
     })
 }
 
-/// Stores what was loaded for each key of a flight.
+/// Stores the loaded value of each key of a flight.
 async fn store_from<T: 'static>(
     cache: &Weak<Shared<T>>,
     work: &Work,
@@ -93,7 +93,7 @@ async fn store_from<T: 'static>(
 }
 
 impl<T: 'static> Shared<T> {
-    /// What a loader learned about these names, in their order; a name that it left out is absent.
+    /// The loader's answers for these names, in their order; a name that it left out is absent.
     fn encode_answers(
         &self,
         answers: impl LoadAnswers<T>,
@@ -121,7 +121,7 @@ impl<T: 'static> Shared<T> {
         let codec = &self.parts.codec;
         let Some(value) = value else {
             let absent_ttl = terms.absent_ttl.map_or(Ttl::Default, Ttl::After);
-            // A contract without a header has no form for it, and without a time it is not kept.
+            // A contract without a header has no encoding for it; without a TTL it is not kept.
             let ttl = Some(ttl.or(absent_ttl)).filter(|ttl| *ttl != Ttl::Default && codec.has_header());
             let ttl = ttl.filter(|_| is_stored).map(|ttl| terms.shortened(ttl, self.flights().random()).0);
             let bytes = codec.has_header().then(|| Bytes::from_static(&ABSENT));
@@ -138,8 +138,7 @@ impl<T: 'static> Shared<T> {
         Ok(Encoded { bytes: Some(bytes.into()), ttl: is_stored.then_some(ttl) })
     }
 
-    /// Stores what its token still allows, all of it at once; answers it whether or not it could
-    /// be stored.
+    /// Stores the values whose tokens are still valid, all at once. Returns all values, stored or not.
     async fn store_loaded(&self, work: &Work, encoded: Vec<Result<Encoded>>) -> Vec<Result<LoadedKey>> {
         let mut stores: Vec<Option<Reply<'_, SetOutcome>>> = Vec::with_capacity(encoded.len());
         for (at, encoded) in encoded.iter().enumerate() {
@@ -184,7 +183,7 @@ impl<T: 'static> Shared<T> {
     }
 }
 
-/// Awaits all of them together.
+/// Awaits all these futures together.
 async fn join<R>(replies: &mut [Option<Reply<'_, R>>]) -> Vec<Option<Result<R>>> {
     let mut answers: Vec<Option<Result<R>>> = replies.iter().map(|_| None).collect();
     poll_fn(|context| {

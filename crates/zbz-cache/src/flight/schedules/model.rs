@@ -1,4 +1,4 @@
-//! The provider that the schedules are played on.
+//! The provider that the schedules run on.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::provider::{
 };
 use crate::{Reply, Stats, Ttl, TtlState};
 
-/// A provider in a map, whose lock is a step of the schedule. What is left of an entry's time is
-/// always the same; one that cannot judge tokens has the flights do it.
+/// A provider over a map, whose lock is a step of the schedule. The remaining TTL of an entry never
+/// changes. If it cannot check tokens, the flights do.
 pub(super) struct Model {
     pub(super) entries: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
     pub(super) judges_tokens: bool,

@@ -1,8 +1,8 @@
 //! [`Connection`]: one connection to one server, and how it is made.
 //!
 //! All commands of a provider to one server go through one connection, in the order in which they were
-//! handed over (`send_queue.rs`). That order is what judges a [`Token`]: it is looked at in the same step
-//! as its write is queued.
+//! handed over (`send_queue.rs`). [`Token`]s rely on that order: a token is checked in the same step
+//! that queues its write.
 
 pub(super) mod command;
 pub(super) mod driver;
@@ -31,32 +31,32 @@ use crate::providers::redis::connection::send_queue::{Broken, LastWords, Returne
 use crate::providers::redis::connection::sizes::Sizes;
 use crate::providers::redis::failure::{self, ConnectStage, Failure, WriteOutcome};
 
-/// What a connection is for.
+/// The use of a connection.
 pub(super) enum Purpose {
-    /// The calls of all callers. Called when it has ended by itself.
+    /// Carries all calls. The closure is called when the connection ended by itself.
     Calls(Box<dyn FnOnce(Ended) + Send>),
-    /// To hear what the server sends without being asked; or one question at a time, answered by its deadline.
+    /// Receives pushes, or carries one command at a time, answered by its deadline.
     Hearing(Hear),
 }
 
-/// What is known of a server: whether it is asked, by a connection of its own, if it speaks TLS.
+/// The experience with a server. It decides when the server is probed for TLS, on a connection of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acquaintance {
-    /// Nothing. It is asked when it hangs up, and when it is silent.
+    /// None yet. It is probed when it hangs up, and when it is silent.
     New,
-    /// There was no connection yet, and it is down. It is asked when it hangs up.
+    /// It is down, and there was no connection so far. It is probed when it hangs up.
     Down,
-    /// There was a connection before. It is not asked.
+    /// There was a connection. It is not probed.
     Known,
 }
 
-/// A connection, while it lasts: dropped, it ends.
+/// A connection; dropping it ends it.
 pub(super) struct Connection {
     pub(super) address: Address,
-    /// Random, so that no other connection has the same.
+    /// Random, and so unique.
     pub(super) id: u64,
     made: Instant,
-    /// How long a part of a command its server takes.
+    /// The sizes of commands that its server accepts.
     pub(super) sizes: Arc<Sizes>,
     acquaintance: Acquaintance,
     queue: Arc<SendQueue>,
@@ -66,7 +66,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects and introduces this client, in RESP3, within connect_timeout.
+    /// Connects and sends the introduction, in RESP3, within connect_timeout.
     pub(super) async fn open(
         settings: &Settings,
         address: &Address,
@@ -115,7 +115,7 @@ impl Connection {
 
     async fn introduce(&self, settings: &Settings, deadline: Instant) -> Result<(), Failure> {
         let (asked, must) = handshake::introduction(settings);
-        // The last two commands only tell the server's owner about this client: a server may not know them.
+        // The last two commands only name this client to the server's operator: a server may not know them.
         let count = must.len() + 2;
         let suspicion = async {
             sleep(handshake::patience(settings, deadline)).await;
@@ -148,14 +148,14 @@ impl Connection {
         }
     }
 
-    /// Whether a server that is spoken to without TLS speaks it.
+    /// Whether the server speaks TLS although this client does not.
     async fn speaks_tls(&self, settings: &Settings, deadline: Instant) -> bool {
         let patience = handshake::patience(settings, deadline);
         let may_be = settings.tls.is_none() && self.acquaintance != Acquaintance::Known;
         may_be && probe::speaks_tls(&self.address, patience).await
     }
 
-    /// Why the connection broke before there was one.
+    /// Why the connection could not be made.
     async fn not_introduced(&self, settings: &Settings, deadline: Instant, failure: Failure) -> Failure {
         match self.queue.last_words() {
             LastWords::None if self.speaks_tls(settings, deadline).await => {
@@ -169,31 +169,31 @@ impl Connection {
         }
     }
 
-    /// How long ago it was made.
+    /// The time since it was made.
     pub(super) fn age(&self) -> Duration {
         self.made.elapsed()
     }
 
-    /// Whether it can still carry anything.
+    /// Whether it still accepts commands.
     pub(super) fn is_up(&self) -> bool {
         self.queue.is_open()
     }
 
-    /// Ends it: what is on it is lost, and the next call makes a new one.
+    /// Ends it: commands on it get no reply, and the next call makes a new connection.
     pub(super) fn retire(&self) {
         self.queue.end();
         self.driver.abort();
     }
 
-    /// Takes nothing more, and waits until what is on it is answered.
+    /// Closes it for new commands, and waits until those on it are answered.
     pub(super) async fn finish(&self) {
         self.queue.finish();
         let mut ended = self.ended.clone();
-        // Nothing is ever sent there.
+        // This channel never carries a value; it only closes.
         let _ = ended.changed().await;
     }
 
-    /// Hands so many packed commands over, at once, and then waits for their answers.
+    /// Hands over `count` packed commands in one step, and waits for their replies.
     pub(super) fn carry(
         &self,
         asked: Vec<u8>,
@@ -205,7 +205,7 @@ impl Connection {
         async move {
             match handed {
                 Ok(told) => {
-                    // The driver tells everybody, also when it is dropped.
+                    // The driver answers every caller, even when it is dropped.
                     told.await.unwrap_or(Returned { asked: Vec::new(), answer: Err(Broken::Inside) })
                 }
                 Err(refused) => refused,
@@ -213,7 +213,7 @@ impl Connection {
         }
     }
 
-    /// Sends one packed command, and waits for its answer.
+    /// Sends one packed command, and waits for its reply.
     pub(super) async fn send(&self, asked: Vec<u8>, deadline: Instant) -> Result<Value, Broken> {
         match self.carry(asked, 1, deadline, None).await.answer? {
             Values::One(value) => Ok(value),

@@ -1,17 +1,17 @@
-//! [`Breaker`]: whether calls to a server are let through.
+//! [`Breaker`]: the circuit breaker of one server.
 //!
 //! ```text
 //!            a connection could not be made, or was silent
 //!   Closed --------------------------------------------------> Open
 //!      ^                                                       |  ^
-//!      | a probe was answered         nobody asks for a while  |  | the probe failed
+//!      | a probe was answered              no calls for a while  |  | the probe failed
 //!      +------------------------------------------+            v  |
 //!                                                 +---------- HalfOpen
 //! ```
 //!
-//! - **Closed**: calls go out.
-//! - **Open**: calls are refused at once. Probes go on (`prober.rs`).
-//! - **Half-open**: there are no probes, since nobody uses the server. The next call is one, and waits for it.
+//! - **Closed**: calls are sent.
+//! - **Open**: calls are refused at once, while probes are made (`prober.rs`).
+//! - **Half-open**: no probes are made, since no caller uses the server. The next call begins one and waits for it.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use tokio::time::Instant;
 use crate::provider::{Outage, ServerState};
 use crate::providers::redis::failure::{Access, Failure};
 
-/// How long after the last refused call probes go on.
+/// How long probes continue after the last refused call.
 const IN_USE: Duration = Duration::from_secs(60);
 
-/// Whether calls to a server are let through.
+/// The state of the circuit breaker.
 pub(super) enum Breaker {
     Closed,
     Open(Box<Down>),
@@ -34,13 +34,13 @@ pub(super) enum Breaker {
 pub(super) struct Down {
     since: Instant,
     cause: Failure,
-    /// What refused calls are told.
+    /// The error of refused calls.
     refusal: Failure,
     last_call: Instant,
     next_probe: Option<Instant>,
 }
 
-/// What an event changed, as far as anybody is told.
+/// A change of state that health sinks are told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     None,
@@ -49,7 +49,7 @@ pub(super) enum Change {
 }
 
 impl Breaker {
-    /// The answer of a call that begins and is refused.
+    /// The error of a new call, if it is refused.
     pub(super) fn refuse(&mut self) -> Option<Failure> {
         let Breaker::Open(down) = self else { return None };
         down.last_call = Instant::now();
@@ -68,7 +68,7 @@ impl Breaker {
         }
     }
 
-    /// The server does not answer.
+    /// Records that the server does not answer.
     pub(super) fn fail(&mut self, cause: Failure) -> Change {
         let (refusal, now) = (cause.refusal(), Instant::now());
         match std::mem::replace(self, Breaker::Closed) {
@@ -88,7 +88,7 @@ impl Breaker {
         }
     }
 
-    /// The server answered.
+    /// Records that the server answered.
     pub(super) fn succeed(&mut self) -> Change {
         match std::mem::replace(self, Breaker::Closed) {
             Breaker::Closed => Change::None,
@@ -96,19 +96,19 @@ impl Breaker {
         }
     }
 
-    /// Whether a call was refused not long ago.
+    /// Whether a call was refused within [`IN_USE`].
     pub(super) fn is_in_use(&self) -> bool {
         matches!(self, Breaker::Open(down) if down.last_call.elapsed() < IN_USE)
     }
 
-    /// There is no probe from here on until somebody asks.
+    /// Half-opens the breaker: no probe is made before the next call.
     pub(super) fn rest(&mut self) {
         if let Breaker::Open(down) = std::mem::replace(self, Breaker::Closed) {
             *self = Breaker::HalfOpen(Box::new(Down { next_probe: None, ..*down }));
         }
     }
 
-    /// When the next probe begins; `None` while one is under way.
+    /// Sets the time of the next probe; `None` while one is under way.
     pub(super) fn next_probe(&mut self, at: Option<Instant>) {
         if let Breaker::Open(down) = self {
             down.next_probe = at;

@@ -1,18 +1,18 @@
-//! The long way to an answer, on the provider's thread: it routes, sends, follows redirections and
-//! tries again.
+//! [`Exchange`]: the slow path of a call, on the provider's thread: it routes, sends, follows
+//! redirections and retries.
 //!
-//! A [`Command`] is about one slot. All commands of a call go out at once, one write a server
-//! (except those that may be too large, `connection/sizes.rs`), and those without an answer go again, until their
-//! deadline or [`TRIES`] times. What goes again:
+//! A [`Command`] concerns one slot. All commands of a call go out at once, in one write for each server
+//! (except commands that may be too large, `connection/sizes.rs`). A command without a reply is retried
+//! until its deadline, at most [`TRIES`] times in all. These are retried:
 //!
-//! - a command that the server refused for a cause that passes (loading, moving, failing over);
-//! - a command that was surely not sent: there was no connection, or it broke before a byte went out;
+//! - a command that the server refused for a passing cause (loading, moving, failing over);
+//! - a command that was certainly not sent: there was no connection, or it broke before a byte went out;
 //! - a read, whatever happened to it.
 //!
-//! A write that may have been sent and has no answer is not sent again: its outcome is unknown.
+//! A write that may have been sent and has no reply is never sent again: its outcome is unknown.
 //!
-//! A command that was not sent yet is refused where its server's breaker is open. One that was sent goes on being
-//! tried, unless the call is one that [`GivesUp::WhenDown`].
+//! A command that was not sent yet is refused if its server's breaker is open. One that was sent is still
+//! retried, unless its call [gives up](GivesUp::WhenDown).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,39 +35,39 @@ mod sending;
 
 use sending::send;
 
-/// How often a command is tried at most.
+/// The most tries of a command.
 const TRIES: usize = 6;
 
-/// How many redirections a command may follow before one counts as a try.
+/// How many redirections are free: each further one counts as a try.
 const FREE_HOPS: usize = 4;
 
-/// The first pause before trying again (the one before the second try is none), doubled each time.
+/// The pause before the third try, doubled for each later one. There is none before the second.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Until when a call is tried.
+/// When a call stops retrying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::providers::redis) enum GivesUp {
     AtDeadline,
-    /// Also when the breaker of its server opens: its caller has something better to do.
+    /// Also when the breaker of its server opens, for a caller that has an alternative.
     WhenDown,
 }
 
-/// A command about one slot.
+/// A command that concerns one slot.
 pub(in crate::providers::redis) struct Command {
     pub(in crate::providers::redis) slot: u16,
     /// The packed command; empty while it is being sent.
     pub(in crate::providers::redis) bytes: Vec<u8>,
-    /// Judged as the command is queued; revoked: [`Failed::Revoked`].
+    /// Checked in the step that queues the command. If it is revoked: [`Failed::Revoked`].
     pub(in crate::providers::redis) gate: Option<Token>,
 }
 
-/// Why a command has no answer.
+/// Why a command has no reply.
 #[derive(Debug, Clone)]
 pub(in crate::providers::redis) enum Failed {
     /// Its token was revoked; nothing was sent.
     Revoked,
     Failure(Failure),
-    /// The provider was closed, or failed inside.
+    /// The provider was closed, or had an internal fault.
     Ended(Error),
 }
 
@@ -85,7 +85,10 @@ impl Failed {
             Failed::Failure(failure) => failure.into_error(access),
             Failed::Ended(error) => error,
             // The verb that passed a token handles this case itself.
-            Failed::Revoked => Error::new(ErrorKind::Unavailable, "a load's right to store was revoked"),
+            Failed::Revoked => Error::new(
+                ErrorKind::Unavailable,
+                "the key was written while it was loaded, so the loaded value was not stored",
+            ),
         }
     }
 }
@@ -96,10 +99,10 @@ impl From<Failure> for Failed {
     }
 }
 
-/// An answer; an error of the server is one, if it asks for no other try.
+/// A reply. An error of the server is a reply too, unless it calls for a retry.
 pub(in crate::providers::redis) type CommandResult = Result<Value, Failed>;
 
-/// Sends the commands of one call until each has its answer.
+/// Sends the commands of one call until each has its reply.
 pub(in crate::providers::redis) struct Exchange {
     pub(in crate::providers::redis) settings: Arc<Settings>,
     pub(in crate::providers::redis) topology: Arc<Topology>,
@@ -108,9 +111,9 @@ pub(in crate::providers::redis) struct Exchange {
     pub(in crate::providers::redis) gives_up: GivesUp,
 }
 
-/// A command that is not answered yet.
+/// A command without a reply yet.
 pub(in crate::providers::redis) struct Open {
-    /// Its place in the call.
+    /// Its index in the call.
     index: usize,
     command: Command,
     /// The server that `ASK` named, for the next try only.
@@ -119,7 +122,7 @@ pub(in crate::providers::redis) struct Open {
     is_suspect: bool,
     /// Whether it was handed over to a connection.
     was_sent: bool,
-    /// The server that it was last sent to.
+    /// The server it was last sent to.
     node: Option<Arc<Node>>,
     tries: usize,
     hops: usize,
@@ -154,21 +157,21 @@ impl Open {
     }
 }
 
-/// What is to be done about a command that was sent.
+/// The next step for a command that was sent.
 enum Verdict {
     Answered,
     /// Another server has its slot.
     Moved(Address),
-    /// Another server is to be asked this time.
+    /// Another server has to be asked, this once.
     Asking(Address),
     Failed(Failure),
 }
 
-/// Commands that were sent, each with its answer.
+/// Commands that were sent, each with its result.
 pub(in crate::providers::redis) type Sent = Vec<(Open, CommandResult)>;
 
 impl Exchange {
-    /// One answer for each command, in their order, by the deadline.
+    /// Returns one result for each command, in their order, by the deadline.
     pub(in crate::providers::redis) async fn answers(&self, commands: Vec<Command>) -> Vec<CommandResult> {
         let count = commands.len();
         let open =
@@ -176,7 +179,7 @@ impl Exchange {
         self.go_on(open, Vec::new(), count).await
     }
 
-    /// The answers of commands some of which were sent already.
+    /// As [`answers`](Exchange::answers), for commands of which some were sent already.
     pub(in crate::providers::redis) async fn go_on(
         &self,
         open: Vec<Open>,
@@ -192,7 +195,7 @@ impl Exchange {
         answers
     }
 
-    /// Takes the answers of what was sent, and sends again what may go again, until that is all.
+    /// Takes the results of the commands sent, and retries commands until none may be retried.
     async fn settle(&self, mut sent: Sent, answers: &mut [CommandResult]) {
         let mut tries = 0;
         loop {
@@ -207,7 +210,7 @@ impl Exchange {
         }
     }
 
-    /// Puts an answer, or the failure so far, in its place; the command, if it may go again.
+    /// Stores a result, or the failure so far, at the command's index. Returns the command if it may be retried.
     fn take(&self, mut one: Open, sent: CommandResult, answers: &mut [CommandResult]) -> Option<Open> {
         let failure = match sent {
             Err(Failed::Failure(failure)) => {
@@ -234,7 +237,7 @@ impl Exchange {
             && !(self.gives_up == GivesUp::WhenDown
                 && one.node.as_ref().is_some_and(|node| node.is_refusing()));
         match failure {
-            // Time ran out on the way to another try: why there was one says more.
+            // The time ran out during a retry: the cause of the retry says more.
             Some(failure) if one.tries > 1 && failure.came_too_late() => {}
             Some(failure) => answers[one.index] = Err(Failed::Failure(failure)),
             None => {}
@@ -242,14 +245,14 @@ impl Exchange {
         (may_go && one.tries < TRIES).then_some(one)
     }
 
-    /// Waits before the next try, and sees where everything is; false if there is no time left.
+    /// Waits before the next try, and refreshes the map of slots. False if there is no time left.
     async fn pause(&self, tries: usize) -> bool {
         let pause = if tries < 2 { Duration::ZERO } else { PAUSE * (1 << (tries - 2)) };
         if Instant::now() + pause >= self.deadline {
             return false;
         }
         tokio::time::sleep(pause).await;
-        // What cannot be learned is found out by trying.
+        // If the map cannot be refreshed, the next try goes by the old one.
         let _ = timeout_at(self.deadline, self.topology.refresh()).await;
         true
     }
@@ -258,7 +261,7 @@ impl Exchange {
         failure::timed_out(outcome, &format!("{:?}", self.settings.call_timeout))
     }
 
-    /// Sends everything once, to all servers at the same time.
+    /// Sends every command once, to all servers concurrently.
     async fn round(&self, open: Vec<Open>) -> Sent {
         let mut groups: Vec<(Arc<Node>, Vec<Open>)> = Vec::new();
         let mut lost = Vec::new();
@@ -311,7 +314,7 @@ impl Exchange {
         self.access == Access::Reads && self.topology.unanswerable.has(&command.bytes)
     }
 
-    /// The server that has a slot; the map is fetched if no owner is known.
+    /// The owner of a slot; the map is fetched if none is known.
     async fn owner(&self, slot: u16) -> Result<Arc<Node>, Failure> {
         if let Some(node) = self.topology.owner(slot) {
             return Ok(node);
@@ -345,7 +348,7 @@ impl Exchange {
                 None => Verdict::Failed(failure::nonsense(address, WriteOutcome::NotRun)),
             },
             "READONLY" => {
-                // The name may lead to another primary by now, and no listener is connected to that one yet.
+                // The host name may lead to another primary by now, to which no listener is connected yet.
                 self.topology.subscribers().map_changed();
                 node.renew();
                 Verdict::Failed(failure::of_server_error(address, error))
@@ -357,7 +360,7 @@ impl Exchange {
         }
     }
 
-    /// Turns a command to where it has to go; the failure, if that is what it is.
+    /// Applies a verdict to its command. Returns the failure that stands if the command is not retried.
     fn redirect(&self, one: &mut Open, verdict: Verdict) -> Option<Failure> {
         one.asking = None;
         match verdict {
@@ -378,7 +381,7 @@ impl Exchange {
     }
 }
 
-/// What a connection's failure means to a command; `late`: that its time ran out.
+/// The failure of a command whose connection failed; `late` is the one for a passed deadline.
 pub(in crate::providers::redis) fn failed(broken: Broken, late: Failure) -> Failed {
     match broken {
         Broken::Revoked => Failed::Revoked,
@@ -389,8 +392,8 @@ pub(in crate::providers::redis) fn failed(broken: Broken, late: Failure) -> Fail
     }
 }
 
-/// A fault of the provider itself.
+/// An internal fault of the provider.
 pub(in crate::providers::redis) fn broke_inside() -> Error {
-    let what = "the provider failed inside; whether a write took effect is unknown; please report this";
+    let what = "internal fault of the provider; whether a write took effect is unknown; please report this";
     Error::new(ErrorKind::Unavailable, what)
 }

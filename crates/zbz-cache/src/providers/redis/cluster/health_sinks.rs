@@ -1,4 +1,4 @@
-//! [`HealthSinks`]: who is told that a server went down, or is back.
+//! [`HealthSinks`]: the sinks that are told when a server goes down or is back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,11 +7,11 @@ use tokio::sync::Notify;
 
 use crate::provider::{HealthSink, ServerHealth, Subscription};
 
-/// Those who are told, in the order in which they came.
+/// The subscribed sinks, in the order in which they joined.
 #[derive(Default)]
 pub(in crate::providers::redis) struct HealthSinks {
     sinks: Mutex<Arc<[Entry]>>,
-    /// A server is back.
+    /// Notified when a server is back.
     pub(in crate::providers::redis) is_back: Notify,
 }
 
@@ -22,7 +22,7 @@ impl HealthSinks {
         self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a sink told of changes until the subscription is dropped.
+    /// Adds a sink, until the subscription is dropped.
     pub(in crate::providers::redis) fn join(self: &Arc<Self>, sink: HealthSink) -> Subscription {
         let entry = Arc::new(sink);
         let mut sinks = self.sinks();
@@ -34,7 +34,7 @@ impl HealthSinks {
         self.sinks().is_empty()
     }
 
-    /// On the provider's thread, which tells changes in their order.
+    /// Calls every sink. Runs on the provider's thread alone, so changes arrive in order.
     pub(super) fn tell(&self, health: &ServerHealth) {
         if health.state.is_up() {
             self.is_back.notify_waiters();
@@ -42,7 +42,7 @@ impl HealthSinks {
         let sinks = Arc::clone(&self.sinks());
         for entry in sinks.iter() {
             if catch_unwind(AssertUnwindSafe(|| entry(health))).is_err() {
-                tracing::error!("a sink of health panicked; it is told nothing any more");
+                tracing::error!("a health sink panicked; it was removed and is called no more");
                 self.leave(entry);
             }
         }
@@ -54,7 +54,7 @@ impl HealthSinks {
     }
 }
 
-/// A sink's place, until it is dropped.
+/// Removes its sink when it is dropped.
 struct Joined {
     sinks: Arc<HealthSinks>,
     entry: Entry,

@@ -1,12 +1,12 @@
 //! [`Node`]: one server, the connection to it, and its [`Breaker`].
 //!
-//! - **A connection is made when it is asked for**, and again at once when one that was in use is lost. However many
-//!   calls want it, one task makes it (`prober.rs`), and all have the outcome of its next attempt. A caller who cannot
-//!   wait for that leaves.
-//! - **The breaker opens** when an attempt fails, when one to a known server brings nothing for silence_timeout, and
-//!   when a connection ended because it was silent. A lost connection alone does not open it: the attempt that begins
-//!   with the loss is the probe, and calls that come meanwhile wait for it.
-//! - **On the provider's thread** alone it opens and closes, so changes are told in their order.
+//! - **A connection is made on demand**, and again at once if it was in use when it broke. However many calls
+//!   want it, one task makes it (`prober.rs`), and all get the outcome of its next attempt. A call whose
+//!   deadline is earlier leaves.
+//! - **The breaker opens** when an attempt fails, when an attempt on a known server gets no answer for
+//!   silence_timeout, and when a connection ends because it was silent. A broken connection alone does not open
+//!   it: the attempt that follows is the probe, and calls wait for that.
+//! - **The breaker changes on the provider's thread only**, so changes are reported in order.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -27,17 +27,17 @@ use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 use crate::providers::redis::subscribers::Subscribers;
 
-/// A connection younger than this led to where the address leads already.
+/// A connection younger than this is taken to lead where the address leads.
 const RENEWED_AFTER: Duration = Duration::from_secs(1);
 
-/// A connection that nobody used for so long is made again when somebody needs it.
+/// A connection that was unused for this long is made again on demand only.
 const KEPT_UP: Duration = Duration::from_secs(60);
 
 const REFUSED: &str = "calls to it are refused until a probe is answered";
 
 type Outcome = Result<Arc<Connection>, Failure>;
 
-/// What the nodes of a provider share.
+/// The parts that the nodes of a provider share.
 pub(in crate::providers::redis) struct Surroundings {
     pub(in crate::providers::redis) settings: Arc<Settings>,
     pub(in crate::providers::redis) sinks: Arc<HealthSinks>,
@@ -49,7 +49,7 @@ pub(in crate::providers::redis) struct Surroundings {
 
 enum Link {
     None,
-    /// A task makes it.
+    /// A task is making the connection.
     Trying,
     Up(Arc<Connection>),
 }
@@ -59,13 +59,13 @@ struct State {
     breaker: Breaker,
 }
 
-/// What a call that begins may do.
+/// The way of a new call.
 pub(in crate::providers::redis) enum Admission {
-    /// It may use this connection, which may have broken since.
+    /// It may use this connection, which may have broken meanwhile.
     Connection(Arc<Connection>),
-    /// It has to wait for one.
+    /// It has to wait for a connection.
     Wait,
-    /// It is refused, for this reason.
+    /// It is refused, with this error.
     Refused(Failure),
 }
 
@@ -74,10 +74,10 @@ pub(in crate::providers::redis) struct Node {
     pub(in crate::providers::redis) address: Address,
     around: Arc<Surroundings>,
     state: Mutex<State>,
-    /// Says that an attempt ended, or that the breaker opened.
+    /// Changes when an attempt ends or the breaker opens.
     turns: watch::Sender<()>,
     pub(in crate::providers::redis) quarantine: Quarantine,
-    /// Whether there ever was a connection. Guards nothing, so Relaxed suffices.
+    /// Whether there was ever a connection. Orders nothing, so Relaxed suffices.
     met: AtomicBool,
 }
 
@@ -97,7 +97,7 @@ impl Node {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connection that is up, if one is.
+    /// The connection, if it works.
     pub(in crate::providers::redis) fn live(&self) -> Option<Arc<Connection>> {
         match &self.state().link {
             Link::Up(connection) if connection.is_up() => Some(Arc::clone(connection)),
@@ -105,7 +105,7 @@ impl Node {
         }
     }
 
-    /// What a call may do that begins.
+    /// Admits a new call, or refuses it.
     pub(in crate::providers::redis) fn admit(&self) -> Admission {
         let mut state = self.state();
         match &state.link {
@@ -114,18 +114,18 @@ impl Node {
         }
     }
 
-    /// Why a call that begins is refused, if it is.
+    /// The error of a new call, if it is refused.
     pub(in crate::providers::redis) fn refusal(&self) -> Option<Failure> {
         self.state().breaker.refuse()
     }
 
-    /// Why calls that begin are refused, if they are, to who is not one of them.
+    /// The cause for which new calls are refused, if they are. Asking for it does not count as a call.
     pub(in crate::providers::redis) fn cause(&self) -> Option<Failure> {
         let state = self.state();
         state.breaker.cause().filter(|_| state.breaker.is_open()).cloned()
     }
 
-    /// Whether calls that begin are refused.
+    /// Whether new calls are refused.
     pub(in crate::providers::redis) fn is_refusing(&self) -> bool {
         self.state().breaker.is_open()
     }
@@ -134,12 +134,12 @@ impl Node {
         ServerHealth::new(self.address.to_string(), self.state().breaker.state())
     }
 
-    /// Whether there ever was a connection.
+    /// Whether there was ever a connection.
     pub(in crate::providers::redis) fn was_met(&self) -> bool {
         self.met.load(Ordering::Relaxed)
     }
 
-    /// The connection, made if there is none. While the breaker is open, that of the next attempt.
+    /// The connection, made if there is none. While the breaker is open this waits for the next attempt.
     pub(in crate::providers::redis) async fn connection(self: &Arc<Self>) -> Outcome {
         let mut turns = {
             let mut state = self.state();
@@ -159,7 +159,7 @@ impl Node {
         }
     }
 
-    /// Finds out whether the server takes these packed commands on this connection.
+    /// Finds out whether the server accepts these packed commands on this connection.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Node {
         connection.sizes.prove(&self.around.settings, &self.address, commands, deadline).await
     }
 
-    /// The connection on which one read goes at a time, when it is free.
+    /// The connection for quarantine, once it is free.
     pub(in crate::providers::redis) async fn quarantined_connection<'a>(
         &self,
         ticket: &'a Ticket<'_>,
@@ -181,8 +181,8 @@ impl Node {
         ticket.connection(&self.around.settings, &self.address).await
     }
 
-    /// Has a new connection made, to wherever the address leads by now. What is on the old one is
-    /// answered first: two connections would not keep the order of writes.
+    /// Replaces the connection by a new one, to wherever the address leads by now. Commands on the old
+    /// one are answered first: two connections would not keep the order of writes.
     pub(in crate::providers::redis) fn renew(self: &Arc<Self>) {
         let mut state = self.state();
         if let Link::Up(connection) = &state.link
@@ -198,7 +198,7 @@ impl Node {
         tokio::spawn(keep_trying(Arc::downgrade(self), old));
     }
 
-    /// One attempt.
+    /// Makes one attempt to connect.
     pub(super) async fn open(self: Arc<Self>) -> Result<Connection, Failure> {
         let node = Arc::downgrade(&self);
         let on_end = move |ended| Weak::upgrade(&node).into_iter().for_each(|node| node.lost(ended));
@@ -211,10 +211,10 @@ impl Node {
         Connection::open(&self.around.settings, &self.address, purpose, acquaintance).await
     }
 
-    /// The connection ended by itself.
+    /// Handles a connection that ended by itself.
     fn lost(self: &Arc<Self>, ended: Ended) {
         let mut state = self.state();
-        // One that ended before it was in use concerns the attempt that made it.
+        // A connection that ended before it was in use is handled by the attempt that made it.
         if !matches!(&state.link, Link::Up(connection) if !connection.is_up()) {
             return;
         }
@@ -230,7 +230,7 @@ impl Node {
         }
     }
 
-    /// How long callers wait for an attempt, if not for its own time.
+    /// How long callers wait for an attempt, if that is shorter than connect_timeout.
     pub(super) fn patience(&self) -> Option<Duration> {
         let is_known = self.was_met() || self.state().breaker.cause().is_some();
         is_known.then_some(self.around.settings.silence_timeout)
@@ -248,10 +248,10 @@ impl Node {
         self.fail(self.state(), failure);
     }
 
-    /// An attempt brought nothing by the time that callers wait for it.
+    /// Records that an attempt got no answer for as long as callers wait.
     pub(super) fn is_silent(&self) {
         let state = self.state();
-        // Of a server that is known to be down it is no news.
+        // The server is already known to be down.
         if state.breaker.is_open() {
             drop(state);
             (self.around.look_elsewhere)();
@@ -266,7 +266,7 @@ impl Node {
         (self.around.look_elsewhere)();
     }
 
-    /// Tells those who wait, and of a change everybody who asked for it.
+    /// Wakes the waiting callers, and reports a change to the log and the health sinks.
     fn turned(&self, state: MutexGuard<'_, State>, change: Change) {
         let health = (change != Change::None)
             .then(|| ServerHealth::new(self.address.to_string(), state.breaker.state()));
@@ -282,7 +282,7 @@ impl Node {
         self.around.sinks.tell(&health);
     }
 
-    /// Whether another attempt is made then. If nobody uses the server, the next call makes one.
+    /// Whether another attempt is to be made at `next`. If no caller uses the server, the next call makes one.
     pub(super) fn is_still_used(&self, next: Instant) -> bool {
         let mut state = self.state();
         let is_used = state.breaker.is_in_use()
@@ -298,7 +298,7 @@ impl Node {
         is_used
     }
 
-    /// The task that makes a connection is over.
+    /// Records that the task that makes a connection has ended.
     pub(super) fn is_not_tried(&self) {
         let mut state = self.state();
         if matches!(state.link, Link::Trying) {

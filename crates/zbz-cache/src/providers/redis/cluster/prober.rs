@@ -1,12 +1,12 @@
-//! How a server is connected to again: by one attempt after another, until one is answered.
+//! Reconnects to a server: one attempt after another, until one is answered.
 //!
-//! - **At most [`LONGEST_PAUSE`]** is between the beginnings of two attempts. Pauses begin small, so that a server that
-//!   was only restarted is back soon, and are random, so that a thousand processes do not knock in step.
-//! - **An attempt that is not over when the next one begins goes on beside it**, one at a time, until its
-//!   connect_timeout: a server to which connecting takes long is found by that one. So there are two at most.
-//! - **A first attempt that fails at once is made once more** before the server counts as down: a connection can break
+//! - **Attempts begin at most [`LONGEST_PAUSE`] apart.** Pauses begin small, so that a restarted server is found
+//!   soon, and are random, so that many processes do not reconnect in step.
+//! - **An attempt that is still running when the next one begins goes on beside it**, until its connect_timeout,
+//!   so that a server to which connecting takes long is found too. Only one does so: two run at most.
+//! - **A first attempt that fails at once is repeated** before the server counts as down: a connection can break
 //!   by chance.
-//! - **While nobody uses the server** there is none ([`Breaker`](super::breaker::Breaker)).
+//! - **While no caller uses the server** no attempt is made ([`Breaker`](super::breaker::Breaker)).
 
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, RandomState};
@@ -21,7 +21,7 @@ use crate::providers::redis::cluster::node::Node;
 use crate::providers::redis::connection::Connection;
 use crate::providers::redis::failure::Failure;
 
-/// What is told to those who are refused, less what a timer may be late.
+/// The time to the next probe that refused calls are told, less the delay of a timer.
 const LONGEST_PAUSE: Duration = Duration::from_millis(390);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -30,11 +30,11 @@ type Opened = Result<Connection, Failure>;
 
 type Attempt = Pin<Box<dyn Future<Output = Opened> + Send>>;
 
-/// Ends with a connection, or when nobody uses the server; a task of its own.
+/// A task that ends with a connection, or when no caller uses the server.
 pub(super) async fn keep_trying(node: Weak<Node>, old: Option<Arc<Connection>>) {
     let _over = OverOnDrop(Weak::clone(&node));
     if let Some(old) = old {
-        // Each call on it ends by its own deadline.
+        // This ends: every call on the connection ends by its own deadline.
         old.finish().await;
     }
     let mut beside = Beside(None);
@@ -45,7 +45,7 @@ pub(super) async fn keep_trying(node: Weak<Node>, old: Option<Arc<Connection>>) 
         let next = begun + pause(tries);
         let (attempt, until) = {
             let Some(node) = node.upgrade() else { return };
-            // Callers wait for an attempt that is made while none is refused.
+            // While the breaker is closed callers wait for the attempt, so their patience bounds it.
             let until =
                 if node.is_refusing() { Some(next) } else { node.patience().map(|span| begun + span) };
             let opening = Arc::clone(&node);
@@ -77,14 +77,14 @@ pub(super) async fn keep_trying(node: Weak<Node>, old: Option<Arc<Connection>>) 
     }
 }
 
-/// From half of it up at random.
+/// A random time from half the pause to the whole.
 fn pause(tries: u32) -> Duration {
     let whole = FIRST_PAUSE.saturating_mul(1 << tries.min(16)).min(LONGEST_PAUSE);
     let random = RandomState::new().hash_one(tries) as f64 / u64::MAX as f64;
     whole.mul_f64(0.5 + random / 2.0)
 }
 
-/// Tells the node when the task is over, also if that was not its doing.
+/// Tells the node that the task has ended, even if it was dropped.
 struct OverOnDrop(Weak<Node>);
 
 impl Drop for OverOnDrop {
@@ -95,12 +95,12 @@ impl Drop for OverOnDrop {
     }
 }
 
-/// The attempt that goes on beside the others.
+/// An earlier attempt that goes on beside the current one.
 struct Beside(Option<Attempt>);
 
 impl Beside {
-    /// The outcome of a new attempt, or a connection of the one beside it; `None` if neither is there by then. The new
-    /// one is beside the next one then, if none is yet.
+    /// The outcome of a new attempt, or the connection of the earlier one; `None` if neither is ready in time. If
+    /// there is no earlier attempt then, the new one takes its place.
     async fn with(&mut self, mut attempt: Attempt, until: Option<Instant>) -> Option<Opened> {
         let both = poll_fn(|context| match attempt.as_mut().poll(context) {
             Poll::Ready(opened) => Poll::Ready(opened),
@@ -116,12 +116,12 @@ impl Beside {
         ended
     }
 
-    /// A connection that is there by then.
+    /// The connection of the earlier attempt, if it is ready in time.
     async fn wait(&mut self, until: Instant) -> Option<Connection> {
         timeout_at(until, poll_fn(|context| self.poll(context))).await.ok()
     }
 
-    /// Ready with a connection only: why there is none is told by a newer attempt.
+    /// Ready with a connection only: a failure is reported by the newer attempt.
     fn poll(&mut self, context: &mut std::task::Context<'_>) -> Poll<Connection> {
         let Some(attempt) = &mut self.0 else { return Poll::Pending };
         match attempt.as_mut().poll(context) {

@@ -1,15 +1,15 @@
-//! [`Quarantine`]: reads that may have broken a connection go again where they harm nobody.
+//! [`Quarantine`]: reads that may have broken a connection are retried where they harm no other call.
 //!
-//! A server ends the connection of a client that has more to receive than
-//! `client-output-buffer-limit` allows, and takes what others asked on it along. How long an answer
-//! will be cannot be known before it comes. So:
+//! A server ends the connection of a client whose pending replies exceed
+//! `client-output-buffer-limit`, and with it the other commands there. The length of a reply is not
+//! known before it comes. So:
 //!
-//! - **A read that was on a connection when it broke goes again on one of its own**, one read at a
-//!   time, so that its answer alone can end that one.
-//! - **A read that ends two such connections is refused**: its answer is taken to be too large. The
-//!   same command is refused without being sent for [`REFUSED_FOR`].
-//! - At most [`WAITING`] reads wait for a server's. Where more were on the connection, the others go
-//!   again on the shared one: it broke more probably because the server went away.
+//! - **A read that was on a connection when it broke is retried on a connection for quarantine**, which
+//!   carries one read at a time, so that only the read's own reply can end it.
+//! - **A read that ends two such connections is refused**: its reply is taken to be too large. For
+//!   [`REFUSED_FOR`] the same command is refused without being sent.
+//! - At most [`WAITING`] reads wait for a server's connection for quarantine. If more were on the broken
+//!   connection, the others are retried on the shared one: more probably, the server went away.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -25,30 +25,30 @@ use crate::providers::redis::config::settings::Settings;
 use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 
-/// How many reads wait at most.
+/// The most reads that wait.
 const WAITING: usize = 1024;
 
-/// Not for ever, since the server's owner may raise the limit.
+/// Bounded, since the server's operator may raise the limit.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 
-/// How many commands are remembered at most.
+/// The most commands that are remembered.
 const REMEMBERED: usize = 1024;
 
-/// The connection of one server on which one read goes at a time.
+/// The connection of one server that carries one read at a time.
 #[derive(Default)]
 pub(in crate::providers::redis) struct Quarantine {
-    /// Guards nothing, so Relaxed suffices.
+    /// Orders nothing, so Relaxed suffices.
     waiting: AtomicUsize,
     connection: Mutex<Option<Connection>>,
 }
 
-/// The right to wait for the connection; dropping it gives it back.
+/// The right to wait for the connection, until it is dropped.
 pub(in crate::providers::redis) struct Ticket<'a> {
     quarantine: &'a Quarantine,
 }
 
 impl Quarantine {
-    /// The right to wait, if not too many have it.
+    /// The right to wait, unless [`WAITING`] reads have it.
     pub(in crate::providers::redis) fn ticket(&self) -> Option<Ticket<'_>> {
         let ticket = Ticket { quarantine: self };
         (self.waiting.fetch_add(1, Ordering::Relaxed) < WAITING).then_some(ticket)
@@ -56,7 +56,7 @@ impl Quarantine {
 }
 
 impl Ticket<'_> {
-    /// The connection, when nobody else has it; made if there is none.
+    /// The connection, once no other read has it; made if there is none.
     ///
     /// # Errors
     ///
@@ -88,12 +88,12 @@ impl Drop for Ticket<'_> {
     }
 }
 
-/// The commands whose answers the servers of a provider do not send.
+/// The commands whose replies are too large for the servers of a provider.
 #[derive(Default)]
 pub(in crate::providers::redis) struct Unanswerable {
-    /// How many are remembered. Guards nothing, so Relaxed suffices.
+    /// How many are remembered. Orders nothing, so Relaxed suffices.
     count: AtomicUsize,
-    /// When each was refused, by its hash.
+    /// The time of each refusal, by the command's hash.
     refused: sync::Mutex<HashMap<u64, Instant>>,
     hasher: RandomState,
 }
@@ -107,7 +107,7 @@ impl Unanswerable {
         self.count.load(Ordering::Relaxed) == 0
     }
 
-    /// Whether this packed command was refused a short while ago.
+    /// Whether this packed command was refused within [`REFUSED_FOR`].
     pub(in crate::providers::redis) fn has(&self, command: &[u8]) -> bool {
         if self.is_empty() {
             return false;
@@ -121,7 +121,7 @@ impl Unanswerable {
         let mut refused = self.refused();
         refused.retain(|_, at| at.elapsed() < REFUSED_FOR);
         if refused.len() < REMEMBERED {
-            // One that is refused again without being sent says nothing new.
+            // A refusal without sending must not prolong the refusal.
             refused.entry(hash).or_insert_with(Instant::now);
         }
         self.count.store(refused.len(), Ordering::Relaxed);

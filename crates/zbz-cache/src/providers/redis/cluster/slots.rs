@@ -1,4 +1,4 @@
-//! Slots: which of a cluster's 16,384 a key is in, and who owns each.
+//! The 16,384 slots of a cluster: the slot of a key, and the owners of slots.
 
 use redis::{ServerError, Value};
 
@@ -8,7 +8,7 @@ pub(in crate::providers::redis) const SLOTS: u16 = 16_384;
 
 const CRC16: [u16; 256] = crc16_table();
 
-/// Of the polynomial x^16 + x^12 + x^5 + 1, as Redis has it (XMODEM).
+/// CRC-16 of the polynomial x^16 + x^12 + x^5 + 1, as in Redis (XMODEM).
 const fn crc16_table() -> [u16; 256] {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -25,7 +25,7 @@ const fn crc16_table() -> [u16; 256] {
     table
 }
 
-/// The slot of a key: of what stands between its first `{` and the next `}`, if anything does.
+/// The slot of a key: that of the text between its first `{` and the next `}`, if there is any.
 pub(in crate::providers::redis) fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|&byte| byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
@@ -39,7 +39,7 @@ pub(in crate::providers::redis) fn slot_of(key: &[u8]) -> u16 {
     crc % SLOTS
 }
 
-/// A run of slots and the primary that has them.
+/// A run of slots and the primary that owns them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::providers::redis) struct Range {
     pub(in crate::providers::redis) first: u16,
@@ -47,8 +47,8 @@ pub(in crate::providers::redis) struct Range {
     pub(in crate::providers::redis) primary: Address,
 }
 
-/// The answer of `CLUSTER SLOTS`; `None` if it is something else. `asked` is who gave it: a server
-/// that does not know its own host leaves that out.
+/// Parses a reply to `CLUSTER SLOTS`; `None` if it is malformed. `asked` is the server that sent it: a
+/// server that does not know its own host leaves the host out.
 pub(in crate::providers::redis) fn read_ranges(answer: &Value, asked: &Address) -> Option<Vec<Range>> {
     let Value::Array(ranges) = answer else { return None };
     let ranges: Option<Vec<Range>> = ranges
@@ -78,7 +78,7 @@ fn read_slot(value: &Value) -> Option<u16> {
     }
 }
 
-/// `MOVED 3999 host:port`, the host left out by a server that does not know its own.
+/// Parses `MOVED 3999 host:port`. A server that does not know its own host leaves the host out.
 pub(in crate::providers::redis) fn redirection(error: &ServerError, asked: &Address) -> Option<Address> {
     let to = error.details()?.split_ascii_whitespace().nth(1)?;
     let (host, port) = to.rsplit_once(':')?;

@@ -1,4 +1,4 @@
-//! [`Topology`]: the servers there are, and which of them has a key.
+//! [`Topology`]: the known servers, and the owner of each key.
 //!
 //! Without a cluster, one server has every key. For a cluster a map of slots is kept. It is fetched when it is
 //! first needed, when a server answers `MOVED`, and when a primary cannot be reached. All callers share one fetch.
@@ -25,36 +25,36 @@ use crate::providers::redis::connection::send_queue::Broken;
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 use crate::providers::redis::subscribers::Subscribers;
 
-/// How many servers are asked for the map at once.
+/// The most servers that are asked for the map at once.
 const ASKED: usize = 8;
 
-/// Which server owns which slot, at one moment.
+/// The owner of each slot, at one moment.
 struct Map {
     /// Goes up with every change.
     epoch: u64,
     ranges: Vec<Range>,
     /// In the order of their lowest slots.
     primaries: Vec<Arc<Node>>,
-    /// Slot to its index in `primaries`.
+    /// The owner of each slot, as an index into `primaries`.
     owners: Vec<Option<u16>>,
-    /// Every server that was ever heard of and not forgotten since.
+    /// All known servers that were not forgotten since.
     nodes: HashMap<Address, Arc<Node>>,
 }
 
 /// The servers of a provider.
 pub(in crate::providers::redis) struct Topology {
     settings: Arc<Settings>,
-    /// The one that has everything, without a cluster.
+    /// The only server, without a cluster.
     only: Option<Arc<Node>>,
     map: Mutex<Map>,
     asking: tokio::sync::Mutex<()>,
     around: Arc<Surroundings>,
     pub(in crate::providers::redis) unanswerable: Unanswerable,
-    /// How often the map was asked for. Only ever compared, so Relaxed suffices.
+    /// How often the map was asked for. Only compared, so Relaxed suffices.
     asked: AtomicU64,
 }
 
-/// A primary and the lowest slot it owns, which names it in cursors.
+/// A primary, and the lowest slot it owns, which stands for it in cursors.
 #[derive(Clone)]
 pub(in crate::providers::redis) struct Primary {
     pub(in crate::providers::redis) lowest: u16,
@@ -117,7 +117,7 @@ impl Topology {
         &self.around.sinks
     }
 
-    /// Of each server that keys are asked for at; of those that were configured, while no others are known.
+    /// The health of each server that has keys; of the configured servers while no others are known.
     pub(in crate::providers::redis) fn health(&self) -> Health {
         Health::new(self.serving().iter().map(|node| node.health()).collect())
     }
@@ -139,15 +139,15 @@ impl Topology {
         self.map().epoch
     }
 
-    /// The server that has a slot, as far as is known.
+    /// The owner of a slot, as far as is known.
     pub(in crate::providers::redis) fn owner(&self, slot: u16) -> Option<Arc<Node>> {
         let map = self.map();
         let owner = (*map.owners.get(usize::from(slot))?)?;
         map.primaries.get(usize::from(owner)).cloned()
     }
 
-    /// What a call about a slot may do that begins. Where nobody is known to have it, it waits for the map, unless
-    /// none of the servers answers that could tell.
+    /// Admits a new call about a slot, or refuses it. If no owner is known it waits for the map, unless every
+    /// server that has one is down.
     pub(in crate::providers::redis) fn admit(&self, slot: u16) -> Admission {
         if let Some(only) = &self.only {
             return only.admit();
@@ -158,13 +158,13 @@ impl Topology {
         }
     }
 
-    /// Why a call that any server could answer is refused, if it is.
+    /// The error of a new call that any server could answer, if all of them refuse it.
     pub(in crate::providers::redis) fn refusal_of_all(&self) -> Option<Failure> {
         let refusals = self.serving().into_iter().map(|node| node.refusal());
         refusals.collect::<Option<Vec<_>>>()?.pop()
     }
 
-    /// Whether a server has all of these slots, as far as is known.
+    /// Whether a server owns all of these slots, as far as is known.
     pub(in crate::providers::redis) fn has_all(
         &self,
         address: &Address,
@@ -178,7 +178,7 @@ impl Topology {
         slots.all(|slot| has(slot).is_some_and(|node| node.address == *address))
     }
 
-    /// Waits until nothing is on any connection; they take no more.
+    /// Closes all connections for new commands, and waits until those on them are answered.
     pub(in crate::providers::redis) async fn finish(&self) {
         let connections: Vec<_> = self.map().nodes.values().filter_map(|node| node.live()).collect();
         for connection in &connections {
@@ -186,12 +186,12 @@ impl Topology {
         }
     }
 
-    /// The server at an address that another one named.
+    /// The server at an address that another server named.
     pub(in crate::providers::redis) fn node(&self, address: &Address) -> Arc<Node> {
         self.map().node(&self.around, address)
     }
 
-    /// Whether there ever was a connection to any server.
+    /// Whether there was ever a connection to any server.
     pub(in crate::providers::redis) fn was_met(&self) -> bool {
         self.map().nodes.values().any(|node| node.was_met())
     }
@@ -208,7 +208,7 @@ impl Topology {
             .collect()
     }
 
-    /// Takes note that a slot is elsewhere; the rest of the map is asked for again.
+    /// Records the new owner of a slot, and has the rest of the map fetched again.
     pub(in crate::providers::redis) fn moved(self: &Arc<Self>, slot: u16, address: &Address) {
         let is_news = {
             let mut map = self.map();
@@ -228,7 +228,7 @@ impl Topology {
         self.look_again();
     }
 
-    /// Has the map asked for, if nobody does that already.
+    /// Fetches the map, unless a fetch is under way.
     fn look_again(self: &Arc<Self>) {
         if self.is_cluster() && self.asking.try_lock().is_ok() {
             let (this, patience) = (Arc::clone(self), self.settings.call_timeout);
@@ -236,7 +236,7 @@ impl Topology {
         }
     }
 
-    /// Asks the cluster for the map, or waits for the answer that another caller asked for.
+    /// Fetches the map from the cluster, or waits for the fetch of another caller.
     pub(in crate::providers::redis) async fn refresh(&self) -> Result<(), Failure> {
         if !self.is_cluster() {
             return Ok(());
@@ -269,7 +269,7 @@ impl Topology {
         Err(failure.unwrap_or_else(|| no_servers(ErrorKind::Unavailable)))
     }
 
-    /// Which server to ask for the map: those with a connection first, then those that were configured.
+    /// The servers to ask for the map: those with a connection first, then the configured ones.
     fn candidates(&self) -> Vec<Arc<Node>> {
         let map = self.map();
         let mut nodes: Vec<_> = map.nodes.values().cloned().collect();
@@ -315,7 +315,7 @@ fn no_servers(kind: ErrorKind) -> Failure {
 }
 
 async fn ask_for_ranges(node: Arc<Node>, patience: Duration) -> Result<Vec<Range>, Failure> {
-    // It is probed by itself.
+    // The prober looks for it.
     if let Some(cause) = node.cause() {
         return Err(cause);
     }

@@ -1,13 +1,13 @@
-//! Commands as they go out: how many parts there are, then each with its length ahead.
+//! Packed commands, as they are sent: the number of parts, then each part after its length.
 
-/// One command of these parts.
+/// Packs one command.
 pub(in crate::providers::redis) fn pack(parts: &[&[u8]]) -> Vec<u8> {
     let mut command = Vec::with_capacity(len(parts));
     append(&mut command, parts);
     command
 }
 
-/// Appends one command more.
+/// Appends a packed command.
 pub(in crate::providers::redis) fn append(commands: &mut Vec<u8>, parts: &[&[u8]]) {
     header(commands, b'*', parts.len());
     for part in parts {
@@ -17,18 +17,18 @@ pub(in crate::providers::redis) fn append(commands: &mut Vec<u8>, parts: &[&[u8]
     }
 }
 
-/// How long a command of these parts is at most, headers of usual lengths counted.
+/// An upper bound on the length of the packed command, for headers of usual lengths.
 pub(in crate::providers::redis) fn len(parts: &[&[u8]]) -> usize {
     parts.iter().map(|part| part.len() + 10).sum::<usize>() + 8
 }
 
-/// How long the longest part of some packed commands is.
+/// The length of the longest part in some packed commands.
 pub(in crate::providers::redis) fn longest_part(mut commands: &[u8]) -> usize {
     let mut longest = 0;
     while let Some(end) = commands.iter().position(|&byte| byte == b'\n') {
         let (line, rest) = commands.split_at(end + 1);
         commands = rest;
-        // The headers are those that were written here.
+        // This parses only headers that `append` wrote.
         let digits = line[1..].iter().take_while(|byte| byte.is_ascii_digit());
         let number = digits.fold(0, |sum: usize, digit| sum * 10 + usize::from(digit - b'0'));
         if line[0] == b'$' {

@@ -1,12 +1,12 @@
-//! [`Driver`]: the task that writes what was handed over to a connection and tells callers their answers.
+//! [`Driver`]: the task that writes a connection's commands and hands the replies to their callers.
 //!
-//! It writes all that is there at once. Answers come in the order of the commands.
+//! It writes all queued commands at once. Replies come in the order of the commands.
 //!
-//! - **Surely not sent** is what lies beyond the bytes that the stream took, once the driver is over.
-//! - **Silence**: where a call's deadline passes and nobody was told an answer since it was handed
-//!   over, the connection is taken for dead. A call that had little time left when it was handed over says
-//!   nothing of the connection, and what was handed over too late is not sent. Where nothing at all came for
-//!   [`Silence::after`] while commands waited, the server is taken to be down.
+//! - **Certainly not sent** are, when the driver ends, the commands beyond the bytes that the stream took.
+//! - **Silence**: if a request's deadline passes, and no request was answered since it was handed over,
+//!   the connection is taken for dead. A request that had little time left when it was handed over proves
+//!   nothing about the connection. A request past its deadline is not sent. If no byte at all comes for
+//!   [`Silence::after`] while requests wait, the server is taken to be down.
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,7 +24,7 @@ use crate::providers::redis::connection::ending::{End, Ended, Silence};
 use crate::providers::redis::connection::parser::Frames;
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 
-/// Room of the commands on their way that is kept.
+/// The most capacity that is kept for outgoing commands.
 const KEPT: usize = 256 * 1024;
 
 /// A stream of bytes in both directions.
@@ -35,47 +35,47 @@ pub(in crate::providers::redis) trait Duplex:
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
-/// Hears what the server sends without being asked.
+/// Called with each push of the server.
 pub(in crate::providers::redis) type Hear = Box<dyn FnMut(Value) + Send>;
 
-/// Commands that were sent or are about to be, until they are answered.
+/// A request that is about to be sent or was sent, until it is answered.
 struct Waiting {
     asked: Vec<u8>,
     count: usize,
-    /// Those that came so far, of more than one.
+    /// The replies so far, of a request with more than one command.
     values: Vec<Value>,
-    /// Where its bytes begin among all that ever were on this connection.
+    /// The offset of its first byte in the connection's whole output.
     begins: u64,
     deadline: Instant,
-    /// How many answers there were when it was handed over; `None` if it had so little time left that
-    /// its deadline is no sign of silence.
+    /// The driver's `answered` when it was handed over; `None` if it had so little time left that its
+    /// deadline is no sign of silence.
     answered: Option<u64>,
-    /// Taken when it was told.
+    /// Taken when its caller is answered.
     tell: Option<oneshot::Sender<Returned>>,
 }
 
-/// The driver's end of a send queue, a task until the connection is over.
+/// The task at the receiving end of a send queue; it ends with the connection.
 pub(in crate::providers::redis) struct Driver {
     queue: Arc<SendQueue>,
     stream: Box<dyn Duplex>,
     hear: Option<Hear>,
     silence: Silence,
-    /// When bytes last came, or room for more was made, or a command began to wait while none did.
+    /// The start of the current silence: bytes came, the stream took bytes again, or a first request began to wait.
     last_sign: Instant,
     last_used: Option<Instant>,
-    /// What has to go out, from `gone` on.
+    /// Outgoing bytes; those before `gone` are sent.
     out: Vec<u8>,
     gone: usize,
     is_flushed: bool,
-    /// Whether the stream took no more the last time.
+    /// Whether the last write found the stream full.
     is_stuck: bool,
-    /// Of all bytes that ever were on this connection: handed over, and taken by the stream.
+    /// Bytes over the life of the connection: handed over (`queued`), and taken by the stream (`sent`).
     queued: u64,
     sent: u64,
     waiting: VecDeque<Waiting>,
     frames: Frames,
     answered: u64,
-    /// The first deadline, if it was set.
+    /// Set to the earliest deadline, if `is_set`.
     timer: Pin<Box<Sleep>>,
     is_set: bool,
     is_finishing: bool,
@@ -86,7 +86,7 @@ pub(in crate::providers::redis) struct Driver {
 }
 
 impl Driver {
-    /// Within the runtime.
+    /// Has to be called within the runtime.
     pub(in crate::providers::redis) fn new(
         queue: Arc<SendQueue>,
         stream: Box<dyn Duplex>,
@@ -118,7 +118,7 @@ impl Driver {
         }
     }
 
-    /// Takes what was handed over, and has itself woken for more.
+    /// Takes the queued requests, and registers to be woken for more.
     fn take(&mut self, context: &Context<'_>) -> Result<(), End> {
         let stage = {
             let mut state = self.queue.state();
@@ -130,7 +130,7 @@ impl Driver {
         let has_answered = self.has_answered();
         for request in self.taken.drain(..) {
             let Request { asked, count, deadline, tell } = request;
-            // The caller has dropped its future, so the command is not sent.
+            // The caller dropped its future, so the request is not sent.
             if tell.is_closed() {
                 continue;
             }
@@ -166,7 +166,7 @@ impl Driver {
         if stage == Stage::Over { Err(End::Broke) } else { Ok(()) }
     }
 
-    /// Writes as much as the stream takes.
+    /// Writes as much as the stream accepts.
     fn write(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         while self.gone < self.out.len() {
             let written = Pin::new(&mut self.stream).poll_write(context, &self.out[self.gone..]);
@@ -176,7 +176,7 @@ impl Driver {
                     return Ok(());
                 }
                 Poll::Ready(Ok(count)) if count > 0 => {
-                    // The other side took some of what was on its way.
+                    // The server received some of the bytes, so it is not silent.
                     if std::mem::take(&mut self.is_stuck) {
                         self.last_sign = Instant::now();
                     }
@@ -185,7 +185,7 @@ impl Driver {
                     self.is_flushed = false;
                 }
                 Poll::Ready(_) => {
-                    // A part of it may have gone out before it failed.
+                    // Some of it may have been sent before the failure.
                     self.sent = self.queued;
                     return Err(End::Broke);
                 }
@@ -204,7 +204,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Takes all that came; ready when the connection is over.
+    /// Reads and answers all that arrived. Ready when the connection has ended.
     fn read(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {
             let mut room = ReadBuf::new(self.frames.room());
@@ -250,7 +250,7 @@ impl Driver {
         }
     }
 
-    /// One answer more, to the first that waits; false if nothing was asked.
+    /// Hands one reply to the first waiting request. False if none waits.
     fn answer(&mut self, value: Value) -> bool {
         let Some(first) = self.waiting.front_mut().filter(|first| first.begins < self.sent) else {
             return false;
@@ -267,7 +267,7 @@ impl Driver {
         if let Some(mut done) = self.waiting.pop_front()
             && let Some(tell) = done.tell.take()
         {
-            // An answer that comes too late, or to another's question, is no sign of life.
+            // A reply that no caller gets in time is no sign of life.
             let told = tell.send(Returned { asked: done.asked, answer: Ok(values) });
             self.answered += u64::from(told.is_ok());
         }
@@ -278,13 +278,13 @@ impl Driver {
         !matches!(self.last_words, LastWords::None)
     }
 
-    /// When it is silent unless something comes before.
+    /// When the connection counts as silent if nothing comes.
     fn silent_at(&self) -> Option<Instant> {
         let first = self.waiting.front().filter(|_| self.has_answered())?;
         Some(self.last_sign + self.silence.span(first.asked.len())?)
     }
 
-    /// Tells the callers whose deadlines have passed, once the first one has, and ends a connection that is silent.
+    /// Answers the callers whose deadlines have passed, and ends a silent connection.
     fn judge(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         while self.is_set && self.timer.as_mut().poll(context).is_ready() {
             let (now, answered) = (Instant::now(), self.answered);
@@ -315,12 +315,12 @@ impl Driver {
 
     fn go_on(&mut self, context: &mut Context<'_>) -> Result<(), End> {
         self.take(context)?;
-        // First what came: if the connection broke unnoticed, what was taken surely was not sent.
+        // Read before writing: if the connection broke unnoticed, the new requests are certainly not sent.
         if let Poll::Ready(end) = self.read(context) {
             return Err(end);
         }
         if let Err(end) = self.write(context) {
-            // The server may have said why.
+            // The server may have sent the reason.
             return Err(if let Poll::Ready(end) = self.read(context) { end } else { end });
         }
         self.judge(context)?;
@@ -330,7 +330,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether everybody was told.
+    /// Whether no request waits.
     fn is_idle(&self) -> bool {
         self.waiting.iter().all(|waiting| waiting.tell.is_none())
     }

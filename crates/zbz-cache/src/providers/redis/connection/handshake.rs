@@ -1,7 +1,7 @@
-//! How a connection begins: a stream to a server, through TLS if the options say so, and who we are.
+//! The handshake: a stream to a server, through TLS if it is configured, and the introduction.
 //!
-//! A server that does not answer a handshake or an introduction soon is asked by [`probe`] whether it
-//! speaks the other way, so that who mixed `redis://` and `rediss://` up is told so, and at once.
+//! If a server does not answer soon, [`probe`] finds out whether it speaks TLS and the client does not,
+//! or the reverse. So a mix-up of `redis://` and `rediss://` is reported as such, and at once.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use crate::providers::redis::connection::driver::Duplex;
 use crate::providers::redis::connection::probe;
 use crate::providers::redis::failure::{self, ConnectStage, Failure};
 
-/// When an idle connection is first asked by the system whether it still stands, and how often then.
+/// TCP keepalive: the idle time before the first probe, and the interval between probes.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15));
 
-/// How long a server is waited for before it is asked what it speaks, and how long that may take.
+/// How long to wait for a server before it is probed, and how long the probe may take.
 pub(in crate::providers::redis) fn patience(settings: &Settings, deadline: Instant) -> Duration {
     let left = deadline.saturating_duration_since(Instant::now());
     left.min(settings.connect_timeout / 4)
 }
 
-/// A stream to a server, through TLS if the options say so.
+/// A stream to a server, through TLS if it is configured.
 pub(in crate::providers::redis) async fn connect(
     settings: &Settings,
     address: &Address,
@@ -94,8 +94,8 @@ async fn shake_hands(
     }
 }
 
-/// Who we are, and RESP3: the commands, and the names of those that the server has to carry out. Two
-/// more follow, which say whose client this is.
+/// The introduction: RESP3, credentials, database and name. Returns the packed commands, and the names
+/// of those that must succeed. The two after them, which name this library, may fail.
 pub(in crate::providers::redis) fn introduction(settings: &Settings) -> (Vec<u8>, Vec<&'static str>) {
     let (mut asked, mut must) = (Vec::new(), vec!["HELLO"]);
     match (&settings.credentials.username, &settings.credentials.password) {
@@ -120,7 +120,7 @@ pub(in crate::providers::redis) fn introduction(settings: &Settings) -> (Vec<u8>
     (asked, must)
 }
 
-/// Whether the answer to `HELLO` is a Sentinel's.
+/// Whether this reply to `HELLO` is a Sentinel's.
 pub(in crate::providers::redis) fn is_sentinel(hello: &Value) -> bool {
     let Value::Map(fields) = hello else { return false };
     let is = |value: &Value, text: &str| match value {

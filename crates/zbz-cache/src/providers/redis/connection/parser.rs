@@ -1,35 +1,34 @@
-//! [`Frames`]: what a server sends, cut into whole answers.
+//! [`Frames`]: cuts a server's bytes into whole replies.
 //!
-//! Bytes come in pieces. An answer is measured first, header by header, without looking at anything
-//! twice; when it is there as a whole it is read, the usual kinds here and the others by the
-//! client's own parser. Room is made as bytes come and not as they are announced: the least that
-//! the next piece needs, doubled at most.
+//! Bytes come in pieces. A reply is measured first, header by header, and no byte is measured twice.
+//! Once it is complete it is parsed: the usual kinds here, the others by the parser of the crate
+//! `redis`. The buffer grows with the bytes that came, never with the length a header announces: to
+//! what the next piece needs, and at most to double.
 
 use redis::Value;
 
-/// Room for one reading, at least; what a line is long at most; what is kept of a large room.
+/// The usual space for one read; the longest header line; the most capacity that is kept.
 const PIECE: usize = 16 * 1024;
 const MAX_LINE: usize = 64 * 1024;
 const KEPT: usize = 256 * 1024;
 
-/// How deep answers nest before the client's parser, which has a bound, takes over.
+/// The deepest nesting parsed here; deeper replies go to the parser of `redis`, which has a bound.
 const DEPTH: usize = 4;
 
-/// No server says that.
+/// Bytes that are not RESP.
 #[derive(Debug, PartialEq)]
 pub(in crate::providers::redis) struct Malformed;
 
-/// Bytes that came and were not taken yet.
+/// A buffer of received bytes whose replies were not taken yet.
 pub(in crate::providers::redis) struct Frames {
     bytes: Vec<u8>,
-    /// The answer that is under way begins there, is measured up to there, and bytes are there up
-    /// to `to`.
+    /// The current reply begins at `from` and is measured up to `measured`; bytes have come up to `to`.
     from: usize,
     measured: usize,
     to: usize,
-    /// How many values are missing from it.
+    /// How many values of the current reply are not measured yet.
     missing: usize,
-    /// How far bytes have to be there before it is worth measuring on.
+    /// Measuring cannot go on before bytes have come up to here.
     need: usize,
 }
 
@@ -38,7 +37,7 @@ impl Frames {
         Frames { bytes: vec![0; PIECE], from: 0, measured: 0, to: 0, missing: 1, need: 0 }
     }
 
-    /// Where the next bytes go.
+    /// Space for the next bytes.
     pub(in crate::providers::redis) fn room(&mut self) -> &mut [u8] {
         if self.from == self.to {
             (self.from, self.measured, self.need, self.to) = (0, 0, 0, 0);
@@ -56,7 +55,7 @@ impl Frames {
                 let most = (self.to * 2).max(self.to + PIECE);
                 let room =
                     if self.need > self.to { self.need.clamp(self.to + PIECE / 4, most) } else { most };
-                // Exactly: what is large is seldom followed by something larger.
+                // No more than needed: a large reply is seldom followed by a larger one.
                 self.bytes.reserve_exact(room.saturating_sub(self.bytes.len()));
                 self.bytes.resize(room.max(self.bytes.len()), 0);
             }
@@ -64,18 +63,18 @@ impl Frames {
         &mut self.bytes[self.to..]
     }
 
-    /// So many bytes were put there.
+    /// `count` bytes were written into `room`.
     pub(in crate::providers::redis) fn came(&mut self, count: usize) {
         self.to += count;
     }
 
-    /// How what is there begins: enough to tell another protocol by.
+    /// The first bytes, enough to recognize another protocol.
     pub(in crate::providers::redis) fn beginning(&self) -> &[u8] {
         let there = &self.bytes[self.from..self.to];
         &there[..there.len().min(8)]
     }
 
-    /// The next answer, if it is there as a whole.
+    /// The next reply, if all of it has come.
     pub(in crate::providers::redis) fn next(&mut self) -> Result<Option<Value>, Malformed> {
         while self.missing > 0 {
             if self.to < self.need || !self.measure()? {
@@ -92,7 +91,7 @@ impl Frames {
         Ok(Some(value))
     }
 
-    /// Measures one value, or the header of one that has others in it; false if it is not there.
+    /// Measures one value, or the header of an aggregate. False if more bytes are needed.
     fn measure(&mut self) -> Result<bool, Malformed> {
         let there = &self.bytes[self.measured..self.to];
         let Some(line) = line(there) else {
@@ -114,7 +113,7 @@ impl Frames {
             },
             b'~' | b'>' => (header, size(number()?)?),
             b'%' => (header, size(number()?)? * 2),
-            // Something about the value that follows.
+            // An attribute of the value that follows.
             b'|' => (header, size(number()?)? * 2 + 1),
             _ => return Err(Malformed),
         };
@@ -131,7 +130,7 @@ impl Frames {
     }
 }
 
-/// The bytes up to the first end of a line.
+/// The bytes up to the first line end.
 fn line(bytes: &[u8]) -> Option<&[u8]> {
     let end = bytes.iter().position(|&byte| byte == b'\r')?;
     match bytes.get(end + 1)? {
@@ -161,13 +160,12 @@ fn number(text: &[u8]) -> Option<i64> {
     Some(if negative { -number } else { number })
 }
 
-/// A length or a count. What no machine could hold is none, which keeps sums of them from
-/// overflowing.
+/// A length or a count. `None` for one that no machine could hold, so that sums cannot overflow.
 fn size(number: i64) -> Result<usize, Malformed> {
     usize::try_from(number).ok().filter(|&size| size <= usize::MAX >> 16).ok_or(Malformed)
 }
 
-/// One value of the usual kinds, off the front of what was measured; `None`: it has others in it.
+/// Parses one value of the usual kinds off the front of a complete reply. `None`: another kind.
 fn read(bytes: &mut &[u8], depth: usize) -> Option<Value> {
     let line = line(bytes)?;
     let (&sign, text) = line.split_first()?;
@@ -202,7 +200,7 @@ fn read(bytes: &mut &[u8], depth: usize) -> Option<Value> {
 mod tests {
     use super::*;
 
-    /// All that is read of what comes in pieces.
+    /// Parses bytes that come in pieces of this length.
     fn read_all(bytes: &[u8], piece: usize) -> Result<Vec<Value>, Malformed> {
         let (mut frames, mut values) = (Frames::new(), Vec::new());
         for piece in bytes.chunks(piece) {

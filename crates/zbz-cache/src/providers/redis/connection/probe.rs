@@ -1,6 +1,6 @@
-//! What a port speaks, asked by a connection of its own, where the connection itself cannot tell: a Redis
-//! server without TLS waits in silence for the end of what it takes for a line when a TLS handshake
-//! comes, and one with TLS hangs up on a plain command without a word.
+//! Probes which protocol a port speaks, on a connection of its own. The failed connection cannot tell:
+//! a Redis server without TLS takes a TLS handshake for an unfinished line and waits in silence; one
+//! with TLS hangs up on a plain command without an error.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,19 +17,19 @@ use tokio::time::timeout;
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::connection::command;
 
-/// Whether it answers a plain command as Redis does. Nothing secret is sent.
+/// Whether the port answers a plain command as Redis does. No secret is sent.
 pub(in crate::providers::redis) async fn speaks_plain(address: &Address, patience: Duration) -> bool {
     let answer = first_byte(address, command::pack(&[b"PING"]), patience).await;
     matches!(answer, Some(b'+' | b'-'))
 }
 
-/// Whether it answers a TLS handshake: with its own part of it, or with an alert.
+/// Whether the port answers a TLS handshake, with its part of it or with an alert.
 pub(in crate::providers::redis) async fn speaks_tls(address: &Address, patience: Duration) -> bool {
     let Some(hello) = hello(address) else { return false };
     matches!(first_byte(address, hello, patience).await, Some(0x15 | 0x16))
 }
 
-/// The outcome of the work; `None` if the suspicion proves true before it is there.
+/// The outcome of the work; `None` if the suspicion proves true before that.
 pub(in crate::providers::redis) async fn unless<T>(
     suspicion: impl Future<Output = bool>,
     work: impl Future<Output = T>,
@@ -55,7 +55,7 @@ async fn first_byte(address: &Address, asked: Vec<u8>, patience: Duration) -> Op
     let answer = async {
         let stream = TcpStream::connect((address.host.as_str(), address.port)).await.ok()?;
         stream.writable().await.ok()?;
-        // It is short, so it goes at once or not at all.
+        // It is short, so it is written at once or not at all.
         stream.try_write(&asked).ok().filter(|written| *written == asked.len())?;
         let mut first = [0];
         loop {
@@ -70,7 +70,7 @@ async fn first_byte(address: &Address, asked: Vec<u8>, patience: Duration) -> Op
     timeout(patience, answer).await.ok()?
 }
 
-/// How a handshake begins. It goes no further, so nothing has to be trusted.
+/// The first message of a handshake. It goes no further, so no certificate has to be trusted.
 fn hello(address: &Address) -> Option<Vec<u8>> {
     let name = ServerName::try_from(address.host.clone()).ok()?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());

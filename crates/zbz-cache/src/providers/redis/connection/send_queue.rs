@@ -1,9 +1,8 @@
-//! [`SendQueue`]: the commands that any thread hands over to a connection; its driver sends them (`driver.rs`).
+//! [`SendQueue`]: takes requests from any thread; the connection's driver sends them (`driver.rs`).
 //!
-//! - **Handing over never waits**, and is one step: the lock is held for it and no longer. A
-//!   [`Token`] is judged within that step.
-//! - **Every caller is told**: the answers, or that the deadline passed, or that the connection is over, also by a
-//!   driver that is dropped. The commands come back with the outcome.
+//! - **Handing over never waits**, and is one step under the lock. A [`Token`] is checked in that step.
+//! - **Every caller is answered**: with the replies, with a passed deadline, or with the connection's end,
+//!   even if the driver is dropped. The commands come back with the outcome.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -16,51 +15,51 @@ use crate::provider::Token;
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 
-/// Why there is no answer.
+/// Why there is no reply.
 #[derive(Debug)]
 pub(in crate::providers::redis) enum Broken {
     /// The token was revoked before its write was queued.
     Revoked,
-    /// It did not come by the deadline.
+    /// The reply did not come by the deadline.
     Late,
-    /// The deadline had passed before any of it was sent, so nothing was.
+    /// The deadline passed before anything was sent, so nothing was.
     Overdue,
-    /// The connection broke, or something came that is no answer.
+    /// The connection broke, or malformed bytes came.
     Lost(Failure),
-    /// The driver ended by a fault of its own.
+    /// The driver ended by an internal fault.
     Inside,
 }
 
-/// What a server said before the connection was over, for the one who is making a connection to it.
+/// What a server sent before the connection ended; it explains why none could be made.
 #[derive(Debug, Clone, Default)]
 pub(in crate::providers::redis) enum LastWords {
-    /// It said nothing at all.
+    /// Nothing.
     #[default]
     None,
-    /// Answers, as they should be.
+    /// Replies.
     Answers,
-    /// An error, ahead of everything else; some servers say one before they are asked anything.
+    /// An error before any reply; some servers send one before they get a command.
     Refused(ServerError),
-    /// What no Redis says there: how that begins.
+    /// Bytes of another protocol; their beginning.
     Said(Vec<u8>),
-    /// That it ends TLS, or that TLS is wrong.
+    /// A TLS alert, or malformed TLS.
     Tls(rustls::Error),
 }
 
-/// The answers of what was asked.
+/// The replies to a request.
 #[derive(Debug)]
 pub(in crate::providers::redis) enum Values {
     One(Value),
     Many(Vec<Value>),
 }
 
-/// What was asked, and what became of it.
+/// A request's commands, and its outcome.
 pub(in crate::providers::redis) struct Returned {
     pub(in crate::providers::redis) asked: Vec<u8>,
     pub(in crate::providers::redis) answer: Result<Values, Broken>,
 }
 
-/// Packed commands, handed over.
+/// Packed commands that were handed over.
 pub(super) struct Request {
     pub(super) asked: Vec<u8>,
     pub(super) count: usize,
@@ -72,7 +71,7 @@ pub(super) struct Request {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Open,
-    /// It ends when what is on it is answered, and takes no more.
+    /// Accepts no more requests, and ends when all are answered.
     Finishing,
     Over,
 }
@@ -80,12 +79,12 @@ pub(super) enum Stage {
 pub(super) struct Queued {
     pub(super) stage: Stage,
     pub(super) queue: Vec<Request>,
-    /// The driver's, while it sleeps.
+    /// The driver's waker, while it sleeps.
     pub(super) waker: Option<Waker>,
     pub(super) last_words: LastWords,
 }
 
-/// The callers' end of a connection.
+/// The sending end of a connection.
 pub(in crate::providers::redis) struct SendQueue {
     pub(super) address: Address,
     state: Mutex<Queued>,
@@ -105,17 +104,17 @@ impl SendQueue {
         self.state().stage == Stage::Open
     }
 
-    /// What the server said, once the connection is over.
+    /// What the server sent last; known once the connection has ended.
     pub(in crate::providers::redis) fn last_words(&self) -> LastWords {
         self.state().last_words.clone()
     }
 
-    /// Takes no more from here on.
+    /// From here on no request is accepted.
     pub(in crate::providers::redis) fn end(&self) {
         self.state().stage = Stage::Over;
     }
 
-    /// Takes no more, and ends when what is on it is answered.
+    /// Accepts no more requests; the connection ends when all are answered.
     pub(in crate::providers::redis) fn finish(&self) {
         let mut state = self.state();
         if state.stage == Stage::Open {
@@ -124,7 +123,7 @@ impl SendQueue {
         wake(state);
     }
 
-    /// Queues commands; the answer of one that was refused is there at once.
+    /// Queues a request. If it is refused, the outcome is there at once.
     pub(in crate::providers::redis) fn hand_over(
         &self,
         asked: Vec<u8>,
@@ -148,7 +147,7 @@ impl SendQueue {
     }
 }
 
-/// Wakes the driver, without the lock.
+/// Wakes the driver, outside the lock.
 fn wake(mut state: MutexGuard<'_, Queued>) {
     let waker = state.waker.take();
     drop(state);

@@ -1,15 +1,14 @@
-//! [`Sizes`]: how long a part of a command the server of a connection takes.
+//! [`Sizes`]: the longest part of a command that a connection's server accepts.
 //!
-//! A server ends the connection on which a part comes that is too long for it, whatever else is on
-//! it. Two of its settings say what that is (proto-max-bulk-len, client-query-buffer-limit); not
-//! every user may read them, they may change at any time, and what stands between may have bounds
-//! of its own. So:
+//! A server ends a connection when a part that is too long arrives, whatever else is on it. Two of
+//! its settings have the limit (proto-max-bulk-len, client-query-buffer-limit). But not every user may
+//! read them, they may change at any time, and a proxy may have limits of its own. So:
 //!
-//! - **Nothing goes out on a shared connection that the server might end it for.** What is longer than
-//!   [`SURE`] goes there after the server took as much on a connection of its own.
-//! - What was proven holds for as long as the connection does; what was refused, for [`REFUSED_FOR`].
-//! - **A trial is a task of its own**, one for each whole [`STEP`] at a time: nobody waits for that of
-//!   another size, and what it finds out is there for the next call if this one's time is over.
+//! - **Nothing is sent on a shared connection for which the server might end it.** A part longer than
+//!   [`SURE`] is sent there only after the server accepted as much on a trial connection.
+//! - A proven size holds as long as the connection does; a refused one for [`REFUSED_FOR`].
+//! - **A trial is a task of its own**, one at a time for each whole [`STEP`]: no call waits for the trial
+//!   of another size, and its result serves the next call if this one times out.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,39 +26,39 @@ use crate::providers::redis::connection::send_queue::Broken;
 use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
 use crate::providers::redis::failure::{self, Failure};
 
-/// Every server takes this much: neither setting goes below 1 MiB, and what the server counts besides the part
-/// itself is less than 64 KiB.
+/// Every server accepts this much: neither setting goes below 1 MiB, and the server counts less than
+/// 64 KiB beside the part itself.
 pub(in crate::providers::redis) const SURE: usize = (1 << 20) - (64 << 10);
 
-/// Sizes are proven in whole ones of these, so that values that grow are seldom proven anew.
+/// Trials round sizes up to a multiple of this, so that growing values seldom need a new trial.
 const STEP: usize = 1 << 20;
 
-/// The owner of the server may raise what it takes.
+/// Bounded, since the server's operator may raise the limit.
 const REFUSED_FOR: Duration = Duration::from_secs(10);
 
-/// How long a trial took that found something out.
+/// The time that a conclusive trial took.
 type Outcome = Result<Duration, Failure>;
 
 /// Tells the outcome of a trial.
 type Told = watch::Receiver<Option<Outcome>>;
 
-/// What is known of one server's sizes.
+/// The known sizes of one server.
 pub(in crate::providers::redis) struct Sizes {
-    /// Guards nothing, so Relaxed suffices.
+    /// Orders nothing, so Relaxed suffices.
     proven: AtomicUsize,
     state: Mutex<Trials>,
 }
 
 #[derive(Default)]
 struct Trials {
-    /// The least that was refused, and when.
+    /// The smallest refused size, and the time of its refusal.
     refused: Option<(usize, Instant)>,
-    /// What is tried, in whole ones of [`STEP`].
+    /// The trials under way, by their sizes, which are multiples of [`STEP`].
     trials: HashMap<usize, Told>,
 }
 
 impl Trials {
-    /// The least that is known to be refused.
+    /// The smallest size that is known to be refused.
     fn refused(&self) -> Option<usize> {
         self.refused.filter(|(_, at)| at.elapsed() < REFUSED_FOR).map(|(least, _)| least)
     }
@@ -74,7 +73,7 @@ impl Sizes {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the server surely takes these packed commands.
+    /// Whether the server certainly accepts these packed commands.
     pub(in crate::providers::redis) fn take(&self, commands: &[u8]) -> bool {
         commands.len() <= SURE || self.is_proven(command::longest_part(commands))
     }
@@ -83,12 +82,12 @@ impl Sizes {
         bytes <= self.proven.load(Ordering::Relaxed)
     }
 
-    /// Finds out whether the server takes these packed commands, by the deadline. Within the runtime.
+    /// Finds out by the deadline whether the server accepts these packed commands. Called within the runtime.
     ///
     /// # Errors
     ///
-    /// `TooLarge`; `Timeout` where the time that is left is less than the trial took, since they would
-    /// be sent in vain; or why it could not be found out.
+    /// `TooLarge`; `Timeout` if less time is left than the trial took, since the commands would not be
+    /// answered in time either; or the trial's own failure.
     pub(in crate::providers::redis) async fn prove(
         self: &Arc<Self>,
         settings: &Arc<Settings>,
@@ -114,7 +113,7 @@ impl Sizes {
         }
     }
 
-    /// The trial of this size that is under way, or a new one; `TooLarge` if none is needed.
+    /// The trial of this size that is under way, or a new one; `TooLarge` if the size is known to be refused.
     fn trial(
         self: &Arc<Self>,
         settings: &Arc<Settings>,
@@ -127,7 +126,7 @@ impl Sizes {
             return Err(failure::too_large(address, bytes));
         }
         match state.trials.get(&step) {
-            // One whose task is gone will not end; it is made again.
+            // A trial whose task is gone never ends, so a new one begins.
             Some(told) if told.has_changed().is_ok() => return Ok(told.clone()),
             _ => {}
         }
@@ -143,7 +142,7 @@ impl Sizes {
     }
 
     async fn find_out(&self, settings: &Settings, address: &Address, bytes: usize) -> Outcome {
-        // A connection may break by chance; hardly twice in a row, each time just then.
+        // A connection may break by chance, but hardly twice in a row at this very point.
         for size in [bytes.next_multiple_of(STEP), bytes] {
             let begun = Instant::now();
             if is_taken(settings, address, size).await? {
@@ -159,8 +158,8 @@ impl Sizes {
     }
 }
 
-/// Whether the server takes a part so long, tried on a connection of its own. It is part of a
-/// greeting that makes no sense: every user may send one, and nothing comes of it.
+/// Tries on a connection of its own whether the server accepts a part of this length. The part is in a
+/// malformed HELLO, which every user may send and which changes nothing.
 async fn is_taken(settings: &Settings, address: &Address, bytes: usize) -> Result<bool, Failure> {
     let connection =
         Connection::open(settings, address, Purpose::Hearing(Box::new(drop)), Acquaintance::Known).await?;
@@ -170,7 +169,8 @@ async fn is_taken(settings: &Settings, address: &Address, bytes: usize) -> Resul
     match connection.send(asked, Instant::now() + settings.call_timeout).await {
         Ok(Value::ServerError(error)) => Ok(!error.details().unwrap_or_default().contains("bulk length")),
         Ok(_) => Ok(true),
-        // The server was connected a moment ago, so hanging up is its answer: not every server says why.
+        // The server accepted the connection a moment ago, so it hung up because of the part: not every
+        // server sends a reason.
         Err(Broken::Lost(_)) => Ok(false),
         Err(Broken::Late | Broken::Overdue | Broken::Revoked | Broken::Inside) => {
             Err(failure::tried_for_too_long())

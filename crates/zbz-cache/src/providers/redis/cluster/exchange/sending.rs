@@ -1,4 +1,4 @@
-//! Commands go out to one server together, and the replies are split among them.
+//! Sends commands to one server together, and splits the replies among them.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::{Returned, Values};
 use crate::providers::redis::failure::{self, Failure, WriteOutcome};
 
-/// After a command has ended this many connections of its own, its answer is taken to be the reason.
+/// If a command ends this many quarantined connections, its reply is taken to be the reason.
 const ENDED: usize = 2;
 
-/// Sends commands to one server in one write. A command for which the server might end the connection is sent
-/// alone, after a trial has shown that the server takes it. No other command waits for that trial.
+/// Sends commands to one server in one write. A command for which the server might end the connection is
+/// sent alone, after a trial has shown that the server accepts it. No other command waits for that trial.
 pub(super) async fn send(node: Arc<Node>, group: Vec<Open>, deadline: Instant, waiting: Failure) -> Sent {
     let connection = match timeout_at(deadline, node.connection()).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(failure)) => return all(group, &failure.into()),
         Err(_) => return all(group, &waiting.with_outcome(WriteOutcome::Unsent).into()),
     };
-    // The server can be reached, so a connection for quarantine can be made too.
+    // The server can be reached, so it is worth trying a connection for quarantine.
     if let [one] = group.as_slice()
         && one.is_suspect
         && let Some(ticket) = node.quarantine.ticket()
@@ -46,7 +46,7 @@ pub(super) async fn send(node: Arc<Node>, group: Vec<Open>, deadline: Instant, w
     sent
 }
 
-/// Sends a command in quarantine, until it is answered or ended [`ENDED`] connections.
+/// Sends a command in quarantine, until it has a reply or has ended [`ENDED`] connections.
 async fn send_suspect(
     node: &Node,
     ticket: &Ticket<'_>,
@@ -83,7 +83,7 @@ async fn send_large(
     }
 }
 
-/// Hands commands over to a connection at once.
+/// Hands commands over to a connection, in one request.
 async fn carry(connection: &Connection, mut group: Vec<Open>, deadline: Instant, waiting: Failure) -> Sent {
     let alone = group.len() == 1 && group.first().is_some_and(|one| one.asking.is_none());
     let (asked, count) = pack(&mut group, alone);
@@ -104,7 +104,8 @@ fn all(group: Vec<Open>, failed: &Failed) -> Sent {
     group.into_iter().map(|one| (one, Err(failed.clone()))).collect()
 }
 
-/// The bytes of all commands, and how many they are. One alone goes itself, and comes back.
+/// The bytes of all commands, and their count. The bytes of a single command are moved, not copied;
+/// the caller puts them back.
 fn pack(group: &mut [Open], alone: bool) -> (Vec<u8>, usize) {
     if let (true, [one]) = (alone, &mut *group) {
         return (std::mem::take(&mut one.command.bytes), 1);
@@ -125,7 +126,7 @@ fn pack(group: &mut [Open], alone: bool) -> (Vec<u8>, usize) {
 fn split(group: Vec<Open>, values: Vec<Value>) -> Sent {
     let mut values = values.into_iter();
     let mut next = |one: &Open| {
-        // Every other answer is to an ASKING.
+        // Skips the reply to the ASKING.
         values.nth(usize::from(one.asking.is_some())).unwrap_or(Value::Nil)
     };
     group

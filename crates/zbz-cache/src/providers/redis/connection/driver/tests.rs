@@ -236,11 +236,11 @@ fn a_connection_on_which_nothing_comes_while_commands_wait_is_silent() {
         let (line, mut server, driver) = patient_line(1 << 16, None, silent_after(SHORT));
         let first = command(&line, b"first", LONG);
         server_reads(&mut server, b"first").await;
-        // Before the first answer it is being introduced, which has a deadline of its own.
+        // Before the first reply the introduction is under way, which has a deadline of its own.
         tokio::time::sleep(SHORT * 2).await;
         server.write_all(b":1\r\n").await.unwrap();
         assert_eq!(value(first).await, Value::Int(1));
-        // While nobody waits nothing has to come.
+        // Without a waiting request no bytes are due.
         tokio::time::sleep(SHORT * 2).await;
         let begun = Instant::now();
         let told = command(&line, b"told", LONG);
