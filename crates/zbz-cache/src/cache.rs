@@ -25,6 +25,7 @@ mod batch;
 mod conditional;
 mod listing;
 pub(crate) mod load;
+mod outage;
 mod write;
 
 pub use conditional::Versioned;
@@ -97,7 +98,10 @@ impl<T: 'static> Cache<T> {
         let shared = &*self.shared;
         async move {
             let read = shared.start(name, |provider, key| provider.get_value(key, scratch::take())).await;
-            shared.finish_read(read.map_err(|error| shared.named(error, "get"))?)
+            match read {
+                Ok(read) => shared.finish_read(read),
+                Err(error) => shared.get_without_answer(error),
+            }
         }
     }
 
@@ -114,7 +118,10 @@ impl<T: 'static> Cache<T> {
         let (shared, ttl) = (&*self.shared, ttl.into());
         let encoded = shared.encode(value, ttl);
         let options = SetOptions::new(ttl.or(shared.parts.default_ttl));
-        async move { shared.store(name, encoded, options, "set").await.map(drop) }
+        async move {
+            let stored = shared.store(name, encoded, options, "set").await.map(drop);
+            stored.or_else(|error| shared.without_store(error, ttl))
+        }
     }
 
     /// Removes `name`; true if it was there.
@@ -132,7 +139,11 @@ impl<T: 'static> Cache<T> {
     ///
     /// `InvalidKey`.
     pub fn exists(&self, name: &str) -> impl Future<Output = Result<bool>> + Send {
-        self.verb("exists", name, |provider, key| provider.exists(key))
+        let shared = &*self.shared;
+        async move {
+            let exists = shared.start(name, |provider, key| provider.exists(key)).await;
+            exists.or_else(|error| shared.without_answer(error, "exists", false))
+        }
     }
 
     /// The entry's remaining time. Counts no lookup.
@@ -141,7 +152,11 @@ impl<T: 'static> Cache<T> {
     ///
     /// `InvalidKey`.
     pub fn ttl(&self, name: &str) -> impl Future<Output = Result<TtlState>> + Send {
-        self.verb("ttl", name, |provider, key| provider.ttl(key))
+        let shared = &*self.shared;
+        async move {
+            let state = shared.start(name, |provider, key| provider.ttl(key)).await;
+            state.or_else(|error| shared.without_answer(error, "ttl", TtlState::Missing))
+        }
     }
 
     /// Gives the entry a new deadline, `ttl` from now; true if it was there. Zero deletes it.
@@ -243,6 +258,7 @@ impl<T: 'static> Cache<T> {
         async move {
             let _writing = values.announce(shared.flights());
             let stored = values.start(&*shared.provider, ttl).await;
+            let stored = shared.without_stores(stored, &values, ttl);
             values.finish(stored).map_err(|error| shared.named(error, "set_multi"))
         }
     }

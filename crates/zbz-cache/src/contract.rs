@@ -11,7 +11,7 @@ use crate::codec::{Bare, Codec, Decimal, Framed, MessagePack, Raw};
 use crate::error::Result;
 use crate::handle::{Binding, ProviderHandle};
 use crate::key::Namespace;
-use crate::load::{LoadOptions, Terms};
+use crate::load::{LoadOptions, OnFailure, Terms};
 use crate::ttl::Ttl;
 
 mod settings;
@@ -109,6 +109,12 @@ impl<T: 'static> Contract<T> {
     /// The number of the values' shape, 0 unless set; see [`ContractSettings::schema`].
     pub fn schema(self, schema: u16) -> ContractSettings<T> {
         ContractSettings::of(self).schema(schema)
+    }
+
+    /// What becomes of loads and plain reads while the provider does not answer; see
+    /// [`ContractSettings::on_failure`].
+    pub fn on_failure(self, on_failure: OnFailure) -> ContractSettings<T> {
+        ContractSettings::of(self).on_failure(on_failure)
     }
 
     /// Its name, which is the namespace of its keys.

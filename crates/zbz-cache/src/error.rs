@@ -66,6 +66,13 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether the provider did not answer, or not to us: [`Unavailable`](ErrorKind::Unavailable),
+    /// [`Timeout`](ErrorKind::Timeout) or [`Denied`](ErrorKind::Denied). Every other kind says something of the
+    /// call. Loads go on through an outage: see [`OnFailure`](crate::OnFailure).
+    pub fn is_outage(self) -> bool {
+        matches!(self, ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Denied)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             ErrorKind::Config => "wrong configuration",
@@ -118,6 +125,8 @@ struct Inner {
     operation: Option<&'static str>,
     cause: Option<Cause>,
     batch: Option<BatchOutcome>,
+    /// Why the cache could not be read, where a load went on without it and failed, too.
+    outage: Option<Error>,
 }
 
 /// What a batch did before and after the entries that failed.
@@ -144,6 +153,7 @@ impl Error {
             operation: None,
             cause: None,
             batch: None,
+            outage: None,
         };
         Error { inner: Arc::new(inner) }
     }
@@ -176,6 +186,15 @@ impl Error {
     {
         let cause = Cause::of_load(source);
         Error::new(ErrorKind::LoadFailed, "the loader failed").edit(|inner| inner.cause = Some(cause))
+    }
+
+    /// Adds why the cache could not be read for the load that failed so, unless there is something already.
+    #[must_use]
+    pub(crate) fn with_outage(self, outage: Option<&Error>) -> Self {
+        match (outage, &self.inner.outage) {
+            (Some(outage), None) => self.edit(|inner| inner.outage = Some(outage.clone())),
+            _ => self,
+        }
     }
 
     /// Adds the provider's name, unless there is one already.
@@ -234,6 +253,20 @@ impl Error {
         self.inner.batch.as_ref()
     }
 
+    /// The error by which the provider did not answer: this one, if its kind [says so](ErrorKind::is_outage); of
+    /// a load that went on without the cache and failed, why the cache could not be read; of a batch the first
+    /// of any of its failures. It stands beside the loader's error and not behind it:
+    /// [`source`](StdError::source) is the loader's own, with its type, whatever became of the cache. The message
+    /// has the words of both.
+    pub fn outage(&self) -> Option<&Error> {
+        if let Some(outage) = &self.inner.outage {
+            return Some(outage);
+        }
+        let failed = self.inner.batch.iter().flat_map(|batch| &batch.failed);
+        let of_batch = failed.into_iter().find_map(|(_, error)| error.outage());
+        of_batch.or_else(|| Some(self).filter(|error| error.kind().is_outage()))
+    }
+
     /// The loader's error, if it is an `E` or holds one: the first along the chain of sources, of a
     /// batch the first of any of its failures. It sees through `Arc`, `Box`, what an
     /// [`io::Error`](std::io::Error) was made of, and this error where a loader loads.
@@ -261,7 +294,7 @@ impl Error {
 
     /// What happened, without what it happened to.
     fn write_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, message, cause, batch, .. } = &*self.inner;
+        let Inner { kind, message, cause, batch, outage, .. } = &*self.inner;
         if let Some(BatchOutcome { done, failed }) = batch
             && let Some((_, first)) = failed.first()
         {
@@ -272,9 +305,13 @@ impl Error {
         }
         match (kind, cause) {
             (ErrorKind::LoadFailed | ErrorKind::LoadPanicked, Some(cause)) => {
-                write!(f, "{}", cause.as_error())
+                write!(f, "{}", cause.as_error())?;
             }
-            _ => f.write_str(message),
+            _ => f.write_str(message)?,
+        }
+        match outage {
+            Some(outage) => write!(f, "; and the cache could not be read: {}", outage.inner.message),
+            None => Ok(()),
         }
     }
 }
@@ -304,6 +341,9 @@ impl fmt::Debug for Error {
         }
         if let Some(cause) = &self.inner.cause {
             out.field("source", &cause.as_error().to_string());
+        }
+        if let Some(outage) = &self.inner.outage {
+            out.field("outage", outage);
         }
         if let Some(batch) = &self.inner.batch {
             out.field("batch", batch);

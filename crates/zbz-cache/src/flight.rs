@@ -8,7 +8,8 @@
 //!   of that entry. The entry goes when the flight has ended, however it ends.
 //! - **Looked since.** A caller that leads looked at the cache after the last flight of that key had stored
 //!   and ended. A flight counts itself as ended before its entry goes, and a look older
-//!   than that count is repeated.
+//!   than that count is repeated. A look that failed by an outage is not repeated: the load after it stores
+//!   nothing.
 //! - **Guard.** A write announces itself in its key's word, then revokes the key's token, then
 //!   writes, then takes the announcement back. A flight enters the table, then announces itself in
 //!   the word; if it meets a writer there, its token is void from the start. Additions to one word
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
+mod around;
 mod counters;
 mod end;
 mod guard;
@@ -41,6 +43,7 @@ mod sync;
 mod waiter;
 mod work;
 
+use around::{Around, Glance};
 pub(crate) use counters::LoadCounters;
 pub(crate) use guard::Writing;
 pub(crate) use handed::Losses;
@@ -66,8 +69,8 @@ pub(crate) struct Flights {
     hasher: KeyHasher,
     /// How many clears are under way.
     clears: AtomicU64,
-    /// How many flights have ended.
-    ended: AtomicU64,
+    glance: Glance,
+    around: Around,
     closed: AtomicBool,
     pub(crate) counters: LoadCounters,
     /// Switches the guard off, to show that the schedules fail without it.
@@ -111,6 +114,9 @@ pub(crate) enum Seen {
 pub(crate) struct Requested<'a> {
     pub(crate) key: &'a [u8],
     pub(crate) stale: Option<Duration>,
+    /// Whether the provider did not answer the look. A load that is begun so is not stored, and no flight
+    /// that ended meanwhile makes the caller look again.
+    pub(crate) is_unread: bool,
 }
 
 /// The options of a flight.
@@ -163,7 +169,8 @@ impl Flights {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: KeyHasher::default(),
             clears: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
+            glance: Glance::new(),
+            around: Around::default(),
             closed: AtomicBool::new(false),
             counters: LoadCounters::default(),
             #[cfg(all(test, shuttle))]
@@ -176,7 +183,7 @@ impl Flights {
     pub(crate) fn ended(&self) -> u64 {
         // Acquire: pairs with the addition in `leave_table`; a caller that sees a flight ended
         // finds in the cache what it stored.
-        self.ended.load(Ordering::Acquire)
+        self.glance.ended.load(Ordering::Acquire)
     }
 
     /// Finds each key's flight, and begins one for all keys that have none. The keys differ.
@@ -198,11 +205,11 @@ impl Flights {
                 }
                 Some(entry) => Role::Follow(Arc::clone(&entry.work)),
                 None if shard.is_cooling(requested) => Role::Cooling,
-                None if self.is_outdated(seen, hash, shard) => {
+                None if !requested.is_unread && self.is_outdated(seen, hash, shard) => {
                     return Join::LookAgain(look_at(&shards));
                 }
                 None => {
-                    keys.push(FlightKey::new(requested.key, requested.stale));
+                    keys.push(FlightKey::new(requested));
                     Role::Lead(keys.len() - 1)
                 }
             };
@@ -239,7 +246,7 @@ impl Flights {
     fn leave_table(&self, work: &Work, failed: impl Fn(usize) -> bool) {
         // Release: a caller that sees this count finds in the cache what the flight stored. It moves
         // before the entries go: invariant Looked since.
-        self.ended.fetch_add(1, Ordering::AcqRel);
+        self.glance.ended.fetch_add(1, Ordering::AcqRel);
         for (at, own) in work.keys.iter().enumerate() {
             let hash = self.hasher.hash_one(&*own.key);
             let mut shard = self.shard(hash);
@@ -289,7 +296,7 @@ impl Flights {
     fn is_outdated(&self, seen: &Seen, hash: u64, shard: &Shard) -> bool {
         match seen {
             // Acquire, as in `ended`; the shard's lock orders it after a flight that left.
-            Seen::All(ended) => self.ended.load(Ordering::Acquire) != *ended,
+            Seen::All(ended) => self.glance.ended.load(Ordering::Acquire) != *ended,
             Seen::Shards(ended) => ended[shard_of(hash)] != shard.ended,
         }
     }

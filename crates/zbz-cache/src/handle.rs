@@ -114,7 +114,7 @@ impl ProviderHandle {
 
     fn with_loads(&self, stats: Stats) -> Stats {
         let flights = &self.shared.flights;
-        Stats { loads: flights.counters.read(flights.under_way()), ..stats }
+        flights.counters.fill(stats, flights.under_way())
     }
 
     /// Closes the provider for every clone of the handle: afterwards each verb answers `Closed`,

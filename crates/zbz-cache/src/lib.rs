@@ -95,8 +95,8 @@ pub use error::{BatchOutcome, Error, ErrorKind, Result};
 pub use glob::{MAX_PATTERN_BYTES, Pattern};
 pub use handle::ProviderHandle;
 pub use load::{
-    LoadAnswer, LoadAnswers, LoadOptions, LoadOptionsBuilder, LoadOutcome, Loaded, LoadedEntry, Origin,
-    Spawner,
+    LoadAnswer, LoadAnswers, LoadOptions, LoadOptionsBuilder, LoadOutcome, Loaded, LoadedEntry, OnFailure,
+    Origin, Spawner,
 };
 pub use options::{ENV_PREFIX, OptionValue, Options};
 pub use provider::{Cursor, Provider};

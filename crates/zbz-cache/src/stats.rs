@@ -46,6 +46,14 @@ pub struct Stats {
     pub payload_bytes: Option<u64>,
     /// The limit of `memory_bytes`.
     pub max_bytes: Option<u64>,
+    /// Reads that the provider did not answer and that were no error to their caller: looks of loads, which
+    /// went on without the cache, and plain reads of contracts that take them for misses
+    /// ([`OnFailure`](crate::OnFailure)). Among the misses as well, but for those of `exists` and `ttl`, which are
+    /// no lookups. Counted by the handle, through it and its clones.
+    pub failed_reads: u64,
+    /// Plain sets that the provider did not answer and that were dropped, in contracts that want it so. Not among
+    /// the sets. Counted by the handle.
+    pub dropped_sets: u64,
     /// The time since the provider was made.
     pub uptime: Duration,
     /// What loading did, through this handle and its clones; the handle fills it in.
@@ -92,6 +100,9 @@ pub struct LoadStats {
     /// Answers that were to be stored and were not: the key was written, removed or cleared
     /// meanwhile, the provider refused, or the codec did (then the load failed, too).
     pub unstored: u64,
+    /// Loads of `loaded` whose answer was handed out and not stored because the provider did not answer the
+    /// look before them.
+    pub around: u64,
     /// Keys that are being loaded at this moment.
     pub under_way: u64,
 }
@@ -120,13 +131,18 @@ impl fmt::Display for Stats {
         writeln!(f, "known absences  {}", self.known_absences)?;
         writeln!(f, "undecodable     {}", self.undecodable)?;
         if self.loads != LoadStats::default() {
-            let LoadStats { loaded, failed, coalesced, stale, refreshes, unstored, under_way } = self.loads;
+            let LoadStats { loaded, failed, coalesced, stale, refreshes, unstored, around, under_way } =
+                self.loads;
             writeln!(
                 f,
                 "loads           {loaded} succeeded, {failed} failed, {coalesced} shared, {under_way} running"
             )?;
-            writeln!(f, "not stored      {unstored} answers of loads")?;
+            writeln!(f, "not stored      {unstored} answers of loads, {around} more by an outage")?;
             writeln!(f, "stale           {stale} hits, {refreshes} refreshes begun")?;
+        }
+        if (self.failed_reads, self.dropped_sets) != (0, 0) {
+            let Stats { failed_reads, dropped_sets, .. } = self;
+            writeln!(f, "outages         {failed_reads} reads not answered, {dropped_sets} sets dropped")?;
         }
         if let Some(near) = &self.near {
             let NearStats { read_through, invalidations, losses, .. } = near;

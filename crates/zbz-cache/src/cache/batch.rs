@@ -149,6 +149,11 @@ impl Values {
         })
     }
 
+    /// How many have valid names.
+    pub(super) fn len(&self) -> usize {
+        self.names.names.len()
+    }
+
     pub(super) fn finish(&self, stored: Result<Failures>) -> Result<()> {
         self.names.finish(&stored?)
     }
@@ -161,6 +166,7 @@ impl<T: 'static> Shared<T> {
     /// up all the same, and are counted.
     pub(super) async fn read_batch(&self, names: &Names) -> Result<ReadBatch> {
         let batch = names.start(|keys| self.provider.get_values(keys, ReadBatch::default())).await;
+        let batch = self.batch_without_answers(batch, names.names.len());
         let batch = batch.map_err(|error| self.named(error, "get_multi"))?;
         if let Err(error) = names.finish(batch.failed()) {
             drop(self.decode_batch(&batch));
@@ -172,7 +178,7 @@ impl<T: 'static> Shared<T> {
     /// One answer for each name, in their order.
     pub(super) async fn read_each(&self, names: &Names) -> Vec<Result<Option<T>>> {
         let batch = names.start(|keys| self.provider.get_values(keys, ReadBatch::default())).await;
-        let mut each = match batch {
+        let mut each = match self.batch_without_answers(batch, names.names.len()) {
             Ok(batch) => {
                 let values = self.decode_batch(&batch).enumerate();
                 let answer = |(index, value)| batch.error(index).map_or(Ok(value), |why| Err(why.clone()));

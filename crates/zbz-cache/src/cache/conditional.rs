@@ -131,8 +131,7 @@ impl<T: 'static> Cache<T> {
             let found = read.found;
             let value = shared.finish_read(read)?;
             Ok(value.zip(found).and_then(|(value, found)| {
-                let Found { remaining, version, .. } = found;
-                Some(Versioned { value, version: version?, ttl: state_of(remaining) })
+                Some(Versioned { value, version: found.version()?, ttl: state_of(found.remaining) })
             }))
         }
     }
@@ -208,7 +207,7 @@ impl<T: 'static> Shared<T> {
             }
             // To the provider a known absence is an entry; its version lets the value take exactly
             // its place. If that fails, something else is there by now, and is judged anew.
-            let Some(Found { version: Some(version), .. }) = self.known_absence(name).await? else {
+            let Some(version) = self.known_absence(name).await?.and_then(|found| found.version()) else {
                 return Ok(SetOutcome::ConditionFailed);
             };
             let swap = options.clone().when(Condition::Version(version));
@@ -219,12 +218,12 @@ impl<T: 'static> Shared<T> {
     }
 
     async fn replace(&self, name: &str, value: &[u8], options: SetOptions) -> Result<SetOutcome> {
-        match self.known_absence(name).await? {
+        match self.known_absence(name).await?.map(|found| found.version()) {
             // Tried nevertheless, so that a caller without the right to write is told so in every case.
-            Some(Found { version: Some(_), .. }) => {
+            Some(Some(_)) => {
                 return self.set_bytes(name, value, options.when(Condition::Version(NO_VERSION))).await;
             }
-            Some(_) => return Ok(SetOutcome::ConditionFailed),
+            Some(None) => return Ok(SetOutcome::ConditionFailed),
             None => {}
         }
         self.set_bytes(name, value, options.when(Condition::Present)).await

@@ -8,15 +8,16 @@
 //! and two contracts about the same entries share loads.
 
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Cache, Shared};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flight::{LoadedKey, Payload};
 use crate::load::{LoadAnswer, LoadOptions, LoadOutcome, Origin, Terms};
-use crate::provider::{Lookups, Read};
+use crate::provider::{Found, Lookups, Read};
 use crate::reply::Reply;
 use crate::scratch;
 use crate::ttl::{Lifetime, Ttl, TtlState};
@@ -32,6 +33,45 @@ mod store;
 use single::SingleLoad;
 use store::undecodable;
 
+/// What the last look at an entry came to, besides what was found.
+#[derive(Clone)]
+enum Look {
+    /// The provider answered.
+    Answered,
+    /// It answered with a copy that may be out of date.
+    Degraded,
+    /// It did not answer.
+    Failed(Error),
+}
+
+impl Look {
+    fn of(found: &Found) -> Self {
+        if found.is_degraded() { Look::Degraded } else { Look::Answered }
+    }
+
+    /// Whether a load after this look is not stored.
+    fn is_unread(&self) -> bool {
+        !matches!(self, Look::Answered)
+    }
+
+    fn failure(&self) -> Option<&Error> {
+        match self {
+            Look::Failed(error) => Some(error),
+            Look::Answered | Look::Degraded => None,
+        }
+    }
+
+    /// Where a value comes from that was found so, if it would otherwise come from there.
+    fn origin(&self, otherwise: Origin) -> Origin {
+        if matches!(self, Look::Degraded) { Origin::Degraded } else { otherwise }
+    }
+
+    /// Where the value of a load comes from that this look led to.
+    fn load_origin(&self) -> Origin {
+        if self.is_unread() { Origin::LoadedAround } else { Origin::Loaded }
+    }
+}
+
 impl<T: 'static> Cache<T> {
     /// The value of `name`: from the cache, or from `loader`, whose value is stored. `None` if the
     /// loader said that there is none.
@@ -44,8 +84,11 @@ impl<T: 'static> Cache<T> {
     ///
     /// The loader returns a `Result` of a `T`, an `Option<T>` or a
     /// [`Loaded`](crate::Loaded), with any error.
-    /// It is called only if this call begins the load. If the cache cannot be read, that error is
-    /// returned and nothing is loaded. If the loaded value cannot be stored, it is returned all the same.
+    /// It is called only if this call begins the load. While the provider does not answer
+    /// ([`ErrorKind::is_outage`](crate::ErrorKind::is_outage)), loads go on: if the cache cannot be read, the
+    /// loader runs all the same, once for all callers, and its value is returned and not stored. A contract
+    /// may want the error instead ([`OnFailure`](crate::OnFailure)). Any other error of the read is returned and
+    /// nothing is loaded. If the loaded value cannot be stored, it is returned all the same.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
@@ -70,7 +113,8 @@ impl<T: 'static> Cache<T> {
     /// type; all callers that waited get this one. `LoadPanicked`. `LoadTimeout`: the
     /// [timeout](crate::LoadOptionsBuilder::timeout) passed. `LoadCycle`: the loader of this key
     /// asked for it. `Codec`: the loaded value has no encoding, or would not come back equal; nothing
-    /// was stored, and all callers that waited are told. `InvalidKey`.
+    /// was stored, and all callers that waited are told. `InvalidKey`. Of a load that failed and whose look at the
+    /// cache had failed before, [`Error::outage`](crate::Error::outage) is the latter.
     pub fn get_or_load<F, Fut>(&self, name: &str, loader: F) -> impl Future<Output = Result<Option<T>>> + Send
     where
         F: FnOnce() -> Fut + Send,
@@ -79,12 +123,11 @@ impl<T: 'static> Cache<T> {
         let shared = &self.shared;
         async move {
             let ended = shared.flights().ended();
-            let read = shared.look(name, &shared.parts.terms);
-            let read = read.await.map_err(|error| shared.named(error, "get_or_load"))?;
-            if let Some(value) = shared.fresh(&read, &shared.parts.terms) {
-                scratch::give(read.buffer);
-                return Ok(Some(value));
-            }
+            let read = shared.look(name, &shared.parts.terms).await;
+            let read = match shared.fresh(read, &shared.parts.terms) {
+                ControlFlow::Break(value) => return Ok(Some(value)),
+                ControlFlow::Continue(read) => read,
+            };
             let outcome = shared.load_boxed(name, &shared.parts.terms, loader, (ended, read)).await;
             outcome.map(|outcome| outcome.value)
         }
@@ -111,7 +154,6 @@ impl<T: 'static> Cache<T> {
             let terms = terms.map_err(|error| shared.named(error, "get_or_load"))?;
             let ended = shared.flights().ended();
             let read = shared.look(name, &terms).await;
-            let read = read.map_err(|error| shared.named(error, "get_or_load"))?;
             shared.load_boxed(name, &terms, loader, (ended, read)).await
         }
     }
@@ -121,30 +163,38 @@ impl<T: 'static> Shared<T> {
     fn terms(&self, options: &LoadOptions) -> Result<Terms> {
         let parts = &self.parts;
         let options = options.or(&parts.load_options);
-        Terms::resolve(&options, parts.default_ttl, parts.codec.has_header()).map(Terms::telling_ttl)
+        let terms = Terms::resolve(&options, parts.default_ttl, parts.codec.has_header())?;
+        Ok(terms.on_failure(parts.terms.on_failure).telling_ttl())
     }
 
     /// Reads an entry for a load. Every look of a load is made here, async or blocking.
     // Not inlined: with the key joined in here, a hit takes the fewest instructions.
     #[inline(never)]
     fn look<'a>(&'a self, name: &str, terms: &Terms) -> Reply<'a, Read> {
-        self.start(name, |provider, key| match terms.needs_time() {
-            true => provider.get(key, scratch::take()),
-            false => provider.get_value(key, scratch::take()),
-        })
+        self.start(name, |provider, key| provider.get_for_load(key, scratch::take(), terms.parts()))
     }
 
-    /// The value of a fresh entry, which is counted as a hit. Everything else costs more and is left
+    /// Breaks with the value of a fresh entry, which is counted as a hit. Everything else costs more and is left
     /// to the slow path.
     #[inline]
-    fn fresh(&self, read: &Read, terms: &Terms) -> Option<T> {
-        let found = read.found?;
-        if terms.fresh_for.is_some() && self.is_stale(&read.buffer, found.remaining) {
-            return None;
+    fn fresh(&self, looked: Result<Read>, terms: &Terms) -> ControlFlow<T, Result<Read>> {
+        let Ok(Read { buffer, found: Some(found) }) = &looked else { return ControlFlow::Continue(looked) };
+        if terms.fresh_for.is_some() && self.is_stale(buffer, found.remaining) {
+            return ControlFlow::Continue(looked);
         }
-        let value = self.parts.codec.decode(&read.buffer)?;
+        let Some(value) = self.parts.codec.decode(buffer) else { return ControlFlow::Continue(looked) };
         self.provider.record_lookups(Lookups::HIT);
-        Some(value)
+        self.note_answer(found);
+        looked.map(|read| scratch::give(read.buffer)).ok();
+        ControlFlow::Break(value)
+    }
+
+    /// Takes note of a look that was answered, for loads that go around the cache meanwhile.
+    #[inline]
+    fn note_answer(&self, found: &Found) {
+        if self.flights().goes_around() && !found.is_degraded() {
+            self.flights().look_succeeded(&*self.provider);
+        }
     }
 
     #[inline]
@@ -163,7 +213,7 @@ impl<T: 'static> Shared<T> {
         name: &'a str,
         terms: &'a Terms,
         loader: F,
-        looked: (u64, Read),
+        looked: (u64, Result<Read>),
     ) -> Pin<Box<dyn Future<Output = Result<LoadOutcome<T>>> + Send + 'a>>
     where
         F: FnOnce() -> Fut + Send + 'a,

@@ -83,7 +83,7 @@ fn provider_verbs_keep_to_it(ground: &Ground<'_>) -> Verdict {
     for name in ["get", "absent", "present", "version", "keep", "take", "add"] {
         short_lived(provider, &key(name), b"5");
     }
-    let version = look(provider, &key("version")).and_then(|(_, found)| found.version);
+    let version = look(provider, &key("version")).and_then(|(_, found)| found.version());
     time.go(SHORT);
     assert_eq!(look(provider, &key("get")), None);
     assert!(!provider.exists(&key("get")).wait().expect("exists"));

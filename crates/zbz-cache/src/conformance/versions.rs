@@ -16,7 +16,7 @@ const UNDECLARED: &str = "not declared: reads bring none, and a swap says Unsupp
 
 fn version_of(provider: &dyn Provider, key: &[u8]) -> Version {
     let (_, found) = look(provider, key).expect("it is there");
-    found.version.expect("versions are declared, so a read brings one")
+    found.version().expect("versions are declared, so a read brings one")
 }
 
 fn swap_to(provider: &dyn Provider, key: &[u8], value: &[u8], version: Version) -> SetOutcome {
@@ -29,7 +29,7 @@ fn swap(ground: &Ground<'_>) -> Verdict {
     put_always(provider, &key, b"1");
     if !provider.capabilities().versions {
         let (_, found) = look(provider, &key).expect("it is there");
-        assert_eq!(found.version, None, "versions are not declared, so a read brings none");
+        assert_eq!(found.version(), None, "versions are not declared, so a read brings none");
         let condition = Condition::Version(Version::from_u128(1));
         assert_unsupported(provider, &ground.space, &SetOptions::new(Ttl::Never).when(condition));
         return Err(UNDECLARED);
@@ -39,7 +39,7 @@ fn swap(ground: &Ground<'_>) -> Verdict {
     let mut batch = ReadBatch::default();
     batch = provider.get_multi(&[&key], batch).wait().expect("get_multi");
     let (_, found) = batch.get(0).expect("it is there");
-    assert_eq!(found.version, Some(first), "a batch brings it too");
+    assert_eq!(found.version(), Some(first), "a batch brings it too");
     assert_eq!(swap_to(provider, &key, b"2", first), SetOutcome::Stored);
     let second = version_of(provider, &key);
     assert_eq!(swap_to(provider, &key, b"3", first), SetOutcome::ConditionFailed);
@@ -113,7 +113,7 @@ fn racing_swaps(ground: &Ground<'_>) -> Verdict {
         let mut done = 0;
         while done < EACH {
             let (value, found) = look(provider, &key).expect("it is there throughout");
-            let version = found.version.expect("versions are declared");
+            let version = found.version().expect("versions are declared");
             let number: u64 = String::from_utf8_lossy(&value).parse().expect("a number");
             let next = (number + 1).to_string();
             if swap_to(provider, &key, next.as_bytes(), version) == SetOutcome::Stored {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Contract, told_default};
 use crate::error::Result;
-use crate::load::{LoadOptions, Terms};
+use crate::load::{LoadOptions, OnFailure, Terms};
 use crate::ttl::Ttl;
 
 /// A contract with settings. They may be given in any order, and the last of a kind counts; whether they
@@ -31,11 +31,12 @@ pub struct ContractSettings<T> {
     default_ttl: Option<Ttl>,
     load_options: Option<LoadOptions>,
     schema: Option<u16>,
+    on_failure: Option<OnFailure>,
 }
 
 impl<T: 'static> ContractSettings<T> {
     pub(super) fn of(contract: Contract<T>) -> Self {
-        ContractSettings { contract, default_ttl: None, load_options: None, schema: None }
+        ContractSettings { contract, default_ttl: None, load_options: None, schema: None, on_failure: None }
     }
 
     /// The deadline of values that are set with [`Ttl::Default`]; without it the provider's. One of
@@ -63,6 +64,13 @@ impl<T: 'static> ContractSettings<T> {
         self
     }
 
+    /// What becomes of loads and plain reads while the provider does not answer: unless set, loads go on and
+    /// plain verbs tell the error ([`OnFailure::LoadAround`]).
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = Some(on_failure);
+        self
+    }
+
     /// The contract, with all that was said.
     ///
     /// # Errors
@@ -71,9 +79,10 @@ impl<T: 'static> ContractSettings<T> {
     /// whose values have no header to hold it; load options without a ttl, where the default is zero; a
     /// schema number on a raw contract or one of counters, which have no place for it.
     pub fn build(self) -> Result<Contract<T>> {
-        let ContractSettings { mut contract, default_ttl, load_options, schema } = self;
+        let ContractSettings { mut contract, default_ttl, load_options, schema, on_failure } = self;
         let handle = contract.parts.handle.clone();
         let parts = &mut contract.parts;
+        let before = parts.terms.on_failure;
         let judge = || {
             if let Some(schema) = schema {
                 parts.codec.set_schema(schema)?;
@@ -87,6 +96,7 @@ impl<T: 'static> ContractSettings<T> {
                 parts.terms = Terms::of_contract(&options, parts.default_ttl, has_header)?;
                 parts.load_options = options.with_refresh(&parts.terms);
             }
+            parts.terms.on_failure = on_failure.unwrap_or(before);
             Ok(())
         };
         judge().map_err(|error| handle.name_error(error, "contract"))?;
@@ -101,6 +111,7 @@ impl<T> fmt::Debug for ContractSettings<T> {
             .field("default_ttl", &self.default_ttl)
             .field("load_options", &self.load_options)
             .field("schema", &self.schema)
+            .field("on_failure", &self.on_failure)
             .finish()
     }
 }

@@ -13,7 +13,7 @@ fn join(
     plan: Plan,
 ) -> (Role, Option<Arc<Work>>) {
     let seen = Seen::All(flights.ended());
-    match flights.join(&[Requested { key, stale }], &seen, plan) {
+    match flights.join(&[Requested { key, stale, is_unread: false }], &seen, plan) {
         Join::Done { mut roles, lead } => (roles.pop().unwrap(), lead),
         _ => panic!("nothing ended and nobody closed it"),
     }
@@ -68,7 +68,7 @@ fn a_clear_voids_what_is_under_its_prefix_and_what_begins_meanwhile() {
     assert!(!outside.keys[0].token.is_valid());
     flights.close();
     assert_eq!((flights.under_way(), loads(&flights)), (0, 0), "nothing is left behind");
-    let joined = flights.join(&[Requested { key: b"k", stale: None }], &Seen::All(0), PLAN);
+    let joined = flights.join(&[Requested { key: b"k", stale: None, is_unread: false }], &Seen::All(0), PLAN);
     assert!(matches!(joined, Join::Closed));
 }
 
@@ -77,7 +77,7 @@ fn who_looked_before_a_flight_ended_looks_again() {
     let flights = Flights::new();
     let seen = Seen::All(flights.ended());
     lead(&flights, b"k").run(loaded);
-    let requested = [Requested { key: b"k", stale: None }];
+    let requested = [Requested { key: b"k", stale: None, is_unread: false }];
     let Join::LookAgain(newer) = flights.join(&requested, &seen, PLAN) else {
         panic!("its look is older than what that flight stored");
     };
@@ -136,7 +136,7 @@ fn a_batch_shares_the_loads_of_others() {
     let flights = Flights::new();
     let single = lead(&flights, b"b");
     let keys: [&[u8]; 3] = [b"a", b"b", b"c"];
-    let requested = keys.map(|key| Requested { key, stale: None });
+    let requested = keys.map(|key| Requested { key, stale: None, is_unread: false });
     let Join::Done { roles, lead: Some(batch) } = flights.join(&requested, &Seen::All(flights.ended()), PLAN)
     else {
         panic!("two of them are free");

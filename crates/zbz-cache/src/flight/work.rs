@@ -26,7 +26,7 @@ use futures_timer::Delay;
 use super::handed::Handed;
 use super::inside::{Loading, panicked};
 use super::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
-use super::{Flights, Plan, lock};
+use super::{Flights, Plan, Requested, lock};
 use crate::error::Result;
 use crate::provider::Token;
 use crate::ttl::Ttl;
@@ -57,6 +57,8 @@ pub(super) type Job = Pin<Box<dyn Future<Output = Vec<Result<LoadedKey>>> + Send
 pub(crate) struct FlightKey {
     pub(crate) key: Box<[u8]>,
     pub(crate) token: Token,
+    /// Whether the provider did not answer the look that led to this load: its value is not stored.
+    pub(crate) is_unread: bool,
     /// The remaining TTL of a stale entry when the flight began.
     stale: Option<Duration>,
     /// Its remaining TTL when the loader failed.
@@ -64,15 +66,16 @@ pub(crate) struct FlightKey {
 }
 
 impl FlightKey {
-    pub(super) fn new(key: &[u8], stale: Option<Duration>) -> Self {
-        FlightKey { key: key.into(), token: Token::new(), stale, left: OnceLock::new() }
+    pub(super) fn new(requested: &Requested<'_>) -> Self {
+        let Requested { key, stale, is_unread } = *requested;
+        FlightKey { key: key.into(), token: Token::new(), is_unread, stale, left: OnceLock::new() }
     }
 }
 
 pub(crate) struct Work {
     pub(crate) keys: Box<[FlightKey]>,
     pub(super) flights: Arc<Flights>,
-    pub(super) begun: Instant,
+    pub(crate) begun: Instant,
     cool_down: Option<Duration>,
     pub(super) timeout: Option<Duration>,
     /// True from the end of the flight on; kept by threads that have polled it (`polled.rs`).

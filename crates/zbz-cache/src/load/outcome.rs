@@ -75,6 +75,11 @@ pub enum Origin {
     Loaded,
     /// From the loader of a call that was there before.
     Coalesced,
+    /// From this call's loader, and not stored: the provider did not answer the look at the cache.
+    LoadedAround,
+    /// From a copy that may be out of date: the side that has the truth does not answer, and the provider was
+    /// told to serve its copies meanwhile.
+    Degraded,
 }
 
 /// What `get_or_load_opts` answers.

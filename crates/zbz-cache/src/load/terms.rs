@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::on_failure::OnFailure;
 use super::options::LoadOptions;
 use super::spawner::Spawner;
 use crate::error::{Error, Result};
 use crate::flight::Plan;
+use crate::provider::ReadParts;
 use crate::ttl::{Lifetime, Ttl};
 
 /// How a stale entry is refreshed.
@@ -28,6 +30,8 @@ pub(crate) struct Terms {
     jitter: f64,
     /// Whether the caller is told the entry's remaining time.
     pub(crate) tells_ttl: bool,
+    /// The contract's.
+    pub(crate) on_failure: OnFailure,
 }
 
 impl Refresh {
@@ -59,6 +63,7 @@ impl Terms {
             timeout: None,
             jitter: 0.0,
             tells_ttl: false,
+            on_failure: OnFailure::default(),
         }
     }
 
@@ -113,7 +118,18 @@ impl Terms {
             timeout: options.timeout,
             jitter: options.jitter.unwrap_or(0.0) / 100.0,
             tells_ttl: false,
+            on_failure: OnFailure::default(),
         })
+    }
+
+    /// These terms in a contract that wants this while its provider does not answer.
+    pub(crate) fn on_failure(self, on_failure: OnFailure) -> Self {
+        Terms { on_failure, ..self }
+    }
+
+    /// Whether a load whose look at the cache failed so goes on.
+    pub(crate) fn goes_around(&self, error: &Error) -> bool {
+        error.kind().is_outage() && self.on_failure != OnFailure::Error
     }
 
     /// These terms for a caller that is told the entry's remaining time.
@@ -121,9 +137,9 @@ impl Terms {
         Terms { tells_ttl: true, ..self }
     }
 
-    /// Whether anything depends on what is left of an entry's time.
-    pub(crate) fn needs_time(&self) -> bool {
-        self.tells_ttl || self.fresh_for.is_some()
+    /// What a look has to bring: whether anything depends on what is left of an entry's time.
+    pub(crate) fn parts(&self) -> ReadParts {
+        if self.tells_ttl || self.fresh_for.is_some() { ReadParts::All } else { ReadParts::Value }
     }
 
     pub(crate) fn plan(&self, blocking: bool) -> Plan {

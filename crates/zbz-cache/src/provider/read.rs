@@ -43,22 +43,45 @@ pub enum ReadParts {
 pub struct Found {
     /// The remaining time, more than zero; `None` if the entry has no deadline.
     pub remaining: Option<Duration>,
-    /// Its version, from providers that have [`Capabilities::versions`](super::Capabilities).
-    pub version: Option<Version>,
-    /// Whether it is a copy that may be out of date: the side that has the truth does not answer.
-    pub is_degraded: bool,
+    standing: Standing,
+}
+
+/// What may be decided by an entry that was read. One word tells, so that an answer stays a cache line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Standing {
+    #[default]
+    Unversioned,
+    Versioned(Version),
+    Degraded,
 }
 
 impl Found {
     /// An entry with so much time left, `None` without a deadline, and of this version.
     pub const fn new(remaining: Option<Duration>, version: Option<Version>) -> Self {
-        Found { remaining, version, is_degraded: false }
+        let standing = match version {
+            Some(version) => Standing::Versioned(version),
+            None => Standing::Unversioned,
+        };
+        Found { remaining, standing }
     }
 
     /// The same, as a copy that may be out of date. It has no version: nothing may be decided by it.
     #[must_use]
     pub const fn degraded(self) -> Self {
-        Found { version: None, is_degraded: true, ..self }
+        Found { standing: Standing::Degraded, ..self }
+    }
+
+    /// Its version, from providers that have [`Capabilities::versions`](super::Capabilities).
+    pub const fn version(&self) -> Option<Version> {
+        match self.standing {
+            Standing::Versioned(version) => Some(version),
+            Standing::Unversioned | Standing::Degraded => None,
+        }
+    }
+
+    /// Whether it is a copy that may be out of date: the side that has the truth does not answer.
+    pub const fn is_degraded(&self) -> bool {
+        matches!(self.standing, Standing::Degraded)
     }
 }
 
@@ -138,6 +161,19 @@ impl ReadBatch {
         }
     }
 
+    /// Makes misses of the keys whose failures `is_forgotten` says yes to; answers how many.
+    pub(crate) fn forget_failures(&mut self, is_forgotten: impl Fn(&Error) -> bool) -> usize {
+        let failed = std::mem::take(&mut self.failed);
+        let all = failed.len();
+        for (index, error) in failed {
+            self.entries[index] = BatchEntry::Miss;
+            if !is_forgotten(&error) {
+                self.fail(index, error);
+            }
+        }
+        all - self.failed.len()
+    }
+
     /// The value and the entry at `index`; `None` for a miss or a failure.
     pub fn get(&self, index: usize) -> Option<(&[u8], Found)> {
         match *self.entries.get(index)? {
@@ -201,6 +237,9 @@ mod tests {
         assert_eq!(values, [Some(&b""[..]), None, Some(b"two"), None]);
         assert_eq!((batch.len(), batch.failed().len()), (3, 1));
         assert!(batch.error(1).is_some() && batch.error(0).is_none() && batch.error(9).is_none());
+        assert_eq!((batch.forget_failures(|_| false), batch.failed().len()), (0, 1));
+        assert_eq!((batch.forget_failures(|_| true), batch.failed().len()), (1, 0));
+        assert!(batch.error(1).is_none() && batch.get(1).is_none());
         batch.reset(1);
         assert_eq!((batch.get(0), batch.failed().len()), (None, 0));
     }

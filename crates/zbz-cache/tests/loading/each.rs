@@ -4,7 +4,7 @@ use std::any::Any;
 
 use zbz_cache::provider::{Cursor, Lookups, Page, Provider, Read, SetOptions, SetOutcome};
 use zbz_cache::{
-    BlockingCache, Contract, Error, ErrorKind, ProviderHandle, Reply, Result, Stats, Ttl, TtlState,
+    BlockingCache, Contract, Error, ErrorKind, OnFailure, ProviderHandle, Reply, Result, Stats, Ttl, TtlState,
 };
 
 /// Memory, but for keys that hold the word "broken": a part of it that cannot be reached.
@@ -74,7 +74,8 @@ impl Provider for Torn {
 
 fn torn() -> BlockingCache<String> {
     let handle = ProviderHandle::new(Torn(crate::handle()));
-    let cache = Contract::<String>::new("t", handle).unwrap().cache().blocking();
+    let contract = Contract::<String>::new("t", handle).unwrap();
+    let cache = contract.on_failure(OnFailure::Error).cache().unwrap().blocking();
     for name in ["a", "b"] {
         cache.set(name, &name.to_uppercase(), Ttl::Never).unwrap();
     }

@@ -6,46 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::Duration;
 
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::with_default;
-use tracing::{Event, Metadata, Subscriber};
 use zbz_cache::{
     Cache, Contract, Error, LoadOptions, LoadOptionsBuilder, LoadOutcome, LoadStats, Origin, Result, Spawner,
 };
 
+use crate::warnings::{Warnings, warnings_of};
 use crate::{Refused, handle, is_quiet, poll_once};
-
-/// Counts warnings.
-#[derive(Clone, Default)]
-struct Warnings(Arc<AtomicUsize>);
-
-impl Subscriber for Warnings {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() == tracing::Level::WARN && metadata.target().starts_with("zbz_cache")
-    }
-
-    fn event(&self, _event: &Event<'_>) {
-        self.0.fetch_add(1, SeqCst);
-    }
-
-    fn new_span(&self, _span: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _span: &Id, _values: &Record<'_>) {}
-
-    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
-
-    fn enter(&self, _span: &Id) {}
-
-    fn exit(&self, _span: &Id) {}
-}
 
 /// How many warnings there are while this runs.
 fn warned(body: impl FnOnce()) -> usize {
-    let warnings = Warnings::default();
-    with_default(warnings.clone(), body);
-    warnings.0.load(SeqCst)
+    warnings_of(body).len()
 }
 
 #[cfg(feature = "tokio")]
@@ -107,7 +77,7 @@ fn a_cache_that_outlives_the_runtime_it_was_made_in_is_refreshed_by_its_callers(
             ask(&texts, "lost").await
         };
         is(lost, "old", Origin::Stale);
-        assert_eq!((loads(&texts).failed, loads(&texts).refreshes, warnings.0.load(SeqCst)), (1, 1, 1));
+        assert_eq!((loads(&texts).failed, loads(&texts).refreshes, warnings.count()), (1, 1, 1));
         is(ask(&texts, "new").await, "new", Origin::Loaded);
         assert!(is_quiet(texts.handle()));
     });

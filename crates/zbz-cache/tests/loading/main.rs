@@ -22,7 +22,14 @@ mod errors;
 #[cfg(feature = "tracing")]
 mod executors;
 mod failures;
+mod faulty;
+#[cfg(feature = "tracing")]
+mod outage_warnings;
+mod outages;
 mod sleeping;
+mod verbs;
+#[cfg(feature = "tracing")]
+mod warnings;
 
 const TASKS: usize = 1000;
 

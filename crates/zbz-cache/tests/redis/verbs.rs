@@ -95,7 +95,7 @@ fn keep_and_conditions_go_together() {
     assert_eq!(set("2", keep.clone().when(Condition::Present)), SetOutcome::Stored);
     assert!(matches!(left(), TtlState::Remaining(_)), "kept");
     assert_eq!(set("3", keep.clone().when(Condition::Absent)), SetOutcome::ConditionFailed);
-    let version = provider.get(key, Vec::new()).wait().unwrap().found.unwrap().version.unwrap();
+    let version = provider.get(key, Vec::new()).wait().unwrap().found.unwrap().version().unwrap();
     assert_eq!(set("4", keep.clone().when(Condition::Version(version))), SetOutcome::Stored);
     assert!(matches!(left(), TtlState::Remaining(_)), "kept by a swap");
     let gone = SetOptions::new(Ttl::After(Duration::ZERO));

@@ -122,7 +122,7 @@ fn versions_and_times_come_with_a_copy_and_a_swap_is_judged_far() {
     assert_eq!(refused, SetOutcome::ConditionFailed);
     let fresh = tier.provider().get(KEY, Vec::new()).wait().unwrap();
     assert_eq!(fresh.buffer, b"3", "the refused swap took the copy away");
-    let swapped = tier.provider().set(KEY, b"4", swap(fresh.found.unwrap().version.unwrap())).wait();
+    let swapped = tier.provider().set(KEY, b"4", swap(fresh.found.unwrap().version().unwrap())).wait();
     assert_eq!(swapped.unwrap(), SetOutcome::Stored);
 }
 

@@ -16,7 +16,11 @@ use crate::provider::Read;
 
 impl<T: 'static> SingleLoad<'_, T> {
     /// Does the steps until there is an answer.
-    pub(super) async fn load<F, Fut>(mut self, loader: F, looked: (u64, Read)) -> Result<LoadOutcome<T>>
+    pub(super) async fn load<F, Fut>(
+        mut self,
+        loader: F,
+        looked: (u64, Result<Read>),
+    ) -> Result<LoadOutcome<T>>
     where
         F: FnOnce() -> Fut + Send,
         Fut: Future<Output: LoadAnswer<T>> + Send + 'static,
@@ -31,8 +35,8 @@ impl<T: 'static> SingleLoad<'_, T> {
             };
             match step {
                 Step::Look => {
-                    let read = self.look().await?;
-                    if let ControlFlow::Break(answer) = self.looked(read) {
+                    let read = self.look().await;
+                    if let ControlFlow::Break(answer) = self.looked(read)? {
                         return Ok(answer);
                     }
                 }

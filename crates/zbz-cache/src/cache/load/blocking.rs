@@ -12,7 +12,6 @@ use crate::flight::{Published, Work};
 use crate::load::{LoadAnswer, LoadAnswers, LoadOptions, LoadOutcome, Origin};
 use crate::provider::Read;
 use crate::reply::block_on;
-use crate::scratch;
 
 impl<T: 'static> Cache<T> {
     #[inline]
@@ -24,11 +23,10 @@ impl<T: 'static> Cache<T> {
         let shared = &self.shared;
         let ended = shared.flights().ended();
         let terms = &shared.parts.terms;
-        let read = shared.look(name, terms).wait().map_err(|error| shared.named(error, "get_or_load"))?;
-        if let Some(value) = shared.fresh(&read, terms) {
-            scratch::give(read.buffer);
-            return Ok(Some(value));
-        }
+        let read = match shared.fresh(shared.look(name, terms).wait(), terms) {
+            ControlFlow::Break(value) => return Ok(Some(value)),
+            ControlFlow::Continue(read) => read,
+        };
         let outcome = SingleLoad::new(shared, name, terms, true).load_blocking(loader, (ended, read));
         outcome.map(|outcome| outcome.value).map_err(|error| shared.named(error, "get_or_load"))
     }
@@ -42,7 +40,7 @@ impl<T: 'static> Cache<T> {
         let shared = &self.shared;
         let outcome = shared.terms(options).and_then(|terms| {
             let ended = shared.flights().ended();
-            let read = shared.look(name, &terms).wait()?;
+            let read = shared.look(name, &terms).wait();
             SingleLoad::new(shared, name, &terms, true).load_blocking(loader, (ended, read))
         });
         outcome.map_err(|error| shared.named(error, "get_or_load"))
@@ -55,7 +53,7 @@ impl<T: 'static> SingleLoad<'_, T> {
     fn load_blocking<R: LoadAnswer<T>>(
         mut self,
         loader: impl FnOnce() -> R,
-        looked: (u64, Read),
+        looked: (u64, Result<Read>),
     ) -> Result<LoadOutcome<T>> {
         if let ControlFlow::Break(answer) = self.begin(looked)? {
             return Ok(answer);
@@ -67,8 +65,8 @@ impl<T: 'static> SingleLoad<'_, T> {
             };
             match step {
                 Step::Look => {
-                    let read = self.look().wait()?;
-                    if let ControlFlow::Break(answer) = self.looked(read) {
+                    let read = self.look().wait();
+                    if let ControlFlow::Break(answer) = self.looked(read)? {
                         return Ok(answer);
                     }
                 }

@@ -9,12 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::Shared;
-use super::store::{cycle, undecodable};
+use super::Look;
+use super::store::cycle;
 use crate::error::{BatchOutcome, Error, Result};
-use crate::flight::{Join, LoadCounters, LoadedKey, Payload, Published, Requested, Role, Seen, Work};
-use crate::load::{LoadOutcome, Origin, Terms, state_of};
-use crate::provider::{Found, Lookups, Read, ReadBatch};
+use crate::flight::{Join, LoadCounters, LoadedKey, Requested, Role, Seen, Work};
+use crate::load::{Origin, Terms};
+use crate::provider::{Found, Lookups, ReadBatch};
 use crate::ttl::TtlState;
+
+mod answers;
+mod ended;
 
 pub(super) struct ManyLoads<'a, T> {
     pub(super) shared: &'a Arc<Shared<T>>,
@@ -40,12 +44,27 @@ enum Phase {
 
 /// How far one name is.
 enum Progress {
-    /// To be loaded; with the bytes and the remaining TTL of a stale entry.
-    Open { stale: Option<(Vec<u8>, Duration)>, lookups: Lookups },
+    /// To be loaded.
+    Open(Missed),
     /// Served from the cache.
     Read { bytes: Vec<u8>, left: Option<Duration>, origin: Origin },
     /// Loaded, here or elsewhere.
     Loaded { loaded: Result<LoadedKey>, origin: Origin, ttl: TtlState, lookups: Lookups },
+}
+
+/// A look at one name that found no fresh value.
+struct Missed {
+    look: Look,
+    /// The bytes of a stale entry, and its remaining TTL.
+    stale: Option<(Vec<u8>, Duration)>,
+    /// How the lookup is counted if the value has to be loaded.
+    lookups: Lookups,
+}
+
+impl Missed {
+    fn with(look: Look) -> Self {
+        Missed { look, stale: None, lookups: Lookups::MISS }
+    }
 }
 
 /// What one round waits for: the flights of the open names.
@@ -102,7 +121,7 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
                     loads.given.push(Ok(loads.names.len()));
                     loads.names.push(name.to_owned());
                     loads.keys.push(key);
-                    loads.progress.push(Progress::Open { stale: None, lookups: Lookups::MISS });
+                    loads.progress.push(Progress::Open(Missed::with(Look::Answered)));
                 }
                 Err(error) => loads.given.push(Err((name.to_owned(), error))),
             }
@@ -124,9 +143,22 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
 
     /// The names that are not answered yet.
     fn open(&self) -> Vec<usize> {
-        (0..self.progress.len())
-            .filter(|&index| matches!(self.progress[index], Progress::Open { .. }))
-            .collect()
+        (0..self.progress.len()).filter(|&name| self.missed(name).is_some()).collect()
+    }
+
+    /// Those of them that have to be looked at. A look that was not answered is not repeated: it may take its
+    /// whole deadline again.
+    fn unseen(&self) -> Vec<usize> {
+        let is_unseen =
+            |&name: &usize| self.missed(name).is_some_and(|missed| missed.look.failure().is_none());
+        (0..self.progress.len()).filter(is_unseen).collect()
+    }
+
+    fn missed(&self, name: usize) -> Option<&Missed> {
+        match &self.progress[name] {
+            Progress::Open(missed) => Some(missed),
+            Progress::Read { .. } | Progress::Loaded { .. } => None,
+        }
     }
 
     fn keys_of(&self, names: &[usize]) -> Vec<&[u8]> {
@@ -141,45 +173,65 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
     ///
     /// # Errors
     ///
-    /// An error of the whole call.
+    /// An error of the whole call, unless loads go on without the cache.
     pub(super) async fn look(&mut self) -> Result<()> {
-        let open = self.open();
-        let (provider, keys) = (&self.shared.provider, self.keys_of(&open));
-        let reply = match self.terms.needs_time() {
-            true => provider.get_multi(&keys, ReadBatch::default()),
-            false => provider.get_values(&keys, ReadBatch::default()),
-        };
-        let batch = reply.await?;
-        self.take_batch(&open, &batch);
+        let unseen = self.unseen();
+        let (provider, keys) = (&self.shared.provider, self.keys_of(&unseen));
+        let batch = provider.get_multi_for_load(&keys, ReadBatch::default(), self.terms.parts()).await;
+        match batch {
+            Ok(batch) => self.take_batch(&unseen, &batch),
+            Err(error) if self.terms.goes_around(&error) => {
+                unseen.into_iter().for_each(|name| self.go_around(name, &error));
+            }
+            Err(error) => return Err(error),
+        }
         self.phase = Phase::Join;
         Ok(())
     }
 
-    /// Takes what a look at these names found.
+    /// Takes what a look at these names came to.
     fn take_batch(&mut self, names: &[usize], batch: &ReadBatch) {
-        for (index, error) in batch.failed() {
-            self.settle(names[*index], Err(error.clone()), Origin::Loaded);
-        }
+        let mut answered = None;
         for (index, &name) in names.iter().enumerate() {
-            let Some((bytes, found)) = batch.get(index) else { continue };
-            self.progress[name] = self.judge(bytes, found);
+            match (batch.get(index), batch.error(index)) {
+                (Some((bytes, found)), _) => {
+                    answered = Some(found);
+                    self.progress[name] = self.judge(bytes, found);
+                }
+                (None, Some(error)) if self.terms.goes_around(error) => self.go_around(name, error),
+                (None, Some(error)) => self.settle(name, Err(error.clone()), Origin::Loaded),
+                (None, None) => {
+                    answered = Some(Found::default());
+                    self.progress[name] = Progress::Open(Missed::with(Look::Answered));
+                }
+            }
+        }
+        if let Some(found) = answered {
+            self.shared.note_answer(&found);
         }
     }
 
+    /// Takes note that the look at a name was not answered.
+    fn go_around(&mut self, name: usize, error: &Error) {
+        self.shared.flights().look_failed(self.shared.parts.handle.name(), error);
+        self.progress[name] = Progress::Open(Missed::with(Look::Failed(error.clone())));
+    }
+
     fn judge(&self, bytes: &[u8], found: Found) -> Progress {
-        let codec = &self.shared.parts.codec;
+        let (codec, look) = (&self.shared.parts.codec, Look::of(&found));
         let is_value = codec.decode(bytes).is_some();
         let lookups = self.shared.lookups(is_value, true, bytes);
         if lookups == Lookups::UNDECODABLE {
-            return Progress::Open { stale: None, lookups };
+            return Progress::Open(Missed { lookups, ..Missed::with(look) });
         }
         if self.terms.fresh_for.is_some()
             && let (Some(span), Some(left)) = (codec.span(bytes), found.remaining)
             && left <= span
         {
-            return Progress::Open { stale: Some((bytes.to_vec(), left)), lookups: Lookups::MISS };
+            return Progress::Open(Missed { stale: Some((bytes.to_vec(), left)), ..Missed::with(look) });
         }
-        Progress::Read { bytes: bytes.to_vec(), left: found.remaining, origin: Origin::Hit }
+        let origin = look.origin(Origin::Hit);
+        Progress::Read { bytes: bytes.to_vec(), left: found.remaining, origin }
     }
 
     /// Decides what comes next.
@@ -192,16 +244,15 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
         if open.is_empty() {
             return Ok(Step::Done);
         }
-        if let Phase::Look = self.phase {
+        if matches!(self.phase, Phase::Look) && !self.unseen().is_empty() {
             self.seen = Seen::All(self.shared.flights().ended());
             return Ok(Step::Look);
         }
         let requested = |&name: &usize| {
-            let stale = match &self.progress[name] {
-                Progress::Open { stale: Some((_, left)), .. } => Some(*left),
-                _ => None,
-            };
-            Requested { key: &self.keys[name], stale }
+            let missed = self.missed(name);
+            let stale = missed.and_then(|missed| missed.stale.as_ref()).map(|(_, left)| *left);
+            let is_unread = missed.is_some_and(|missed| missed.look.is_unread());
+            Requested { key: &self.keys[name], stale, is_unread }
         };
         let requested: Vec<Requested<'_>> = open.iter().map(requested).collect();
         let plan = self.terms.plan(self.blocking);
@@ -254,146 +305,27 @@ impl<'a, T: 'static> ManyLoads<'a, T> {
     }
 
     fn is_stale(&self, name: usize) -> bool {
-        matches!(self.progress[name], Progress::Open { stale: Some(_), .. })
+        self.missed(name).is_some_and(|missed| missed.stale.is_some())
     }
 
     /// Serves a stale entry as it is; false if it is none.
     pub(super) fn serve_stale(&mut self, name: usize) -> bool {
-        let Progress::Open { stale, .. } = &mut self.progress[name] else { return false };
-        let Some((bytes, left)) = stale.take() else { return false };
-        self.progress[name] = Progress::Read { bytes, left: Some(left), origin: Origin::Stale };
+        let Progress::Open(missed) = &mut self.progress[name] else { return false };
+        let Some((bytes, left)) = missed.stale.take() else { return false };
+        let origin = missed.look.origin(Origin::Stale);
+        self.progress[name] = Progress::Read { bytes, left: Some(left), origin };
+        LoadCounters::add(&self.shared.flights().counters.stale);
         true
     }
 
+    /// Takes the answer of a name. The error of a load tells of the look that failed before it, too.
     pub(super) fn settle(&mut self, name: usize, loaded: Result<LoadedKey>, origin: Origin) {
-        let lookups = match &self.progress[name] {
-            Progress::Open { lookups, .. } => *lookups,
-            _ => Lookups::MISS,
+        let (lookups, loaded) = match &self.progress[name] {
+            Progress::Open(Missed { look, lookups, .. }) => {
+                (*lookups, loaded.map_err(|error| error.with_outage(look.failure())))
+            }
+            Progress::Read { .. } | Progress::Loaded { .. } => (Lookups::MISS, loaded),
         };
         self.progress[name] = Progress::Loaded { loaded, origin, ttl: TtlState::Missing, lookups };
-    }
-
-    /// Takes the outcomes of this round's flights; `led` is that of this call's own.
-    pub(super) async fn ended(&mut self, round: &Round, led: Option<Published>, all: &[Option<Published>]) {
-        for ((name, _, at), published) in round.joins.iter().zip(all) {
-            if let Some(published) = published {
-                self.take_joined(*name, &published[*at]);
-            }
-        }
-        if round.is_background && led.is_none() {
-            return;
-        }
-        for name in self.take_led(&round.leads, led.as_ref()) {
-            match self.shared.provider.get(&self.keys[name], Vec::new()).await {
-                Ok(Read { buffer, found: Some(found) }) => self.take_stale(name, buffer, found.remaining),
-                Ok(_) => {}
-                Err(error) => self.settle(name, Err(error), Origin::Loaded),
-            }
-        }
-    }
-
-    /// Takes the outcome of this call's own flight. Returns the names whose stale values may be served
-    /// in place of its error.
-    fn take_led(&mut self, leads: &[usize], published: Option<&Published>) -> Vec<usize> {
-        let mut excused = Vec::new();
-        for (at, &name) in leads.iter().enumerate() {
-            let loaded = published.map_or_else(|| Err(Error::closed()), |published| published[at].clone());
-            if loaded.is_err() && self.is_stale(name) && self.terms.excuses_refreshes() {
-                excused.push(name);
-            }
-            self.settle(name, loaded, Origin::Loaded);
-        }
-        excused
-    }
-
-    /// Takes the outcome of another caller's flight. The name stays open if its value has another schema
-    /// number.
-    fn take_joined(&mut self, name: usize, loaded: &Result<LoadedKey>) {
-        let is_own = match loaded {
-            Ok(LoadedKey { payload: Some(Payload::Bytes(bytes)), .. }) => {
-                let codec = &self.shared.parts.codec;
-                codec.is_own(bytes) || codec.is_absence(bytes)
-            }
-            _ => true,
-        };
-        if is_own {
-            LoadCounters::add(&self.shared.flights().counters.coalesced);
-            self.settle(name, loaded.clone(), Origin::Coalesced);
-        }
-    }
-
-    /// Takes a second look at an entry whose refresh failed: it is served if it is still there.
-    fn take_stale(&mut self, name: usize, bytes: Vec<u8>, left: Option<Duration>) {
-        if self.shared.parts.codec.decode(&bytes).is_some() {
-            self.progress[name] = Progress::Read { bytes, left, origin: Origin::Stale };
-        }
-    }
-
-    /// Asks the provider for the remaining TTLs that only it knows.
-    pub(super) async fn learn_ttls(&mut self) {
-        for (name, progress) in self.progress.iter_mut().enumerate() {
-            if let Progress::Loaded { loaded: Ok(LoadedKey { stored, .. }), ttl, .. } = progress {
-                *ttl = self.shared.ttl_of(&self.keys[name], *stored, self.terms).await;
-            }
-        }
-    }
-
-    /// Decodes and counts everything, each name once.
-    ///
-    /// # Errors
-    ///
-    /// The batch error, if some loads failed.
-    pub(super) fn by_name(self) -> Result<HashMap<String, LoadOutcome<T>>> {
-        let mut outcomes = HashMap::with_capacity(self.names.len());
-        let mut failed = Vec::new();
-        let mut counted = Lookups::default();
-        for (name, progress) in self.names.iter().zip(&self.progress) {
-            match self.outcome(progress, &mut counted) {
-                Ok(outcome) => drop(outcomes.insert(name.clone(), outcome)),
-                Err(error) => failed.push((name.clone(), error)),
-            }
-        }
-        self.shared.provider.record_lookups(counted);
-        match failed.is_empty() {
-            true => Ok(outcomes),
-            false => Err(Error::batch(BatchOutcome { done: outcomes.into_keys().collect(), failed })),
-        }
-    }
-
-    /// Decodes and counts everything, in the order of the caller's names. An error of the whole
-    /// call (`loaded`) is the answer of the names that have none of their own.
-    pub(super) fn each(self, loaded: Result<()>) -> Vec<Result<LoadOutcome<T>>> {
-        let mut counted = Lookups::default();
-        let answer = |given: &Result<usize, (String, Error)>| match given {
-            Ok(at) => match (&self.progress[*at], &loaded) {
-                (Progress::Open { .. }, Err(error)) => Err(error.clone()),
-                (progress, _) => self.outcome(progress, &mut counted),
-            },
-            Err((_, error)) => Err(error.clone()),
-        };
-        let each = self.given.iter().map(answer).collect();
-        self.shared.provider.record_lookups(counted);
-        each
-    }
-
-    fn outcome(&self, progress: &Progress, counted: &mut Lookups) -> Result<LoadOutcome<T>> {
-        let (shared, counters) = (self.shared, &self.shared.flights().counters);
-        match progress {
-            Progress::Read { bytes, left, origin } => {
-                let value = shared.parts.codec.decode(bytes);
-                *counted += shared.lookups(value.is_some(), true, bytes);
-                if *origin == Origin::Stale {
-                    LoadCounters::add(&counters.stale);
-                }
-                Ok(LoadOutcome { value, origin: *origin, ttl: state_of(*left) })
-            }
-            Progress::Loaded { loaded, origin, ttl, lookups } => {
-                *counted += *lookups;
-                let loaded = loaded.as_ref().map_err(Error::clone)?;
-                let value = shared.decode_loaded(loaded).unwrap_or_else(|| Err(undecodable()))?;
-                Ok(LoadOutcome { value, origin: *origin, ttl: *ttl })
-            }
-            Progress::Open { .. } => Err(Error::closed()),
-        }
     }
 }

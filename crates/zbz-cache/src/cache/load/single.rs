@@ -19,11 +19,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::Shared;
+use super::Look;
 use super::store::{cycle, undecodable};
 use crate::error::{Error, Result};
 use crate::flight::{Join, LoadCounters, Published, Requested, Role, Seen, Work};
 use crate::load::{LoadOutcome, Origin, Spawner, Terms, state_of};
-use crate::provider::{Lookups, Read};
+use crate::provider::{Found, Lookups, Read, ReadParts};
 use crate::scratch;
 use crate::ttl::TtlState;
 
@@ -67,6 +68,7 @@ pub(super) enum Step {
 
 /// A look at the cache that found no fresh value.
 struct Missed {
+    look: Look,
     /// The bytes of a stale entry, and its remaining TTL.
     stale: Option<(Vec<u8>, Duration)>,
     /// How the lookup is counted if the value has to be loaded.
@@ -75,7 +77,7 @@ struct Missed {
 
 impl Missed {
     fn with(lookups: Lookups) -> Self {
-        Missed { stale: None, lookups }
+        Missed { look: Look::Answered, stale: None, lookups }
     }
 }
 
@@ -100,10 +102,13 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
     ///
     /// # Errors
     ///
-    /// `InvalidKey`.
-    pub(super) fn begin(&mut self, (ended, read): (u64, Read)) -> Result<ControlFlow<LoadOutcome<T>>> {
+    /// As [`looked`](SingleLoad::looked), and `InvalidKey`.
+    pub(super) fn begin(
+        &mut self,
+        (ended, read): (u64, Result<Read>),
+    ) -> Result<ControlFlow<LoadOutcome<T>>> {
         self.seen = Seen::All(ended);
-        let looked = self.looked(read);
+        let looked = self.looked(read)?;
         if looked.is_continue() {
             self.key = self.shared.parts.namespace.with_key(self.name, <[u8]>::to_vec)?;
         }
@@ -123,7 +128,8 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
                 return Ok(ControlFlow::Continue(Step::Look));
             }
             let stale = self.missed.stale.as_ref().map(|(_, left)| *left);
-            let requested = [Requested { key: &self.key, stale }];
+            let is_unread = self.missed.look.is_unread();
+            let requested = [Requested { key: &self.key, stale, is_unread }];
             let (role, lead) = match flights.join(&requested, &self.seen, self.terms.plan(self.blocking)) {
                 Join::Closed => return Err(Error::closed()),
                 Join::LookAgain(newer) => {
@@ -144,12 +150,15 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
             }
             // Another caller refreshes a stale entry, or did and failed.
             if let Some((bytes, left)) = self.missed.stale.take() {
-                match self.shared.serve_stale(bytes, left) {
+                match self.shared.serve_stale(bytes, left, &self.missed.look) {
                     Some(served) => return Ok(ControlFlow::Break(served)),
                     None => self.is_broken = true,
                 }
             }
-            self.phase = Phase::Look;
+            // A look that was not answered is not repeated: it may take its whole deadline again.
+            if self.missed.look.failure().is_none() {
+                self.phase = Phase::Look;
+            }
             match role {
                 Some(Role::Cycle) => return Err(cycle()),
                 Some(Role::Join(work, at)) => return Ok(ControlFlow::Continue(Step::Join(work, at))),
@@ -165,32 +174,50 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
     }
 
     /// Takes the result of a look. A fresh value is counted as a hit, and breaks with the answer.
-    pub(super) fn looked(&mut self, read: Read) -> ControlFlow<LoadOutcome<T>> {
+    ///
+    /// # Errors
+    ///
+    /// That of a look that failed, unless loads go on without it.
+    pub(super) fn looked(&mut self, read: Result<Read>) -> Result<ControlFlow<LoadOutcome<T>>> {
         self.phase = Phase::Join;
+        match read {
+            Ok(read) => Ok(self.found(read)),
+            Err(error) if self.terms.goes_around(&error) => {
+                self.shared.flights().look_failed(self.shared.parts.handle.name(), &error);
+                self.missed = Missed { look: Look::Failed(error), ..Missed::with(Lookups::MISS) };
+                Ok(ControlFlow::Continue(()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn found(&mut self, Read { buffer, found }: Read) -> ControlFlow<LoadOutcome<T>> {
         let shared = self.shared;
-        let Read { buffer, found } = read;
+        shared.note_answer(&found.unwrap_or_default());
         let Some(found) = found else {
             scratch::give(buffer);
             self.missed = Missed::with(Lookups::MISS);
             return ControlFlow::Continue(());
         };
+        let look = Look::of(&found);
         if self.terms.fresh_for.is_some()
             && let Some(left) = found.remaining
             && shared.is_stale(&buffer, Some(left))
         {
             let stale = Some((buffer, left)).filter(|_| !self.is_broken);
-            self.missed = Missed { stale, lookups: Lookups::MISS };
+            self.missed = Missed { look, stale, lookups: Lookups::MISS };
             return ControlFlow::Continue(());
         }
         let value = shared.parts.codec.decode(&buffer);
         let lookups = shared.lookups(value.is_some(), true, &buffer);
         scratch::give(buffer);
         if lookups == Lookups::UNDECODABLE {
-            self.missed = Missed::with(lookups);
+            self.missed = Missed { look, ..Missed::with(lookups) };
             return ControlFlow::Continue(());
         }
         shared.provider.record_lookups(lookups);
-        ControlFlow::Break(LoadOutcome { value, origin: Origin::Hit, ttl: state_of(found.remaining) })
+        let origin = look.origin(Origin::Hit);
+        ControlFlow::Break(LoadOutcome { value, origin, ttl: state_of(found.remaining) })
     }
 
     /// Takes the joined flight's outcome for its key at `at`. `None` if that cannot be used: all callers
@@ -204,49 +231,57 @@ impl<'a, T: 'static> SingleLoad<'a, T> {
         let outcome = self.shared.outcome_of(&self.key, loaded, Origin::Coalesced, self.terms).await?;
         self.shared.provider.record_lookups(self.missed.lookups);
         LoadCounters::add(&self.shared.flights().counters.coalesced);
-        Some(outcome)
+        Some(self.with_outage(outcome))
     }
 
     /// The stale value and the spawner that waits for the refresh in place of this call, if both exist.
     pub(super) fn serve_in_background(&mut self) -> Option<(&'a Spawner, LoadOutcome<T>)> {
         let (spawner, (bytes, left)) = (self.terms.refresh.spawner()?, self.missed.stale.take()?);
-        Some((spawner, self.shared.serve_stale(bytes, left)?))
+        Some((spawner, self.shared.serve_stale(bytes, left, &self.missed.look)?))
     }
 
     /// Makes the answer out of the outcome of this call's own flight.
-    pub(super) async fn led(&self, published: Option<Published>) -> Result<LoadOutcome<T>> {
+    pub(super) async fn led(&mut self, published: Option<Published>) -> Result<LoadOutcome<T>> {
         let loaded = published.map_or_else(|| Err(Error::closed()), |published| published[0].clone());
-        if self.is_refresh
-            && self.terms.excuses_refreshes()
-            && loaded.is_err()
-            && let Some(served) = self.look_for_stale().await?
-        {
-            return Ok(served);
+        if self.is_refresh && self.terms.excuses_refreshes() && loaded.is_err() {
+            match self.look_for_stale().await {
+                Ok(Some(served)) => return Ok(served),
+                Ok(None) => {}
+                Err(error) if self.terms.goes_around(&error) => self.missed.look = Look::Failed(error),
+                Err(error) => return Err(error),
+            }
         }
         self.shared.provider.record_lookups(self.missed.lookups);
-        let outcome = self.shared.outcome_of(&self.key, &loaded, Origin::Loaded, self.terms).await;
-        outcome.unwrap_or_else(|| Err(undecodable()))
+        let origin = self.missed.look.load_origin();
+        let outcome = self.shared.outcome_of(&self.key, &loaded, origin, self.terms).await;
+        self.with_outage(outcome.unwrap_or_else(|| Err(undecodable())))
+    }
+
+    /// The outcome of a load; an error tells of the look that failed before it, too.
+    fn with_outage<R>(&self, outcome: Result<R>) -> Result<R> {
+        outcome.map_err(|error| error.with_outage(self.missed.look.failure()))
     }
 
     /// The entry whose refresh failed, if it was not removed and has not expired.
     async fn look_for_stale(&self) -> Result<Option<LoadOutcome<T>>> {
-        let Read { buffer, found } = self.shared.provider.get(&self.key, scratch::take()).await?;
-        let Some(left) = found.and_then(|found| found.remaining) else {
-            scratch::give(buffer);
+        let provider = &self.shared.provider;
+        let read = provider.get_for_load(&self.key, scratch::take(), ReadParts::All).await?;
+        let Read { buffer, found: Some(found @ Found { remaining: Some(left), .. }) } = read else {
+            scratch::give(read.buffer);
             return Ok(None);
         };
-        Ok(self.shared.serve_stale(buffer, left))
+        Ok(self.shared.serve_stale(buffer, left, &Look::of(&found)))
     }
 }
 
 impl<T: 'static> Shared<T> {
     /// Serves a stale value; `None` if its bytes do not decode.
-    fn serve_stale(&self, bytes: Vec<u8>, left: Duration) -> Option<LoadOutcome<T>> {
+    fn serve_stale(&self, bytes: Vec<u8>, left: Duration, look: &Look) -> Option<LoadOutcome<T>> {
         let value = self.parts.codec.decode(&bytes);
         scratch::give(bytes);
         let value = Some(value?);
         self.provider.record_lookups(Lookups::HIT);
         LoadCounters::add(&self.flights().counters.stale);
-        Some(LoadOutcome { value, origin: Origin::Stale, ttl: TtlState::Remaining(left) })
+        Some(LoadOutcome { value, origin: look.origin(Origin::Stale), ttl: TtlState::Remaining(left) })
     }
 }

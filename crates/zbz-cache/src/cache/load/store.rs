@@ -13,7 +13,7 @@ use crate::codec::ABSENT;
 use crate::error::{Error, ErrorKind, Result};
 use crate::flight::{FlightKey, LoadCounters, LoadedKey, Payload, Published, Work};
 use crate::load::{LoadAnswer, LoadAnswers, Loaded, Terms};
-use crate::provider::{Condition, SetOptions, SetOutcome};
+use crate::provider::{Condition, LoadedAround, SetOptions, SetOutcome};
 use crate::reply::{Reply, block_on};
 use crate::ttl::{Ttl, TtlState};
 
@@ -138,14 +138,21 @@ impl<T: 'static> Shared<T> {
         Ok(Encoded { bytes: Some(bytes.into()), ttl: is_stored.then_some(ttl) })
     }
 
-    /// Stores the values whose tokens are still valid, all at once. Returns all values, stored or not.
+    /// Stores the values whose tokens are still valid, all at once. Returns all values, stored or not. Values
+    /// that were loaded because the provider did not answer are not stored; a provider that keeps such values
+    /// near is offered them.
     async fn store_loaded(&self, work: &Work, encoded: Vec<Result<Encoded>>) -> Vec<Result<LoadedKey>> {
         let mut stores: Vec<Option<Reply<'_, SetOutcome>>> = Vec::with_capacity(encoded.len());
         for (at, encoded) in encoded.iter().enumerate() {
             stores.push(match encoded {
-                Ok(Encoded { bytes: Some(bytes), ttl: Some(ttl) }) => {
-                    self.begin_store(&work.keys[at], bytes, *ttl)
-                }
+                Ok(Encoded { bytes: Some(bytes), ttl: Some(ttl) }) => match &work.keys[at] {
+                    key if key.is_unread => {
+                        let around = LoadedAround::new(key.token.clone(), work.begun, *ttl);
+                        self.provider.keep_loaded(&key.key, bytes, &around);
+                        None
+                    }
+                    key => self.begin_store(key, bytes, *ttl),
+                },
                 _ => None,
             });
         }
@@ -157,15 +164,18 @@ impl<T: 'static> Shared<T> {
                 work.tell_what_is_left(at, left);
             }
         }
-        let loaded = encoded.into_iter().zip(stored).map(|(encoded, stored)| {
+        let loaded = encoded.into_iter().zip(stored).zip(&work.keys).map(|((encoded, stored), key)| {
             let Encoded { bytes, ttl } = encoded?;
+            if key.is_unread {
+                LoadCounters::add(&self.flights().counters.around);
+            }
             let stored = match (ttl, stored) {
                 (Some(ttl), Some(Ok(SetOutcome::Stored))) => Some(ttl),
-                (Some(_), _) => {
+                (Some(_), _) if !key.is_unread => {
                     LoadCounters::add(&self.flights().counters.unstored);
                     None
                 }
-                (None, _) => None,
+                _ => None,
             };
             Ok(LoadedKey { payload: bytes.map(Payload::Bytes), stored })
         });

@@ -86,7 +86,7 @@ impl CopyMeta {
             stamp,
             near_until: near_until.min(sent.saturating_add(max_near_ttl)),
             far_until,
-            version: found.version.unwrap_or(Version::from_u128(0)),
+            version: found.version().unwrap_or(Version::from_u128(0)),
         }
     }
 
