@@ -1,5 +1,7 @@
 //! [`ProviderHandle`]: what users hold of a provider.
 
+mod ready;
+
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
@@ -155,6 +157,12 @@ impl ProviderHandle {
     #[cold]
     pub(crate) fn name_error(&self, error: Error, operation: &'static str) -> Error {
         error.with_provider(&self.shared.name).with_operation(operation)
+    }
+
+    /// The names of the contracts that live.
+    fn open_namespaces(&self) -> Vec<String> {
+        let bindings = self.shared.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        bindings.iter().filter(|(_, held)| held.strong_count() > 0).map(|(name, _)| name.clone()).collect()
     }
 
     /// Claims a namespace for values of `T` under the codec `C`.

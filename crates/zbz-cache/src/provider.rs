@@ -24,6 +24,7 @@ mod scan;
 mod write;
 
 use std::any::Any;
+use std::time::Duration;
 
 pub use capabilities::{Capabilities, Limits};
 pub use counters::{LookupCounters, Lookups};
@@ -233,6 +234,16 @@ pub trait Provider: Send + Sync + 'static {
     /// that has no servers, or does not watch them.
     fn tell_health(&self, _sink: HealthSink) -> Option<Subscription> {
         None
+    }
+
+    /// Whether calls about keys that begin with these prefixes would be served: servers, credentials and rights.
+    /// Changes nothing. Tried until it succeeds or `patience` has passed, and once without it.
+    ///
+    /// # Errors
+    ///
+    /// What stood in the way the last time, and what to do about it.
+    fn check_ready<'a>(&'a self, _prefixes: &[&[u8]], _patience: Option<Duration>) -> Reply<'a, ()> {
+        self.stats().map(drop)
     }
 
     /// Runs `work` to its end on the provider's own thread, for work that no caller waits for. The work may

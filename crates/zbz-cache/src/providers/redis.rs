@@ -30,6 +30,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::key::Packed;
@@ -57,12 +58,12 @@ mod verbs;
 pub use native::RedisConnection;
 
 use client::Client;
-use cluster::exchange::{self, Command};
+use cluster::exchange::Command;
 use config::settings::{Scheme, Settings};
 use failure::Access;
 use runtime::Runtime;
 use shared::Shared;
-use verbs::{read, scan, write, write_many};
+use verbs::{read, ready, scan, write, write_many};
 
 /// The names it is registered under, and what each says: they are the schemes of its URLs.
 pub(crate) const SCHEMES: [Scheme; 4] = [
@@ -113,11 +114,7 @@ impl RedisProvider {
             if let Some(refusal) = shared.client.topology.refusal_of_all() {
                 return Err(refusal.into_error(access));
             }
-            match shared.runtime.begin(work(Arc::clone(&shared.client)))?.await {
-                Ok(answer) => answer,
-                Err(_) if shared.runtime.is_closed() => Err(Error::closed()),
-                Err(_) => Err(exchange::broke_inside()),
-            }
+            shared.told(shared.runtime.begin(work(Arc::clone(&shared.client)))?).await
         })
     }
 
@@ -302,6 +299,14 @@ impl Provider for RedisProvider {
     /// While there are subscriptions, a server that is down is probed whether or not there are calls.
     fn tell_health(&self, sink: HealthSink) -> Option<Subscription> {
         Some(self.shared.client.topology.health_sinks().join(sink))
+    }
+
+    fn check_ready<'a>(&'a self, prefixes: &[&[u8]], patience: Option<Duration>) -> Reply<'a, ()> {
+        let prefixes = prefixes.iter().map(|prefix| self.key(prefix)).collect();
+        self.verb(move |shared| async move {
+            let check = ready::check(Arc::clone(&shared.client), prefixes, patience);
+            shared.told(shared.runtime.begin_for_caller(check)?).await
+        })
     }
 
     fn spawn(&self, work: BackgroundWork) -> Result<(), BackgroundWork> {

@@ -22,6 +22,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use zbz_cache_memory::MemoryCache;
 
@@ -217,6 +218,10 @@ impl Provider for TieredProvider {
         let far = self.far().capabilities();
         // Where time alone ends a copy, it is served when its change was told long ago.
         Capabilities { invalidations: far.invalidations && self.feed.is_told(), ..far }
+    }
+
+    fn check_ready<'a>(&'a self, prefixes: &[&[u8]], patience: Option<Duration>) -> Reply<'a, ()> {
+        self.far().check_ready(prefixes, patience)
     }
 
     fn limits(&self) -> Limits {

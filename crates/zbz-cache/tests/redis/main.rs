@@ -14,6 +14,7 @@ mod leaks;
 mod linking;
 mod proxy;
 mod quarantine;
+mod ready;
 mod redirected;
 mod rights;
 mod secrets;

@@ -23,14 +23,14 @@ fn guide_line() -> Vec<String> {
 }
 
 /// Makes the user anew: all that the guide lists, but these rights.
-fn let_in(server: &Server, missing: &[&str]) {
+pub fn let_in(server: &Server, missing: &[&str]) {
     let mut words = guide_line();
     words.insert(3, "reset".to_owned());
     words.extend(missing.iter().map(|right| format!("-{right}")));
     server.tell(&words.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
-fn user(server: &Server) -> ProviderHandle {
+pub fn user(server: &Server) -> ProviderHandle {
     provider_with(&format!("ann:pw@{}", server.address()), options! {})
 }
 

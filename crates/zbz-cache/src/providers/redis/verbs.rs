@@ -2,6 +2,7 @@
 
 pub(super) mod call;
 pub(super) mod read;
+pub(super) mod ready;
 pub(super) mod scan;
 pub(super) mod scripts;
 pub(super) mod write;

@@ -71,7 +71,7 @@ impl ScanPosition {
 }
 
 /// A prefix as a pattern that matches it literally and anything after it.
-fn pattern(prefix: &[u8]) -> Vec<u8> {
+pub(super) fn pattern(prefix: &[u8]) -> Vec<u8> {
     let mut pattern = Vec::with_capacity(prefix.len() + 1);
     for &byte in prefix {
         if matches!(byte, b'*' | b'?' | b'[' | b']' | b'\\') {

@@ -1,0 +1,81 @@
+//! Whether a provider would serve the open contracts: for readiness checks.
+
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::handle::ProviderHandle;
+use crate::key::Namespace;
+use crate::reply::Reply;
+
+impl ProviderHandle {
+    /// Whether the provider would serve calls of the open contracts: over a network that its servers are found by
+    /// name and reached, that they take the TLS, the user and the password, that the user has all rights that the
+    /// verbs of a contract need, and that all of them answer. Nothing is changed. A cache that is full is ready.
+    ///
+    /// # Errors
+    ///
+    /// What stands in the way, and what to do about it. Rights that are missing are named together, as the words of
+    /// `ACL SETUSER` that give them. `Closed`.
+    pub async fn ping(&self) -> Result<()> {
+        self.check(None).await.map_err(|error| self.name_error(error, "ping"))
+    }
+
+    /// [`ping`](ProviderHandle::ping), again and again until it succeeds or the time is over.
+    ///
+    /// # Errors
+    ///
+    /// The last one of `ping`.
+    pub async fn wait_ready(&self, timeout: Duration) -> Result<()> {
+        self.check(Some(timeout)).await.map_err(|error| self.name_error(error, "wait_ready"))
+    }
+
+    /// [`ping`](ProviderHandle::ping) without async: this thread sleeps as in
+    /// [`blocking_stats`](ProviderHandle::blocking_stats).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn blocking_ping(&self) -> Result<()> {
+        self.check(None).wait().map_err(|error| self.name_error(error, "ping"))
+    }
+
+    /// [`wait_ready`](ProviderHandle::wait_ready) without async: this thread sleeps as in
+    /// [`blocking_stats`](ProviderHandle::blocking_stats).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn blocking_wait_ready(&self, timeout: Duration) -> Result<()> {
+        self.check(Some(timeout)).wait().map_err(|error| self.name_error(error, "wait_ready"))
+    }
+
+    fn check(&self, patience: Option<Duration>) -> Reply<'_, ()> {
+        let provider = self.provider();
+        let limits = provider.limits();
+        let open = self.open_namespaces().into_iter();
+        // Each was made once before.
+        let namespaces: Vec<Namespace> = open.filter_map(|name| Namespace::new(&name, limits).ok()).collect();
+        let prefixes: Vec<&[u8]> = namespaces.iter().map(Namespace::prefix).collect();
+        provider.check_ready(&prefixes, patience)
+    }
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::reply::block_on;
+
+    #[test]
+    fn memory_is_ready_until_it_is_closed() {
+        let handle = crate::new_provider("memory", crate::options! {}).unwrap();
+        let _contract = crate::Contract::<String>::new("t", handle.clone()).unwrap();
+        block_on(handle.ping()).unwrap();
+        handle.blocking_ping().unwrap();
+        handle.blocking_wait_ready(Duration::ZERO).unwrap();
+        handle.blocking_close().unwrap();
+        assert_eq!(handle.blocking_ping().unwrap_err().kind(), ErrorKind::Closed);
+        let waited = block_on(handle.wait_ready(Duration::from_millis(10)));
+        assert_eq!(waited.unwrap_err().kind(), ErrorKind::Closed);
+    }
+}
