@@ -12,11 +12,13 @@ use crate::{Cursor, MemoryCache, SetOptions, WhenFull};
 /// Every removal that was told.
 type Told = Arc<Mutex<Vec<Removal>>>;
 
-/// Attaches a listener that also calls the cache, which would wait for ever if a lock were held.
+/// Attaches a listener that also calls the cache, which would wait for ever if a lock were held. The cache
+/// owns the listener, which therefore holds the cache weakly.
 fn listen(rig: &Rig) -> Told {
     let told = Told::default();
-    let (list, cache) = (Arc::clone(&told), rig.cache.clone());
+    let (list, engine) = (Arc::clone(&told), Arc::downgrade(&rig.engine));
     let listen = move |removal: Removal| {
+        let cache = MemoryCache::from_engine(engine.upgrade().expect("the caller holds it"));
         let _ = cache.get(&removal.key);
         let _ = cache.delete(b"nothing");
         let _ = cache.scan(b"", Cursor::START, 1, |_| true);
