@@ -125,7 +125,8 @@ struct Inner {
     operation: Option<&'static str>,
     cause: Option<Cause>,
     batch: Option<BatchOutcome>,
-    /// Why the cache could not be read, where a load went on without it and failed, too.
+    /// Why the cache could not be read, where a load went on without it and failed, too. Its own cause is the
+    /// loader's.
     outage: Option<Error>,
 }
 
@@ -192,7 +193,11 @@ impl Error {
     #[must_use]
     pub(crate) fn with_outage(self, outage: Option<&Error>) -> Self {
         match (outage, &self.inner.outage) {
-            (Some(outage), None) => self.edit(|inner| inner.outage = Some(outage.clone())),
+            (Some(outage), None) => self.edit(|inner| {
+                let loader = inner.cause.clone();
+                let behind = |outage: &mut Inner| outage.cause = loader.or(outage.cause.take());
+                inner.outage = Some(outage.clone().edit(behind));
+            }),
             _ => self,
         }
     }
@@ -222,8 +227,9 @@ impl Error {
         let kind = first.map_or(ErrorKind::Unavailable, Error::kind);
         let message = first.map_or_else(String::new, |error| error.inner.message.clone());
         let cause = outcome.failed.iter().find_map(|(_, error)| error.inner.cause.clone());
+        let outage = outcome.failed.iter().find_map(|(_, error)| error.inner.outage.clone());
         Error::new(kind, message).edit(|inner| {
-            inner.cause = cause;
+            (inner.cause, inner.outage) = (cause, outage);
             inner.batch = Some(outcome);
         })
     }
@@ -255,9 +261,9 @@ impl Error {
 
     /// The error by which the provider did not answer: this one, if its kind [says so](ErrorKind::is_outage); of
     /// a load that went on without the cache and failed, why the cache could not be read; of a batch the first
-    /// of any of its failures. It stands beside the loader's error and not behind it:
-    /// [`source`](StdError::source) is the loader's own, with its type, whatever became of the cache. The message
-    /// has the words of both.
+    /// of any of its failures. Both errors of such a load are in the chain of sources: this one first, then the
+    /// loader's own, which [`load_source`](Error::load_source) reaches with its type whatever became of the
+    /// cache. The message has the words of both.
     pub fn outage(&self) -> Option<&Error> {
         if let Some(outage) = &self.inner.outage {
             return Some(outage);
@@ -363,6 +369,9 @@ impl fmt::Debug for BatchOutcome {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        if let Some(outage) = &self.inner.outage {
+            return Some(outage);
+        }
         self.inner.cause.as_ref().map(Cause::as_error)
     }
 }

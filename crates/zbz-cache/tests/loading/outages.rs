@@ -1,6 +1,6 @@
 //! Loads while the provider does not answer: every verb, in both forms.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -129,7 +129,16 @@ fn a_loader_that_fails_too_is_the_answer_with_the_outage_beside_it() {
             let error = ask(verb, &texts(&handle), "a", refuses).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::LoadFailed, "{verb:?}");
             assert_eq!(error.load_source(), Some(&Refused(7)));
-            assert!(error.source().is_some_and(|source| source.is::<Refused>()), "its type is kept");
+            let mut chain: Vec<&(dyn StdError + 'static)> = Vec::new();
+            chain.extend(error.source());
+            while let Some(next) = chain[chain.len() - 1].source() {
+                chain.push(next);
+            }
+            assert!(chain.iter().any(|cause| cause.is::<Refused>()), "the loader's error: {chain:?}");
+            assert!(
+                chain.iter().any(|cause| cause.is::<Error>()),
+                "and why the cache was not read: {chain:?}"
+            );
             assert_eq!(error.outage().map(Error::kind), Some(kind), "{verb:?}");
             let text = error.to_string();
             assert!(text.contains("refused; and the cache could not be read: the script says so"), "{text}");
