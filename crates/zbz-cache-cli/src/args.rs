@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench, replay};
+use crate::{bench, invocation, replay};
 
 const ABOUT: &str = "Try, measure and replay: the zbz in-process cache";
 
@@ -21,7 +21,7 @@ Colours and progress bars appear on terminals only; NO_COLOR=1 turns colours off
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "zbz-cache", version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXIT_CODES)]
+#[command(name = invocation::NAME, version, about = ABOUT, long_about = LONG_ABOUT, after_help = EXIT_CODES)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     /// What to do; without one, the first run.

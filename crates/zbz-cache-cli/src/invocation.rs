@@ -3,6 +3,9 @@
 use std::env;
 use std::path::Path;
 
+/// What this command is called.
+pub const NAME: &str = "zbz-cache";
+
 /// Set by `cargo run` to the folder of this crate.
 pub const CARGO_FOLDER: &str = "CARGO_MANIFEST_DIR";
 
@@ -15,8 +18,6 @@ pub fn with(arguments: &str) -> String {
 }
 
 fn line(by_cargo: bool, program: &str, arguments: &str) -> String {
-    const NAME: &str = env!("CARGO_BIN_NAME");
-
     if by_cargo {
         let profile = if cfg!(debug_assertions) { "" } else { " --release" };
         return format!("cargo run{profile} -- {arguments}");

@@ -25,6 +25,17 @@ pub fn bytes(text: &str) -> Option<u64> {
     text.parse().ok().or(plain).or_else(|| with_unit().filter(|_| !text.contains('-')))
 }
 
+/// A number of bytes for the command line, as [`bytes`] reads it.
+///
+/// # Errors
+///
+/// It is none; the message says what is taken.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    bytes(text).ok_or_else(|| {
+        "takes a number of bytes: 256, 4KiB, 1MB (not 4K or 1M, which stand for either)".to_owned()
+    })
+}
+
 /// A number of any kind that is 0 or more, with or without a multiple behind it.
 pub fn scaled(text: &str) -> Option<f64> {
     let text = plain(text).to_ascii_lowercase();

@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 const STRIDE: u64 = 1 << 12;
 
 /// A bar or a count, gone when it is dropped.
+#[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
 }

@@ -12,6 +12,7 @@
 //! fields), `options` (what the user says) and `guess` (what is left), one file for each format, `fields` (numbers in
 //! text), `error`; `generated` (traces without a file).
 
+use std::fmt;
 use std::path::Path;
 
 mod csv;
@@ -158,6 +159,12 @@ pub struct Trace {
     pub reading: Reading,
     /// Its requests.
     pub records: Box<dyn Records>,
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace").field("reading", &self.reading).finish_non_exhaustive()
+    }
 }
 
 /// What a trace was taken for.

@@ -1,22 +1,21 @@
 //! Reading ahead: writes down a trace's future for the policy that knows it.
 
-use std::path::Path;
-
 use super::clock::TraceClock;
+use super::input::Input;
 use super::survey::Survey;
 use crate::failure::Failure;
 use crate::policy::{Foresight, Future};
 use crate::progress::Progress;
-use crate::trace::{self, Op, ReadAs, Record, Step};
+use crate::trace::{Op, Record, Step};
 
 /// Reads a trace to its end, as a simulated policy will: without its deletes.
 ///
 /// # Errors
 ///
 /// The trace is not what it was when it was read first.
-pub(super) fn read(file: &Path, read_as: &ReadAs, survey: &Survey) -> Result<Future, Failure> {
-    let mut trace = trace::open(file, read_as)?;
-    let progress = Progress::new(survey.requests, &format!("belady reads {} ahead", file.display()));
+pub fn read(input: &Input, survey: &Survey) -> Result<Future, Failure> {
+    let mut trace = input.open()?;
+    let progress = Progress::new(survey.requests, &format!("belady reads {} ahead", input.name()));
     let mut foresight = Foresight::with_room(survey.requests - survey.deletes);
     let (mut record, mut clock, mut requests) = (Record::default(), TraceClock::default(), 0);
     while trace.records.read(&mut record)? == Step::Record {

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
+use super::contestant::Contestant;
 use super::fills::Fills;
+use super::input::Input;
+use super::outputs::Outputs;
 use super::reading::ReadingArgs;
-use super::size::{Size, parse_bytes};
-use super::through::Through;
+use super::size::Size;
 use crate::failure::Failure;
 use crate::invocation;
-use crate::json;
-use crate::trace::ReadAs;
+use crate::trace;
 
 /// What it is, for its help.
 pub const LONG_ABOUT: &str = "\
@@ -87,13 +88,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(super) policy: Vec<String>,
 
-    /// Draw the miss-ratio curve into an SVG file
-    #[arg(long, value_name = "FILE.svg")]
-    pub(super) plot: Option<PathBuf>,
-
-    /// Write the results into a JSON file
-    #[arg(long, value_name = "FILE")]
-    pub(super) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) outputs: Outputs,
 
     /// Show the comparison of the policies over all traces, and nothing of each trace
     #[arg(long)]
@@ -114,18 +110,22 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "plot", "json"])]
     pub(super) write: Option<PathBuf>,
 
-    /// Bytes of a value whose size the trace does not tell
-    ///
-    /// A size of 1 in oracleGeneral, no size column, an empty field, and the read of 0 bytes in a trace with operations
-    /// all mean "not told".
-    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, allow_negative_numbers = true, default_value = "256")]
-    pub(super) value_size: u64,
+    #[command(flatten)]
+    pub(super) fills: Fills,
 
     #[command(flatten)]
     pub(super) reading: ReadingArgs,
 }
 
 impl Args {
+    /// The traces, to be opened.
+    pub(super) fn inputs(&self) -> Vec<Input> {
+        let read_as = self.reading.read_as();
+        let input =
+            |path: &PathBuf| Input { path: path.clone(), read_as: read_as.clone(), opener: trace::open };
+        self.traces.iter().map(input).collect()
+    }
+
     pub(super) fn lists_policies(&self) -> bool {
         self.policy.iter().any(|name| name.trim().eq_ignore_ascii_case("list"))
     }
@@ -137,56 +137,31 @@ impl Args {
     /// # Errors
     ///
     /// A policy is not known, a size does not fit what it is for, or there is nothing to replay.
-    pub(super) fn targets(&self) -> Result<Vec<Through>, Failure> {
+    pub(super) fn contestants(&self) -> Result<Vec<Contestant>, Failure> {
         if self.traces.is_empty() {
             return Err(Failure::Input(format!(
                 "name a trace to replay; see {}",
                 invocation::with("replay --help")
             )));
         }
-        let mut targets =
-            self.policy.iter().map(|name| Through::named(name)).collect::<Result<Vec<_>, _>>()?;
-        if targets.is_empty() {
-            targets.push(Through::Engine);
+        let mut contestants =
+            self.policy.iter().map(|name| Contestant::named(name)).collect::<Result<Vec<_>, _>>()?;
+        if contestants.is_empty() {
+            contestants.push(Contestant::Engine);
         }
         let by_keys = self.sizes.iter().find(|size| matches!(size, Size::Keys(_)));
-        if let Some(size) = by_keys.filter(|_| targets.contains(&Through::Engine)) {
+        if let Some(size) = by_keys.filter(|_| contestants.contains(&Contestant::Engine)) {
             return Err(Failure::Input(format!(
                 "the size {size} is for simulated policies (--policy NAME); the cache takes bytes, as 64MiB, or a percentage"
             )));
         }
         let by_bytes =
             self.sizes.iter().find(|size| matches!(size, Size::Bytes { .. } | Size::PercentOfBytes(_)));
-        if let Some(size) = by_bytes.filter(|_| targets.contains(&Through::Belady)) {
+        if let Some(size) = by_bytes.filter(|_| contestants.contains(&Contestant::Belady)) {
             return Err(Failure::Input(format!(
                 "the size {size} is not for --policy belady, which counts keys; it takes a percentage, as 10%, or 5000keys"
             )));
         }
-        Ok(targets)
-    }
-
-    /// # Errors
-    ///
-    /// A file to be written has no folder, or the plot is not named as what it will be.
-    pub(super) fn check_outputs(&self) -> Result<(), Failure> {
-        if let Some(plot) = &self.plot
-            && plot.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("svg"))
-        {
-            let problem =
-                format!("--plot {}: only SVG is drawn; give a name that ends in .svg", plot.display());
-            return Err(Failure::Input(problem));
-        }
-        for file in [&self.plot, &self.json].into_iter().flatten() {
-            json::check_place(file)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn read_as(&self) -> ReadAs {
-        self.reading.read_as()
-    }
-
-    pub(super) fn fills(&self) -> Fills {
-        Fills { value_bytes: self.value_size }
+        Ok(contestants)
     }
 }

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 const WIDTH: f64 = 50.0;
 
 /// Prints a bar for every replay with gets.
-pub(super) fn print(out: &mut dyn Write, trace: &TraceReport) -> Result<(), Failure> {
+pub fn print(out: &mut dyn Write, trace: &TraceReport) -> Result<(), Failure> {
     let mut bars = Vec::new();
     for row in &trace.rows {
         let ratio = row.outcome.as_ref().ok().and_then(|measured| measured.hit_ratio);

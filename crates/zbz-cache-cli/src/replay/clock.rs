@@ -4,14 +4,14 @@ use crate::trace::Record;
 
 /// Milliseconds since the first request.
 #[derive(Debug, Default)]
-pub(super) struct TraceClock {
+pub struct TraceClock {
     first_ms: Option<u64>,
     now_ms: u64,
 }
 
 impl TraceClock {
     /// Moves on to this request. A trace may step back in time; a clock does not.
-    pub(super) fn at(&mut self, record: &Record) -> u64 {
+    pub fn at(&mut self, record: &Record) -> u64 {
         let first_ms = *self.first_ms.get_or_insert(record.time_ms);
         self.now_ms = record.time_ms.saturating_sub(first_ms).max(self.now_ms);
         self.now_ms

@@ -2,29 +2,31 @@
 
 use super::report::Report;
 use super::result::TraceReport;
-use super::size::{Capacity, Size};
-use super::through::Through;
+use super::size::{Capacity, PercentOf, Size};
 use crate::figures;
 
 /// What the horizontal axis counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Axis {
+pub enum Axis {
     /// Of the bytes of the trace's distinct keys and values.
     PercentOfBytes,
     /// Of the trace's distinct keys.
     PercentOfKeys,
     /// Of the one for the cache, of the other for policies.
     Percent,
+    /// Of the cache, or of what it holds.
     Bytes,
+    /// That a policy may hold.
     Keys,
 }
 
 /// One target on one trace.
 #[derive(Clone, Debug)]
-pub(super) struct Curve {
-    pub(super) name: String,
+pub struct Curve {
+    /// As the legend has it.
+    pub name: String,
     /// Size and miss ratio (0 to 1), by rising size.
-    pub(super) points: Vec<(f64, f64)>,
+    pub points: Vec<(f64, f64)>,
 }
 
 impl Axis {
@@ -33,11 +35,11 @@ impl Axis {
     /// # Errors
     ///
     /// There is none.
-    pub(super) fn of(sizes: &[Size], targets: &[Through]) -> Result<Axis, String> {
+    pub fn of(sizes: &[Size], percents: &[PercentOf]) -> Result<Axis, String> {
         let all = |is: fn(&Size) -> bool| sizes.iter().all(is);
-        let engine_only = targets.iter().all(|through| *through == Through::Engine);
+        let engine_only = percents.iter().all(|of| *of == PercentOf::Bytes);
         if all(|size| matches!(size, Size::Percent(_))) {
-            let policies_only = !targets.contains(&Through::Engine);
+            let policies_only = !percents.contains(&PercentOf::Bytes);
             Ok(if engine_only {
                 Axis::PercentOfBytes
             } else if policies_only {
@@ -56,7 +58,8 @@ impl Axis {
         }
     }
 
-    pub(super) fn words(self) -> &'static str {
+    /// What stands beside the axis.
+    pub fn words(self) -> &'static str {
         match self {
             Axis::PercentOfBytes => "cache size, % of the bytes of the trace's distinct keys and values",
             Axis::PercentOfKeys => "cache size, % of the trace's distinct keys",
@@ -68,7 +71,8 @@ impl Axis {
         }
     }
 
-    pub(super) fn label(self, at: f64) -> String {
+    /// What stands at a tick.
+    pub fn label(self, at: f64) -> String {
         match self {
             // Ticks have one digit that counts; the rest is rounding.
             Axis::PercentOfBytes | Axis::PercentOfKeys | Axis::Percent => {
@@ -80,7 +84,7 @@ impl Axis {
     }
 
     /// From a little below the smallest size to a little above the largest.
-    pub(super) fn range(self, curves: &[Curve]) -> (f64, f64) {
+    pub fn range(self, curves: &[Curve]) -> (f64, f64) {
         const MARGIN: f64 = 1.15;
         let sizes = || curves.iter().flat_map(|curve| curve.points.iter().map(|(size, _)| *size));
         let (from, to) = (sizes().fold(f64::INFINITY, f64::min), sizes().fold(0.0, f64::max));
@@ -88,7 +92,7 @@ impl Axis {
     }
 
     /// Round sizes within a range, about ten at most.
-    pub(super) fn ticks(self, from: f64, to: f64) -> Vec<f64> {
+    pub fn ticks(self, from: f64, to: f64) -> Vec<f64> {
         const MOST: usize = 10;
         let steps: &[f64] = if self == Axis::Bytes { &[1.0] } else { &[1.0, 2.0, 5.0] };
         let base: f64 = if self == Axis::Bytes { 2.0 } else { 10.0 };
@@ -107,14 +111,16 @@ impl Axis {
 
 /// What a plot shows.
 #[derive(Clone, Debug)]
-pub(super) struct Picture {
-    pub(super) title: String,
-    pub(super) curves: Vec<Curve>,
+pub struct Picture {
+    /// What stands above all.
+    pub title: String,
+    /// Told apart by how they are drawn.
+    pub curves: Vec<Curve>,
 }
 
 impl Picture {
     /// All curves of a report; the trace is named in the title if it is one, else with each curve.
-    pub(super) fn of(report: &Report, axis: Axis) -> Picture {
+    pub fn of(report: &Report, axis: Axis) -> Picture {
         match &report.traces[..] {
             [trace] => Picture {
                 title: format!("{}: miss ratio by cache size", trace.name()),
@@ -163,10 +169,10 @@ mod tests {
     #[test]
     fn sizes_of_one_kind_share_an_axis() {
         let sizes = |text: &str| text.split(',').map(|size| size.parse().unwrap()).collect::<Vec<Size>>();
-        let policy = [Through::Policy("lru".into())];
+        let policy = [PercentOf::Keys];
         assert_eq!(Axis::of(&sizes("1%,10%"), &policy), Ok(Axis::PercentOfKeys));
         assert_eq!(Axis::of(&sizes("1%bytes,10%bytes"), &policy), Ok(Axis::PercentOfBytes));
-        assert_eq!(Axis::of(&sizes("1%,64MiB"), &[Through::Engine]), Ok(Axis::Bytes));
+        assert_eq!(Axis::of(&sizes("1%,64MiB"), &[PercentOf::Bytes]), Ok(Axis::Bytes));
         assert_eq!(Axis::of(&sizes("1000keys"), &policy), Ok(Axis::Keys));
         assert!(Axis::of(&sizes("1%,64MiB"), &policy).is_err());
     }

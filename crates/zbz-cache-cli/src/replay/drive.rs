@@ -1,45 +1,40 @@
 //! One replay: every request of a trace to one target, at the trace's own time.
 
-use std::cell::OnceCell;
-use std::path::Path;
-use std::rc::Rc;
 use std::time::Instant;
 
-use super::ahead;
 use super::clock::TraceClock;
-use super::engine::Engine;
 use super::fills::Fills;
+use super::input::Input;
 use super::remembered::RememberedTtls;
 use super::result::{Measured, Row};
-use super::simulator::Simulator;
-use super::size::{Capacity, Size};
+use super::size::Size;
 use super::survey::Survey;
 use super::target::{Met, Request, Target};
-use super::through::Through;
+use super::through::{Through, Unbuilt};
 use crate::failure::Failure;
-use crate::policy::Future;
 use crate::progress::Progress;
-use crate::trace::{self, Op, ReadAs, Record, Step};
+use crate::trace::{Op, Record, Step};
 
 /// A trace that was read once, about to be replayed.
-pub(super) struct Job<'a> {
-    pub(super) file: &'a Path,
-    pub(super) read_as: &'a ReadAs,
-    pub(super) survey: &'a Survey,
-    pub(super) fills: &'a Fills,
-    /// What is to come in it, read when it is first needed.
-    pub(super) future: OnceCell<Rc<Future>>,
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The trace.
+    pub input: &'a Input,
+    /// What there is in it.
+    pub survey: &'a Survey,
+    /// What it does not tell.
+    pub fills: &'a Fills,
 }
 
 impl Job<'_> {
-    /// Replays through each target at each size.
+    /// Replays through each of these at each size.
     ///
     /// # Errors
     ///
     /// The trace is not what it was when it was read first, or a target did something wrong.
-    pub(super) fn run(&self, targets: &[Through], sizes: &[Size]) -> Result<Vec<Row>, Failure> {
+    pub fn run(&self, through: &[Through<'_>], sizes: &[Size]) -> Result<Vec<Row>, Failure> {
         let mut rows = Vec::new();
-        for through in targets {
+        for through in through {
             for size in sizes {
                 rows.push(self.run_one(through, size)?);
             }
@@ -47,44 +42,19 @@ impl Job<'_> {
         Ok(rows)
     }
 
-    fn run_one(&self, through: &Through, size: &Size) -> Result<Row, Failure> {
-        let capacity = size.capacity(through, self.survey);
-        let built: Result<Box<dyn Target>, String> = match (through, capacity) {
-            (Through::Policy(name), capacity) => {
-                Simulator::new(name, capacity).map(|target| Box::new(target) as _)
-            }
-            (Through::Belady, Capacity::Keys(keys)) => {
-                Ok(Box::new(Simulator::clairvoyant(keys, self.future()?)))
-            }
-            (Through::Belady, Capacity::Bytes(_)) => {
-                Err("of a kind that belady does not take: give it a percentage or keys".to_owned())
-            }
-            (Through::Engine, Capacity::Bytes(bytes)) => {
-                Engine::new(bytes).map(|target| Box::new(target) as _)
-            }
-            (Through::Engine, Capacity::Keys(_)) => {
-                Err("of a kind that the cache does not take: give it bytes".to_owned())
-            }
-        };
-        let words = format!("{} {size} of {}", through.name(), self.file.display());
-        let outcome = match built {
+    fn run_one(&self, through: &Through<'_>, size: &Size) -> Result<Row, Failure> {
+        let capacity = size.capacity(through.percent_of, self.survey);
+        let words = format!("{} {size} of {}", through.name, self.input.name());
+        let outcome = match (through.build)(capacity) {
             Ok(mut target) => Ok(self.replay(&mut *target, &words)?),
-            Err(problem) => Err(problem),
+            Err(Unbuilt::Skipped(problem)) => Err(problem),
+            Err(Unbuilt::Failed(failure)) => return Err(failure),
         };
-        Ok(Row { through: through.name().to_owned(), size: size.to_string(), capacity, outcome })
-    }
-
-    /// What is to come, read ahead once for all sizes.
-    fn future(&self) -> Result<Rc<Future>, Failure> {
-        if let Some(future) = self.future.get() {
-            return Ok(Rc::clone(future));
-        }
-        let future = Rc::new(ahead::read(self.file, self.read_as, self.survey)?);
-        Ok(Rc::clone(self.future.get_or_init(|| future)))
+        Ok(Row { through: through.name.clone(), size: size.to_string(), capacity, outcome })
     }
 
     fn replay(&self, target: &mut dyn Target, words: &str) -> Result<Measured, Failure> {
-        let mut trace = trace::open(self.file, self.read_as)?;
+        let mut trace = self.input.open()?;
         let progress = Progress::new(self.survey.requests, words);
         let mut ratios = Ratios::default();
         let mut ttls = RememberedTtls::default();
@@ -101,7 +71,7 @@ impl Job<'_> {
             let problem = format!(
                 "{}: had {} requests when it was read first and {requests} when it was replayed; \
                  expected a file that does not change",
-                self.file.display(),
+                self.input.name(),
                 self.survey.requests
             );
             return Err(Failure::Input(problem));

@@ -5,7 +5,9 @@ use std::time::Duration;
 use zbz_cache::{Clock, ManualClock, MemoryCache};
 use zbz_cache_memory::{Error, MIN_MAX_SIZE};
 
+use super::size::{Capacity, PercentOf};
 use super::target::{Met, Request, Target, Totals};
+use super::through::{Through, Unbuilt};
 use crate::failure::Failure;
 use crate::figures;
 use crate::trace::Op;
@@ -16,7 +18,9 @@ const SWEEP_MS: u64 = 60_000;
 /// Bytes at the front of a value that tell its key.
 const STAMP_BYTES: usize = 8;
 
-pub(super) struct Engine {
+/// A cache, with what a replay adds to it.
+#[derive(Debug)]
+pub struct Engine {
     cache: MemoryCache,
     clock: ManualClock,
     now_ms: u64,
@@ -27,10 +31,28 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    /// The cache's name in results.
+    pub const NAME: &str = "engine";
+
+    /// The cache's part in a replay.
+    pub fn through() -> Through<'static> {
+        let build = |capacity| match capacity {
+            Capacity::Bytes(bytes) => {
+                let engine = Engine::new(bytes).map_err(Unbuilt::Skipped)?;
+                Ok(Box::new(engine) as Box<dyn Target>)
+            }
+            Capacity::Keys(_) => {
+                let problem = "of a kind that the cache does not take: give it bytes";
+                Err(Unbuilt::Skipped(problem.to_owned()))
+            }
+        };
+        Through { name: Engine::NAME.to_owned(), percent_of: PercentOf::Bytes, build: Box::new(build) }
+    }
+
     /// # Errors
     ///
     /// The size is below what the cache takes.
-    pub(super) fn new(max_size: u64) -> Result<Engine, String> {
+    fn new(max_size: u64) -> Result<Engine, String> {
         if max_size < MIN_MAX_SIZE {
             return Err(format!("too small: the cache takes {} or more", figures::bytes(MIN_MAX_SIZE)));
         }

@@ -49,7 +49,7 @@ type Drawn = Result<(), Box<dyn Error>>;
 /// # Errors
 ///
 /// The file cannot be written.
-pub(super) fn write(file: &Path, axis: Axis, picture: &Picture) -> Result<(), Failure> {
+pub fn write(file: &Path, axis: Axis, picture: &Picture) -> Result<(), Failure> {
     let mut svg = String::new();
     draw(&mut svg, axis, picture)
         .map_err(|error| Failure::Work(format!("the plot cannot be drawn: {error}")))?;

@@ -5,7 +5,7 @@ use crate::trace::{Column, Columns, Delimiter, Format, Mark, ReadAs, TimeUnit};
 /// What the user says of the traces.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Reading")]
-pub(super) struct ReadingArgs {
+pub struct ReadingArgs {
     /// The format of the traces
     #[arg(long, value_name = "FORMAT", ignore_case = true)]
     format: Option<Format>,
@@ -66,7 +66,8 @@ pub(super) struct ReadingArgs {
 }
 
 impl ReadingArgs {
-    pub(super) fn read_as(&self) -> ReadAs {
+    /// What was said, as readers take it.
+    pub fn read_as(&self) -> ReadAs {
         let columns = Columns {
             time: self.time_column.clone(),
             key: self.key_column.clone(),

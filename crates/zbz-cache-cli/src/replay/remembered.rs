@@ -7,15 +7,15 @@
 const PLACES: usize = 1 << 20;
 
 /// TTLs by hashed key.
-#[derive(Default)]
-pub(super) struct RememberedTtls {
+#[derive(Debug, Default)]
+pub struct RememberedTtls {
     /// Empty until a write gives a TTL.
     places: Vec<(u64, u64)>,
 }
 
 impl RememberedTtls {
     /// Remembers what a write gave.
-    pub(super) fn put(&mut self, key_hash: u64, ttl_ms: u64) {
+    pub fn put(&mut self, key_hash: u64, ttl_ms: u64) {
         if self.places.is_empty() {
             self.places.resize(PLACES, (0, 0));
         }
@@ -23,14 +23,14 @@ impl RememberedTtls {
     }
 
     /// Forgets what earlier writes of this key gave, as one without a TTL makes it.
-    pub(super) fn forget(&mut self, key_hash: u64) {
+    pub fn forget(&mut self, key_hash: u64) {
         if self.get(key_hash).is_some() {
             self.places[key_hash as usize % PLACES] = (0, 0);
         }
     }
 
     /// What the last write of this key gave, if that is remembered.
-    pub(super) fn get(&self, key_hash: u64) -> Option<u64> {
+    pub fn get(&self, key_hash: u64) -> Option<u64> {
         let &(hash, ttl_ms) = self.places.get(key_hash as usize % PLACES)?;
         (hash == key_hash && ttl_ms > 0).then_some(ttl_ms)
     }

@@ -3,21 +3,18 @@
 use serde::Serialize;
 
 use super::result::TraceReport;
-use super::summary::Summary;
 
 /// Everything that was replayed.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub struct Report {
     /// Of this command.
-    pub(super) version: &'static str,
-    pub(super) traces: Vec<TraceReport>,
-    /// How the policies compare, where belady is one of them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) summary: Option<Summary>,
+    pub version: &'static str,
+    /// A report for each trace, in the order they were asked for.
+    pub traces: Vec<TraceReport>,
 }
 
 impl Default for Report {
     fn default() -> Self {
-        Report { version: env!("CARGO_PKG_VERSION"), traces: Vec::new(), summary: None }
+        Report { version: env!("CARGO_PKG_VERSION"), traces: Vec::new() }
     }
 }

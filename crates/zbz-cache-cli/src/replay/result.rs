@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
+use super::input::Input;
 use super::size::Capacity;
 use super::survey::Survey;
 use super::target::Totals;
@@ -11,51 +12,65 @@ use crate::trace::Format;
 
 /// One trace, through each target at each size.
 #[derive(Debug, Serialize)]
-pub(super) struct TraceReport {
-    pub(super) file: String,
-    pub(super) format: String,
+pub struct TraceReport {
+    /// As it was asked for.
+    pub file: String,
+    /// As `--format` has it.
+    pub format: String,
     /// What the file was taken for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) read_as: Option<String>,
-    pub(super) requests: u64,
-    pub(super) gets: u64,
-    pub(super) deletes: u64,
-    pub(super) distinct_keys: u64,
-    pub(super) distinct_bytes: u64,
-    pub(super) knows_sizes: bool,
-    pub(super) span_ms: u64,
-    pub(super) rows: Vec<Row>,
+    pub read_as: Option<String>,
+    /// All of them.
+    pub requests: u64,
+    /// Requests that ask for a value.
+    pub gets: u64,
+    /// Requests that remove a key.
+    pub deletes: u64,
+    /// Different keys.
+    pub distinct_keys: u64,
+    /// Bytes of those keys and of the values that were first told for them.
+    pub distinct_bytes: u64,
+    /// Whether the trace tells the size of any value.
+    pub knows_sizes: bool,
+    /// From the earliest request to the latest.
+    pub span_ms: u64,
+    /// A row for each of what it was replayed through, at each size.
+    pub rows: Vec<Row>,
 }
 
 /// One replay.
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
-    pub(super) through: String,
+pub struct Row {
+    /// What the trace was replayed through.
+    pub through: String,
     /// As it was asked for.
-    pub(super) size: String,
-    pub(super) capacity: Capacity,
+    pub size: String,
+    /// What the size came to.
+    pub capacity: Capacity,
     /// What was measured, or why nothing could be.
     #[serde(flatten, serialize_with = "measured_or_problem")]
-    pub(super) outcome: Result<Measured, String>,
+    pub outcome: Result<Measured, String>,
 }
 
 /// How a size fared.
 #[derive(Debug, Serialize)]
-pub(super) struct Measured {
+pub struct Measured {
     /// Hits among gets; absent where there is no get.
-    pub(super) hit_ratio: Option<f64>,
+    pub hit_ratio: Option<f64>,
     /// Bytes of hits among bytes of gets; absent where the trace tells no sizes.
-    pub(super) byte_hit_ratio: Option<f64>,
+    pub byte_hit_ratio: Option<f64>,
     /// Of the trace, reading and decompressing included.
-    pub(super) requests_per_second: f64,
+    pub requests_per_second: f64,
+    /// What counts there are at the end.
     #[serde(flatten)]
-    pub(super) totals: Totals,
+    pub totals: Totals,
 }
 
 impl TraceReport {
-    pub(super) fn new(file: &Path, survey: &Survey, rows: Vec<Row>) -> TraceReport {
+    /// What the replays of a trace came to.
+    pub fn new(input: &Input, survey: &Survey, rows: Vec<Row>) -> TraceReport {
         TraceReport {
-            file: file.display().to_string(),
+            file: input.name(),
             format: survey.reading.format.name(),
             read_as: survey.reading.words.clone(),
             requests: survey.requests,
@@ -70,13 +85,20 @@ impl TraceReport {
     }
 
     /// The file's name up to its first dot; that of a generated trace as it is.
-    pub(super) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         if self.format == Format::Generated.name() {
             return &self.file;
         }
         let name = Path::new(&self.file).file_name().and_then(|name| name.to_str()).unwrap_or(&self.file);
         name.split('.').find(|part| !part.is_empty()).unwrap_or(name)
     }
+}
+
+/// Why no row has figures, if none has.
+pub fn problem_of_all(rows: &[Row]) -> Option<&str> {
+    let problems: Option<Vec<&str>> =
+        rows.iter().map(|row| row.outcome.as_ref().err().map(String::as_str)).collect();
+    problems?.first().copied()
 }
 
 fn measured_or_problem<S: Serializer>(outcome: &Result<Measured, String>, to: S) -> Result<S::Ok, S::Error> {

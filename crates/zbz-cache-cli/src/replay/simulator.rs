@@ -7,7 +7,7 @@ use super::target::{Met, Request, Target, Totals};
 use crate::policy::{self, Belady, Capacity, Future, Outcome, Policy};
 use crate::trace::Op;
 
-pub(super) struct Simulator {
+pub struct Simulator {
     policy: Box<dyn Policy>,
 }
 
@@ -15,7 +15,7 @@ impl Simulator {
     /// # Errors
     ///
     /// There is no such policy.
-    pub(super) fn new(name: &str, capacity: size::Capacity) -> Result<Simulator, String> {
+    pub fn new(name: &str, capacity: size::Capacity) -> Result<Simulator, String> {
         let capacity = match capacity {
             // Two entries that fit have a sum.
             size::Capacity::Bytes(bytes) => Capacity::Bytes(bytes.min(u64::MAX / 2)),
@@ -25,7 +25,7 @@ impl Simulator {
     }
 
     /// The policy that knows the future of the trace it is given.
-    pub(super) fn clairvoyant(keys: u64, future: Rc<Future>) -> Simulator {
+    pub fn clairvoyant(keys: u64, future: Rc<Future>) -> Simulator {
         Simulator { policy: Box::new(Belady::new(keys, future)) }
     }
 }

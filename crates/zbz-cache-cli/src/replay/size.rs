@@ -6,40 +6,54 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::survey::Survey;
-use super::through::Through;
 use crate::numbers;
 
 /// A size as it was asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Size {
+pub enum Size {
     /// A share of the trace's own keys, in percent.
     Percent(f64),
     /// A share of the bytes of the trace's keys and values, in percent.
     PercentOfBytes(f64),
     /// So many bytes.
-    Bytes { bytes: u64, text: String },
+    Bytes {
+        /// How many.
+        bytes: u64,
+        /// As they were written.
+        text: String,
+    },
     /// So many keys.
     Keys(u64),
+}
+
+/// What a plain percentage is a share of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PercentOf {
+    /// The bytes of the trace's distinct keys and their values, as for a cache that is given memory.
+    Bytes,
+    /// The trace's distinct keys, as for a policy that counts entries.
+    Keys,
 }
 
 /// How much a cache may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Capacity {
+pub enum Capacity {
     /// Of memory for the cache itself, of keys and values for a policy.
     Bytes(u64),
+    /// Of any size.
     Keys(u64),
 }
 
 impl Size {
     /// What it comes to on a trace.
-    pub(super) fn capacity(&self, through: &Through, survey: &Survey) -> Capacity {
+    pub fn capacity(&self, percent_of: PercentOf, survey: &Survey) -> Capacity {
         let share = |whole: u64, percent: f64| (whole as f64 * percent / 100.0) as u64;
-        match (self, through) {
-            (Size::Percent(percent), Through::Engine) => {
+        match (self, percent_of) {
+            (Size::Percent(percent), PercentOf::Bytes) => {
                 Capacity::Bytes(share(survey.distinct_bytes, *percent))
             }
-            (Size::Percent(percent), Through::Policy(_) | Through::Belady) => {
+            (Size::Percent(percent), PercentOf::Keys) => {
                 Capacity::Keys(share(survey.distinct, *percent).max(1))
             }
             (Size::PercentOfBytes(percent), _) => {
@@ -86,22 +100,11 @@ impl FromStr for Size {
         } else if let Some(number) = plain.strip_suffix("keys").or_else(|| plain.strip_suffix("key")) {
             Size::Keys(numbers::count(number).filter(|&keys| keys > 0).ok_or_else(wrong)?)
         } else {
-            let bytes = parse_bytes(text).ok().filter(|&bytes| bytes > 0).ok_or_else(wrong)?;
+            let bytes = numbers::bytes(text).filter(|&bytes| bytes > 0).ok_or_else(wrong)?;
             Size::Bytes { bytes, text: text.to_owned() }
         };
         Ok(size)
     }
-}
-
-/// A number of bytes, with or without a unit.
-///
-/// # Errors
-///
-/// It is none; the message says what is taken.
-pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
-    numbers::bytes(text).ok_or_else(|| {
-        "takes a number of bytes: 256, 4KiB, 1MB (not 4K or 1M, which stand for either)".to_owned()
-    })
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use std::io::Write;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
+use super::engine::Engine;
 use super::result::{Row, TraceReport};
 use super::size::Capacity;
-use super::through::Through;
 use super::yardstick::Yardstick;
 use crate::failure::Failure;
 use crate::page;
@@ -20,7 +20,7 @@ const LEAST_KEYS: u64 = 200;
 
 /// How the policies stand.
 #[derive(Debug, Serialize)]
-pub(super) struct Summary {
+pub struct Summary {
     least_keys: u64,
     /// Whether policies are compared with those of a yardstick, not with each other.
     by_yardstick: bool,
@@ -63,7 +63,7 @@ struct Cell<'a> {
 
 impl Summary {
     /// What the replays come to, if there are policies to compare.
-    pub(super) fn of(traces: &[TraceReport], yardstick: &Yardstick) -> Option<Summary> {
+    pub fn of(traces: &[TraceReport], yardstick: &Yardstick) -> Option<Summary> {
         let cells: Vec<Cell<'_>> = traces.iter().flat_map(|trace| Cell::all_of(trace, yardstick)).collect();
         let mut names: Vec<&str> = Vec::new();
         let rows = || traces.iter().flat_map(|trace| &trace.rows);
@@ -85,7 +85,7 @@ impl Summary {
     }
 
     /// Prints a line for every policy.
-    pub(super) fn print(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn print(&self, out: &mut dyn Write) -> Result<(), Failure> {
         page::heading(out, "The policies over all traces")?;
         if self.policies.iter().all(|standing| standing.cells == 0) {
             writeln!(out, "No trace was replayed at a size of {LEAST_KEYS} keys or more.")?;
@@ -172,7 +172,7 @@ impl<'a> Cell<'a> {
     fn all_of(trace: &'a TraceReport, yardstick: &'a Yardstick) -> Vec<Cell<'a>> {
         let mut cells: Vec<Cell<'a>> = Vec::new();
         let large = |row: &&Row| !matches!(row.capacity, Capacity::Keys(keys) if keys < LEAST_KEYS);
-        for row in trace.rows.iter().filter(|row| row.through != Through::ENGINE).filter(large) {
+        for row in trace.rows.iter().filter(|row| row.through != Engine::NAME).filter(large) {
             if cells.iter().any(|cell| cell.size == row.size) {
                 continue;
             }
@@ -227,7 +227,7 @@ fn mean(numbers: impl Iterator<Item = f64>) -> Option<f64> {
 
 /// Whether it is a policy that does not know the future. The cache itself is none: its sizes are of all its memory.
 fn is_rival(through: &str) -> bool {
-    through != Belady::NAME && through != Through::ENGINE
+    through != Belady::NAME && through != Engine::NAME
 }
 
 #[cfg(test)]
@@ -241,7 +241,7 @@ mod tests {
         let row = |&(through, size, keys, hit_ratio): &(&str, &str, u64, f64)| Row {
             through: through.into(),
             size: size.into(),
-            capacity: if through == Through::ENGINE { Capacity::Bytes(keys) } else { Capacity::Keys(keys) },
+            capacity: if through == Engine::NAME { Capacity::Bytes(keys) } else { Capacity::Keys(keys) },
             outcome: Ok(Measured {
                 hit_ratio: Some(hit_ratio),
                 byte_hit_ratio: None,

@@ -5,30 +5,33 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io::Write;
-use std::path::Path;
 
 use super::fills::Fills;
+use super::input::Input;
 use crate::failure::{Failure, warn};
 use crate::figures;
 use crate::progress::Progress;
-use crate::trace::{self, Format, Op, ReadAs, Reading, Record, Step, TraceError};
+use crate::trace::{Format, Op, Reading, Record, Step, TraceError};
 
 /// What there is in a trace.
 #[derive(Clone, Debug)]
-pub(super) struct Survey {
-    pub(super) reading: Reading,
-    pub(super) requests: u64,
+pub struct Survey {
+    /// What it was taken for.
+    pub reading: Reading,
+    /// All of them.
+    pub requests: u64,
     /// Requests that ask for a value; hit ratios are shares of these.
-    pub(super) gets: u64,
-    pub(super) deletes: u64,
+    pub gets: u64,
+    /// Requests that remove a key.
+    pub deletes: u64,
     /// Different keys.
-    pub(super) distinct: u64,
+    pub distinct: u64,
     /// Bytes of those keys and of the values that were first told for them.
-    pub(super) distinct_bytes: u64,
+    pub distinct_bytes: u64,
     /// Whether the trace tells the size of any value.
-    pub(super) knows_sizes: bool,
+    pub knows_sizes: bool,
     /// From the earliest request to the latest.
-    pub(super) span_ms: u64,
+    pub span_ms: u64,
     /// Lines that the requests are from, where a line may stand for several.
     lines: u64,
     /// Whether any request gives a TTL.
@@ -40,11 +43,11 @@ pub(super) struct Survey {
 /// # Errors
 ///
 /// It cannot be opened or understood, or holds no request.
-pub(super) fn read(file: &Path, read_as: &ReadAs, fills: &Fills) -> Result<Survey, Failure> {
-    let mut trace = trace::open(file, read_as)?;
+pub fn read(input: &Input, fills: &Fills) -> Result<Survey, Failure> {
+    let mut trace = input.open()?;
     // What is misunderstood may take long to read.
-    warn_of(file, &trace.reading.doubts);
-    let progress = Progress::counting(&format!("requests read from {}", file.display()));
+    warn_of(input, &trace.reading.doubts);
+    let progress = Progress::counting(&format!("requests read from {}", input.name()));
     let mut keys = Keys::default();
     let (mut record, mut requests, mut gets, mut deletes) = (Record::default(), 0, 0, 0);
     let (mut first_ms, mut last_ms, mut knows_ttls) = (u64::MAX, 0, false);
@@ -63,7 +66,7 @@ pub(super) fn read(file: &Path, read_as: &ReadAs, fills: &Fills) -> Result<Surve
         progress.at(requests);
     }
     if requests == 0 {
-        return Err(Failure::Input(format!("{}: holds no request; expected at least one", file.display())));
+        return Err(Failure::Input(format!("{}: holds no request; expected at least one", input.name())));
     }
     let lines = trace.records.lines().unwrap_or(requests);
     Ok(Survey {
@@ -78,6 +81,16 @@ pub(super) fn read(file: &Path, read_as: &ReadAs, fills: &Fills) -> Result<Surve
         lines,
         knows_ttls,
     })
+}
+
+/// Reads all of these before any is replayed, so that a wrong one is told first.
+///
+/// # Errors
+///
+/// One cannot be opened or understood, or holds no request.
+pub fn read_all(inputs: Vec<Input>, fills: &Fills) -> Result<Vec<(Input, Survey)>, Failure> {
+    let read = |input| read(&input, fills).map(|survey| (input, survey));
+    inputs.into_iter().map(read).collect()
 }
 
 /// An error with what the trace was taken for, which may be the reason.
@@ -97,13 +110,13 @@ const LONG_MS: u64 = 10 * YEAR_MS;
 const YEAR_MS: u64 = 366 * 86_400 * 1000;
 
 /// Warns that a file may be read wrongly.
-pub(super) fn warn_of(file: &Path, doubts: &[String]) {
-    doubts.iter().for_each(|doubt| warn(&format!("{}: {doubt}", file.display())));
+pub fn warn_of(input: &Input, doubts: &[String]) {
+    doubts.iter().for_each(|doubt| warn(&format!("{}: {doubt}", input.name())));
 }
 
 impl Survey {
     /// Warns, once for each file, if its requests look as if it had been misread.
-    pub(super) fn warn(&self, file: &Path) {
+    pub fn warn(&self, input: &Input) {
         let mut doubts = Vec::new();
         let is_recorded = self.reading.format != Format::Generated;
         if is_recorded && self.lines > 1 && self.distinct == self.lines {
@@ -128,14 +141,14 @@ impl Survey {
             let span = figures::span(self.span_ms);
             doubts.push(format!("in seconds its times span {span}; --time-unit says another unit"));
         }
-        warn_of(file, &doubts);
+        warn_of(input, &doubts);
     }
 
     /// Tells what the file was taken for, where no table will.
-    pub(super) fn tell(&self, file: &Path) {
+    pub fn tell(&self, input: &Input) {
         if let Some(words) = &self.reading.words {
             // There is nowhere left to tell that the standard error is gone.
-            let _ = writeln!(anstream::stderr(), "{} read as: {words}", file.display());
+            let _ = writeln!(anstream::stderr(), "{} read as: {words}", input.name());
         }
     }
 }

@@ -6,13 +6,12 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use super::result::{Measured, Row, TraceReport};
 use super::size::Capacity;
-use super::through::Through;
 use crate::failure::Failure;
 use crate::figures;
 use crate::page;
 
 /// Prints what the trace is, and a line for every replay.
-pub(super) fn print(out: &mut dyn Write, trace: &TraceReport) -> Result<(), Failure> {
+pub fn print(out: &mut dyn Write, trace: &TraceReport) -> Result<(), Failure> {
     page::heading(out, &trace.file)?;
     if let Some(words) = &trace.read_as {
         writeln!(out, "  read as: {words}")?;
@@ -110,10 +109,6 @@ fn notes(trace: &TraceReport) -> Vec<String> {
             )),
             Ok(_) => {}
         }
-    }
-    let simulated = trace.rows.iter().any(|row| row.through != Through::ENGINE);
-    if simulated && trace.deletes > 0 {
-        notes.push(format!("Simulated policies pass over the {} deletes.", figures::count(trace.deletes)));
     }
     notes
 }

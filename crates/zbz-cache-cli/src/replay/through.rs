@@ -1,49 +1,44 @@
-//! [`Through`]: the cache or a policy, as people name it.
+//! [`Through`]: what a trace is to be replayed through, before there is one of some size.
 
+use std::fmt;
+
+use super::size::{Capacity, PercentOf};
+use super::target::Target;
 use crate::failure::Failure;
-use crate::policy::{self, Belady, Capacity};
 
-/// What a trace is replayed through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Through {
-    /// The cache itself.
-    Engine,
-    /// The simulated policy of that name.
-    Policy(String),
-    /// The simulated policy that knows the future.
-    Belady,
+/// Makes a target that may hold so much.
+pub type Build<'a> = Box<dyn Fn(Capacity) -> Result<Box<dyn Target>, Unbuilt> + 'a>;
+
+/// What a trace is to be replayed through, at every size that was asked for.
+pub struct Through<'a> {
+    /// As results show it.
+    pub name: String,
+    /// What a plain percentage is a share of.
+    pub percent_of: PercentOf,
+    /// Makes one of a size.
+    pub build: Build<'a>,
 }
 
-impl Through {
-    /// The cache's name among policies.
-    pub(super) const ENGINE: &str = "engine";
+/// Why there is no target of a size.
+#[derive(Debug)]
+pub enum Unbuilt {
+    /// The size is none for it, for this reason: the result says so, and the other sizes are replayed.
+    Skipped(String),
+    /// Nothing more can be replayed.
+    Failed(Failure),
+}
 
-    /// What a policy's name stands for.
-    ///
-    /// # Errors
-    ///
-    /// Nothing is named so.
-    pub(super) fn named(name: &str) -> Result<Through, Failure> {
-        let name = &policy::spelled(name);
-        match &name[..] {
-            "" => Err(Failure::Input(
-                "an empty name in --policy; write names with commas and no spaces, as lru,sieve".to_owned(),
-            )),
-            Through::ENGINE => Ok(Through::Engine),
-            Belady::NAME => Ok(Through::Belady),
-            // Any capacity tells whether the name is known.
-            _ => match policy::by_name(name, Capacity::Entries(1024)) {
-                Ok(_) => Ok(Through::Policy(name.to_owned())),
-                Err(problem) => Err(Failure::Input(problem)),
-            },
-        }
+impl From<Failure> for Unbuilt {
+    fn from(failure: Failure) -> Self {
+        Unbuilt::Failed(failure)
     }
+}
 
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Through::Engine => Through::ENGINE,
-            Through::Policy(name) => name,
-            Through::Belady => Belady::NAME,
-        }
+impl fmt::Debug for Through<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Through")
+            .field("name", &self.name)
+            .field("percent_of", &self.percent_of)
+            .finish_non_exhaustive()
     }
 }

@@ -5,19 +5,20 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::clock::TraceClock;
+use super::input::Input;
 use super::survey;
 use crate::failure::Failure;
 use crate::json;
 use crate::policy::{Foresight, Future};
 use crate::progress::Progress;
-use crate::trace::{self, Op, ReadAs, Reading, Record, Step, Trace};
+use crate::trace::{Op, Reading, Record, Step, Trace};
 
 /// Copies a trace; answers how many requests it has, and what it was taken for.
 ///
 /// # Errors
 ///
 /// The trace cannot be read, or the file not be written.
-pub(super) fn write(trace: &Path, read_as: &ReadAs, file: &Path) -> Result<(u64, Reading), Failure> {
+pub fn write(input: &Input, file: &Path) -> Result<(u64, Reading), Failure> {
     json::check_place(file)?;
     let kind = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let oracle = kind.eq_ignore_ascii_case("oracleGeneral");
@@ -26,13 +27,13 @@ pub(super) fn write(trace: &Path, read_as: &ReadAs, file: &Path) -> Result<(u64,
         return Err(Failure::Input(problem));
     }
     // Read once before the file is made: a trace that is wrong further on leaves no part of itself behind.
-    let future = look_ahead(trace, read_as)?;
+    let future = look_ahead(input)?;
     let unwritten = |error| Failure::Work(format!("{} cannot be written: {error}", file.display()));
     let mut out = BufWriter::new(File::create(file).map_err(unwritten)?);
     if !oracle {
         writeln!(out, "time,key,size,ttl,op").map_err(unwritten)?;
     }
-    let Trace { reading, mut records } = trace::open(trace, read_as)?;
+    let Trace { reading, mut records } = input.open()?;
     let (mut record, mut clock, mut count) = (Record::default(), TraceClock::default(), 0);
     while records.read(&mut record)? == Step::Record {
         let now_ms = clock.at(&record);
@@ -47,10 +48,10 @@ pub(super) fn write(trace: &Path, read_as: &ReadAs, file: &Path) -> Result<(u64,
 }
 
 /// Which request is the next one for the same key, for each.
-fn look_ahead(trace: &Path, read_as: &ReadAs) -> Result<Future, Failure> {
-    let Trace { reading, mut records } = trace::open(trace, read_as)?;
-    survey::warn_of(trace, &reading.doubts);
-    let progress = Progress::counting(&format!("requests read from {}", trace.display()));
+fn look_ahead(input: &Input) -> Result<Future, Failure> {
+    let Trace { reading, mut records } = input.open()?;
+    survey::warn_of(input, &reading.doubts);
+    let progress = Progress::counting(&format!("requests read from {}", input.name()));
     let (mut record, mut foresight, mut count) = (Record::default(), Foresight::default(), 0);
     while records.read(&mut record)? == Step::Record {
         foresight.read(record.key_hash(), 0);
@@ -58,7 +59,7 @@ fn look_ahead(trace: &Path, read_as: &ReadAs) -> Result<Future, Failure> {
         progress.at(count);
     }
     if count == 0 {
-        return Err(Failure::Input(format!("{}: holds no request; expected at least one", trace.display())));
+        return Err(Failure::Input(format!("{}: holds no request; expected at least one", input.name())));
     }
     Ok(foresight.finish())
 }

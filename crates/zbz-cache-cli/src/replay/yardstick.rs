@@ -12,7 +12,7 @@ use crate::policy::Belady;
 
 /// What others found.
 #[derive(Debug, Default)]
-pub(super) struct Yardstick {
+pub struct Yardstick {
     policies: Vec<String>,
     cells: Vec<Cell>,
 }
@@ -27,18 +27,18 @@ struct Cell {
 
 /// What others found on one trace at one size.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known<'a> {
+pub struct Known<'a> {
     /// Hits in percent of the policy that knows the future.
-    pub(super) belady: Option<f64>,
+    pub belady: Option<f64>,
     /// Those of every other one, by name.
-    pub(super) others: Vec<(&'a str, f64)>,
+    pub others: Vec<(&'a str, f64)>,
 }
 
 impl Yardstick {
     /// # Errors
     ///
     /// It cannot be read, or a line is not what it should be.
-    pub(super) fn read(file: &Path) -> Result<Yardstick, Failure> {
+    pub fn read(file: &Path) -> Result<Yardstick, Failure> {
         let name = file.display();
         let text = fs::read_to_string(file)
             .map_err(|error| Failure::Input(format!("{name}: cannot be read: {error}")))?;
@@ -47,7 +47,7 @@ impl Yardstick {
     }
 
     /// On failure the line's number and what is wrong there.
-    pub(super) fn parse(text: &str) -> Result<Yardstick, (usize, String)> {
+    pub fn parse(text: &str) -> Result<Yardstick, (usize, String)> {
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         let is_held = |(line, _): &(&str, usize)| !line.trim().is_empty() && !line.starts_with('#');
         let mut lines = text.lines().zip(1..).filter(is_held);
@@ -68,7 +68,7 @@ impl Yardstick {
     }
 
     /// What is known of a cell.
-    pub(super) fn known(&self, trace: &str, size: &str) -> Known<'_> {
+    pub fn known(&self, trace: &str, size: &str) -> Known<'_> {
         let cell = self.cells.iter().find(|cell| cell.trace == trace && cell.size == size);
         let Some(cell) = cell else { return Known::default() };
         let all = self.policies.iter().map(String::as_str).zip(cell.percents.iter().copied());

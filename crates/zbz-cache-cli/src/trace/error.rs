@@ -10,7 +10,12 @@ pub enum Place {
     /// A line of a text, counted from 1.
     Line(u64),
     /// A record of a binary file, counted from 1, with the offset of its first byte, compression undone.
-    Record { number: u64, offset: u64 },
+    Record {
+        /// Which record.
+        number: u64,
+        /// Of its first byte.
+        offset: u64,
+    },
 }
 
 /// Why a trace cannot be read.
