@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server checks nightly libcachesim sanitize fuzz stress
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside lab package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server checks nightly libcachesim sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,7 +10,7 @@ help: ## list the commands
 run: ## the first run: a real trace, then a tour
 	cargo run --release
 
-test: fmt lint doc unit loom schedules portable outside package ## all checks of a change that need no server
+test: fmt lint doc unit loom schedules portable outside lab package ## all checks of a change that need no server
 	@echo "left out: the tests that start redis-server; make test-redis runs them"
 
 fmt: ## is everything formatted?
@@ -83,6 +83,13 @@ stress: ## the random tests of the engine and of the codecs in their long forms 
 outside: ## the contract's program, in a crate that depends on zbz-cache alone
 	cargo run --quiet --manifest-path outside/Cargo.toml --target-dir target/outside
 
+LAB := --manifest-path lab/Cargo.toml --target-dir target/lab
+
+lab: ## the policies' simulators, in a workspace of their own: formatted, no warnings, tests
+	cargo fmt --manifest-path lab/Cargo.toml --check
+	cargo clippy $(LAB) --all-targets -- -D warnings
+	cargo test $(LAB)
+
 # Cargo keeps what an earlier run unpacked and built, and takes it again for the same version: it would check old sources.
 UNPACKED := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/-*/zbz-cache*
 
@@ -109,7 +116,7 @@ PATTERNS := loop loopzipf scanhot phase drift mixphase onehit burst zipf08 zipf1
 compare: generated-laps ## race rival caches on the same work (a quarter of an hour); TRACES=dir adds hit ratios; FULL=1 takes longer
 	cargo run --release --manifest-path compare/Cargo.toml -- $(if $(FULL),--full) --markdown docs/comparison.md --traces $(GENERATED)/laps $(if $(TRACES),--traces "$(TRACES)")
 
-REPLAY = cargo run --quiet --release -- replay
+REPLAY = cargo run --quiet --release $(LAB) --
 
 generated-laps:
 	mkdir -p $(GENERATED)/laps
@@ -152,8 +159,8 @@ policy-mixes:
 	@$(REPLAY) $(MIXES:%=@%) --sizes 1%bytes,10%bytes --policy $(call commas,lru sieve s3-fifo clock2q+ tide tide-log tide-log-64-tight s3-fifo-log) --summary
 
 parity: ## the engine's hit ratio against its simulator's with as many keys; TRACES=dir (minutes)
-	cargo build --quiet --release
-	python3 data/parity.py $${CARGO_TARGET_DIR:-target}/release/zbz-cache $(GENERATED)/parity 1% 2% 5% 10% 20% -- $(RECORDED)
+	cargo build --quiet --release $(LAB)
+	python3 data/parity.py target/lab/release/lab $(GENERATED)/parity 1% 2% 5% 10% 20% -- $(RECORDED)
 
 libcachesim:
 	@python3 -c "import libcachesim" 2> /dev/null || { echo "the Python package libcachesim is missing; install it: python3 -m pip install libcachesim"; exit 1; }

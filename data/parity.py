@@ -3,7 +3,7 @@
 
     parity.py PROGRAM FOLDER SIZE... -- TRACE...
 
-PROGRAM is the command zbz-cache, FOLDER is for copies of the traces. What sizes they tell is taken
+PROGRAM is the lab's command, FOLDER is for copies of the traces. What sizes they tell is taken
 out: the simulator counts entries there, the engine bytes, and how many entries happen to live at the
 end says little. Each run of the engine has other hashes, so three are averaged; the simulator is asked
 for 0.97, 1 and 1.03 times as many keys, as single sizes are erratic where there are few. Cells in which
@@ -23,7 +23,7 @@ SIZE_AT = 12
 def without_sizes(program, trace, folder):
     """A copy of a trace in which every entry's size is the same."""
     copy = folder / (pathlib.Path(trace).name.split(".")[0] + ".oracleGeneral")
-    subprocess.run([program, "replay", trace, "--write", copy], check=True, capture_output=True)
+    subprocess.run([program, trace, "--write", copy], check=True, capture_output=True)
     records = bytearray(copy.read_bytes())
     count = len(records) // RECORD
     for at, byte in enumerate((1).to_bytes(4, "little")):
@@ -35,7 +35,7 @@ def without_sizes(program, trace, folder):
 def replay(program, trace, policy, sizes):
     """The rows of the sizes that could be replayed; none where the cache would be too small."""
     told = trace.with_suffix(".json")
-    command = [program, "replay", trace, "--policy", policy, "--sizes", ",".join(sizes), "--json", told]
+    command = [program, trace, "--policy", policy, "--sizes", ",".join(sizes), "--json", told]
     if subprocess.run(command, capture_output=True).returncode != 0:
         return []
     rows = json.loads(told.read_text())["traces"][0]["rows"]

@@ -1,4 +1,4 @@
-"""Measures libCacheSim's policies on a folder of oracleGeneral traces, for `zbz-cache replay --yardstick`.
+"""Measures libCacheSim's policies on a folder of oracleGeneral traces, for the lab's `--yardstick`.
 
     pip install libcachesim
     python yardstick.py FOLDER OUTPUT.csv 1% 10% 1%bytes

@@ -23,7 +23,7 @@ impl fmt::Display for Failure {
 /// The rules that one crate keeps.
 #[derive(Debug, Default)]
 pub struct Rules<'a> {
-    /// The crate's folder below `crates`.
+    /// The crate's folder.
     pub package: &'a str,
     /// The modules below which no files may form a circle; empty names the root.
     pub without_circles: Vec<&'a str>,
@@ -148,7 +148,7 @@ impl Checked<'_> {
 
     fn step(&self, edge: &Edge) -> String {
         let (package, from, to) = (self.rules.package, self.path(edge.from), self.path(edge.to));
-        format!("crates/{package}/src/{from}:{}: uses `{}`, which is in {to}", edge.line, edge.written)
+        format!("{package}/src/{from}:{}: uses `{}`, which is in {to}", edge.line, edge.written)
     }
 
     /// The child of a module that a file belongs to.

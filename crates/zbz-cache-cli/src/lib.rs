@@ -3,9 +3,9 @@
 //! It is a library so that the project's own research can use its readers of traces and its replays. Nothing in it is
 //! meant for others, and any of it may change in any version.
 //!
-//! Reading order: `args` (what can be asked for), `first_run`, `replay` over `trace` (readers) and `policy`
-//! (simulators), `bench`; `numbers` and `names` are how they listen, `failure`, `figures`, `progress`, `page`, `json`
-//! and `invocation` how they speak.
+//! Reading order: `args` (what can be asked for), `first_run`, `replay` over `trace` (readers), `bench`;
+//! `numbers` is how they listen, `failure`, `figures`, `progress`, `page`, `json` and `invocation` how they
+//! speak.
 //!
 //! Invariants: results go to the standard output and everything else to the standard error; nothing is printed that
 //! looks like a result before the input it stands on was read to its end; neither stream carries escape codes unless
@@ -26,12 +26,9 @@ mod invocation;
 #[doc(hidden)]
 pub mod json;
 #[doc(hidden)]
-pub mod names;
-#[doc(hidden)]
 pub mod numbers;
 #[doc(hidden)]
 pub mod page;
-mod policy;
 #[doc(hidden)]
 pub mod progress;
 #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! Traces: requests one at a time, recorded ones from a file of any known format, or generated ones.
+//! Traces: requests one at a time, recorded ones from a file of any known format.
 //!
 //! Invariants:
 //! - A reader needs the same memory for any length of trace.
@@ -10,7 +10,7 @@
 //!
 //! Reading order: `format` (which formats there are), `source` (files, plain or compressed), `rows` (lines and their
 //! fields), `options` (what the user says) and `guess` (what is left), one file for each format, `fields` (numbers in
-//! text), `error`; `generated` (traces without a file).
+//! text), `error`.
 
 use std::fmt;
 use std::path::Path;
@@ -19,7 +19,6 @@ mod csv;
 mod error;
 mod fields;
 mod format;
-mod generated;
 mod guess;
 mod lines;
 mod options;
@@ -31,7 +30,6 @@ mod twitter;
 pub use self::error::{Place, TraceError};
 pub use self::fields::TimeUnit;
 pub use self::format::Format;
-pub use self::generated::list_generated;
 pub use self::options::{Column, Columns, Delimiter, Mark};
 
 use self::source::Source;
@@ -181,12 +179,14 @@ pub struct Reading {
 }
 
 impl Reading {
-    fn certain(format: Format, words: Option<String>) -> Reading {
+    /// What a trace was taken for where there was nothing to guess.
+    pub fn certain(format: Format, words: Option<String>) -> Reading {
         Reading { format, words, doubts: Vec::new(), guessed_seconds: false }
     }
 
     /// With a doubt where the user said something that this format has no use for.
-    fn after(mut self, read_as: &ReadAs) -> Reading {
+    #[must_use]
+    pub fn after(mut self, read_as: &ReadAs) -> Reading {
         let unused = read_as.unused_by(self.format);
         if !unused.is_empty() {
             let why = match self.format {
@@ -205,19 +205,15 @@ impl Reading {
     }
 }
 
-/// Opens a trace and finds out how it is to be read; a name that begins with `@` is that of a generated trace.
+/// Opens a trace and finds out how it is to be read.
 ///
 /// # Errors
 ///
-/// The file cannot be opened, is empty, or is of no known format, or no generated trace has that name.
+/// The file cannot be opened, is empty, or is of no known format.
 pub fn open(path: &Path, read_as: &ReadAs) -> Result<Trace, TraceError> {
-    if let Some(name) = generated::name_of(path) {
-        let Trace { reading, records } = generated::open(name)?;
-        return Ok(Trace { reading: reading.after(read_as), records });
-    }
     let mut source = Source::open(path, read_as.format)?;
     if read_as.format == Some(Format::Generated) {
-        return Err(source.error(Place::File, "is a file; a generated trace is asked for by its @name"));
+        return Err(source.error(Place::File, "is a file, and no generated trace"));
     }
     if !format::is_text(&mut source, read_as.format)? {
         let reading = Reading::certain(Format::OracleGeneral, Some("oracleGeneral records".to_owned()));

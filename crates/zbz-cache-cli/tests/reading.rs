@@ -99,8 +99,8 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Replays all these files at once; answers the hit ratio of each, and what was said on the standard error.
-fn ratios(folder: &Folder, files: &[String], policy: &str, size: &str) -> (Vec<f64>, String) {
-    let args = ["replay", "--policy", policy, "--sizes", size, "--json", "all.json"].map(str::to_owned);
+fn ratios(folder: &Folder, files: &[String]) -> (Vec<f64>, String) {
+    let args = ["replay", "--sizes", "1MiB", "--json", "all.json"].map(str::to_owned);
     let done = run(folder, &[&args[..], files].concat());
     assert_eq!(done.code, Some(0), "{}", done.err);
     let json: serde_json::Value =
@@ -125,14 +125,12 @@ fn a_trace_comes_to_the_same_however_it_is_written() {
     }
     // Each style in one of the compressions.
     let names: Vec<String> = files.iter().map(|(_, name)| name.clone()).collect();
-    for (policy, size) in [("lru", "12keys"), ("engine", "1MiB")] {
-        let (ratios, warnings) = ratios(&folder, &names, policy, size);
-        assert!(ratios[0] > 0.3 && ratios[0] < 0.95, "{policy}: {}", ratios[0]);
-        for ((style, name), ratio) in files.iter().zip(&ratios) {
-            assert_eq!(*ratio, ratios[0], "{policy}: {style:?}");
-            let is_warned = warnings.contains(&format!("warning: {name}: there is no header"));
-            assert_eq!(is_warned, !style.header, "{style:?}\n{warnings}");
-        }
+    let (ratios, warnings) = ratios(&folder, &names);
+    assert!(ratios[0] > 0.3 && ratios[0] < 0.95, "{}", ratios[0]);
+    for ((style, name), ratio) in files.iter().zip(&ratios) {
+        assert_eq!(*ratio, ratios[0], "{style:?}");
+        let is_warned = warnings.contains(&format!("warning: {name}: there is no header"));
+        assert_eq!(is_warned, !style.header, "{style:?}\n{warnings}");
     }
 }
 
@@ -161,7 +159,7 @@ fn every_compression_and_every_shape_of_keys_comes_to_the_same_or_is_warned_of()
             files.push((style, folder.file(&format!("{shape}{number}.zst"), zstd(&text))));
         }
         let names: Vec<String> = files.iter().map(|(_, name)| name.clone()).collect();
-        let (ratios, warnings) = ratios(&folder, &names, "lru", "12keys");
+        let (ratios, warnings) = ratios(&folder, &names);
         for ((style, name), ratio) in files.iter().zip(&ratios) {
             assert_eq!(*ratio, ratios[0], "{shape}: {style:?}");
             let is_warned = warnings.contains(&format!("warning: {name}: "));
@@ -169,7 +167,7 @@ fn every_compression_and_every_shape_of_keys_comes_to_the_same_or_is_warned_of()
         }
         let keys: String = requests.iter().map(|[_, key, _]| format!("{key}\n")).collect();
         let file = folder.file("keys.txt", format!("# keys\n{keys}\n"));
-        let (of_keys, said) = self::ratios(&folder, &[file], "lru", "12keys");
+        let (of_keys, said) = self::ratios(&folder, &[file]);
         assert!(of_keys[0] == ratios[0] || said.contains("there is no header"), "{shape}: {said}");
         // Keys with a delimiter in them are ambiguous.
         assert_eq!(said.contains("warning: keys.txt: "), ["space", "comma"].contains(&shape), "{said}");
@@ -189,17 +187,16 @@ fn a_line_of_cachelib_stands_for_as_many_requests_as_it_says() {
     let known = folder.file("kv.csv", CACHELIB);
     let headless = folder.file("part.csv", CACHELIB.split_once('\n').unwrap().1);
     for file in [known, headless] {
-        let done = run(&folder, &["replay", &file, "--policy", "LRU", "--sizes", "10keys"]);
+        let done = run(&folder, &["replay", &file, "--sizes", "1MiB"]);
         assert_eq!(done.code, Some(0), "{}", done.err);
         // Of nine gets the first for each key misses.
         assert_eq!(ratio(&done), "77.78 %", "{}", done.out);
         assert!(done.out.contains("11, 9 of them gets"), "{}", done.out);
     }
-    let once =
-        run(&folder, &["replay", "kv.csv", "--policy", "lru", "--sizes", "9keys", "--count-column", "none"]);
+    let once = run(&folder, &["replay", "kv.csv", "--sizes", "1MiB", "--count-column", "none"]);
     assert_eq!(ratio(&once), "33.33 %", "{}", once.out);
     let old = folder.file("old.csv", "key,op,size,op_count,key_size\n1,GET,9,4,40\n");
-    assert_eq!(ratio(&run(&folder, &["replay", &old, "--policy", "lru", "--sizes", "9keys"])), "75.00 %");
+    assert_eq!(ratio(&run(&folder, &["replay", &old, "--sizes", "1MiB"])), "75.00 %");
 }
 
 #[test]
@@ -214,11 +211,6 @@ fn what_was_taken_for_what_is_shown_with_the_figures_and_kept_in_json() {
         serde_json::from_slice(&fs::read(folder.0.join("t.json")).unwrap()).unwrap();
     assert_eq!(json["traces"][0]["read_as"], expected.trim_start_matches("read as: "));
 
-    let written = run(&folder, &["replay", &spaces, "--write", "t.csv"]);
-    assert!(written.out.contains(expected), "{}", written.out);
-    let summary = ["replay", &spaces, "--policy", "lru,belady", "--sizes", "2keys", "--summary"];
-    let summary = run(&folder, &summary);
-    assert!(!summary.out.contains("read as") && summary.err.contains(expected), "{}", summary.err);
     let wrong = folder.file("wrong", "time key size\n1 a 5\n2 b five\n");
     let message = refused(&folder, &["replay", &wrong]);
     assert!(message.contains("line 3: the size is \"five\"") && message.contains(expected), "{message}");
@@ -229,7 +221,7 @@ fn a_guess_can_be_said_instead() {
     let folder = Folder::new("overrides");
     let hits = |name: &str, text: &str, args: &[&str]| {
         let file = folder.file(name, text);
-        let done = run(&folder, &[&["replay", &file, "--policy", "lru", "--sizes", "9keys"], args].concat());
+        let done = run(&folder, &[&["replay", &file, "--sizes", "1MiB"], args].concat());
         assert_eq!(done.code, Some(0), "{name}: {}", done.err);
         ratio(&done)
     };
@@ -260,7 +252,7 @@ fn a_guess_that_may_be_wrong_is_warned_of_once() {
     let folder = Folder::new("doubts");
     let warned = |name: &str, text: &str, expected: &str| {
         let file = folder.file(name, text);
-        let done = run(&folder, &["replay", &file, "--policy", "lru,sieve", "--sizes", "2keys,9keys"]);
+        let done = run(&folder, &["replay", &file, "--sizes", "1MiB,2MiB"]);
         assert_eq!((done.code, done.err.matches(expected).count()), (Some(0), 1), "{name}: {}", done.err);
         assert!(done.err.lines().all(|line| line.starts_with(&format!("warning: {name}: "))), "{}", done.err);
     };
@@ -327,7 +319,7 @@ fn sound_zstd_and_gzip_files_are_read_however_they_are_made() {
     ];
     for (name, bytes) in cases {
         let file = folder.file(name, bytes);
-        let done = run(&folder, &["replay", &file, "--policy", "lru", "--sizes", "2keys"]);
+        let done = run(&folder, &["replay", &file, "--sizes", "1MiB"]);
         assert_eq!((done.code, ratio(&done).as_str()), (Some(0), "50.00 %"), "{name}: {}", done.err);
     }
 }
@@ -344,7 +336,7 @@ fn lines_that_hold_nothing_are_no_keys() {
         ("commas.csv", "time,key,\n1,a,\n2,b,\n3,a,\n4,a,\n"),
     ] {
         let file = folder.file(name, text);
-        let done = run(&folder, &["replay", &file, "--policy", "lru", "--sizes", "2keys"]);
+        let done = run(&folder, &["replay", &file, "--sizes", "1MiB"]);
         assert_eq!(
             (done.code, ratio(&done).as_str(), &*done.err),
             (Some(0), "50.00 %", ""),
@@ -359,11 +351,11 @@ fn numbers_are_read_as_programs_write_them() {
     let folder = Folder::new("numbers");
     let text = "time,key,size,ttl\n1584000000.25,0xAF,1e3,\n1.5840000005e9,0xAF,1000.0,NaN\n1584000001,0xaf,-,60.0\n";
     let file = folder.file("frame.csv", text);
-    let done = run(&folder, &["replay", &file, "--policy", "lru", "--sizes", "5_000keys,1k keys"]);
+    let done = run(&folder, &["replay", &file, "--sizes", "65_536,1 MB"]);
     assert_eq!((done.code, ratio(&done).as_str(), &*done.err), (Some(0), "33.33 %", ""), "{}", done.out);
     let wrong = folder.file("wrong.csv", "key,size\na,1\na,-1\n");
     assert!(refused(&folder, &["replay", &wrong]).contains("line 3: the size is \"-1\""));
     let nanos = folder.file("ns.csv", "time,key\n1584000000000000000,a\n1584000005000000000,a\n");
-    let done = run(&folder, &["replay", &nanos, "--policy", "lru", "--sizes", "9keys"]);
+    let done = run(&folder, &["replay", &nanos, "--sizes", "1MiB"]);
     assert!(done.out.contains("over 5.0 s") && done.out.contains("times in nanoseconds"), "{}", done.out);
 }

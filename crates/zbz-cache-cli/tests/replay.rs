@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::io::Write;
 
-use support::{Folder, oracle_record, refused, run, shop_trace};
+use support::{Folder, oracle_record, refused, run};
 
 /// Requests for a, b, a, a in each text format; the last comes when the first one's minute is over.
 const CSV: &str = "time,key,size,ttl\n0,a,100,60\n1,b,200,60\n2,a,100,60\n62,a,100,60\n";
@@ -48,39 +48,6 @@ fn every_format_plain_or_compressed_is_replayed_with_its_ttls() {
 }
 
 #[test]
-fn a_small_cache_hits_as_often_as_its_simulator_with_as_many_keys() {
-    let folder = Folder::new("parity");
-    let trace = shop_trace().display().to_string();
-    let replay = |policy: &str, size: &str| {
-        let run = run(&folder, &["replay", &trace, "--policy", policy, "--sizes", size]);
-        assert_eq!(run.code, Some(0), "{}", run.err);
-        first_row(&run.out)
-    };
-    let hits = |row: &[String]| row[3].trim_end_matches(" %").parse::<f64>().unwrap();
-    for size in ["100KiB", "200KiB"] {
-        let cache = replay("engine", size);
-        let keys = cache.last().unwrap().replace(',', "");
-        let simulator = replay("tide-log", &format!("{keys}keys"));
-        assert!((hits(&cache) - hits(&simulator)).abs() < 0.5, "{cache:?} {simulator:?}");
-    }
-}
-
-#[test]
-fn policies_are_listed_and_a_percentage_of_the_keys_is_their_size() {
-    let folder = Folder::new("policies");
-    let list = run(&folder, &["replay", "--policy", "list"]);
-    assert_eq!(list.code, Some(0), "{}", list.err);
-    assert!(list.out.lines().any(|line| line == "lru"), "{}", list.out);
-
-    let trace = shop_trace().display().to_string();
-    let run = run(&folder, &["replay", &trace, "--policy", "lru", "--sizes", "1%,10%,100keys"]);
-    assert_eq!(run.code, Some(0), "{}", run.err);
-    let row = first_row(&run.out);
-    // As libCacheSim measures LRU with 204 entries.
-    assert_eq!((row[2].as_str(), &row[3][..4]), ("204 keys", "39.1"), "{}", run.out);
-}
-
-#[test]
 fn a_plot_and_a_json_file_are_written_where_asked() {
     let folder = Folder::new("outputs");
     let trace = folder.file("t.csv", CSV);
@@ -92,39 +59,6 @@ fn a_plot_and_a_json_file_are_written_where_asked() {
         serde_json::from_slice(&fs::read(folder.0.join("all.json")).unwrap()).unwrap();
     let trace = &json["traces"][0];
     assert_eq!((&trace["requests"], &trace["rows"][1]["hit_ratio"]), (&4.into(), &0.25.into()));
-}
-
-#[test]
-fn belady_knows_the_future_of_every_format_and_tells_how_far_others_are_from_it() {
-    let folder = Folder::new("belady");
-    let trace = shop_trace().display().to_string();
-    let args =
-        ["replay", &trace, "--policy", "belady,lru,s3-fifo", "--sizes", "1%,10%", "--json", "all.json"];
-    let shop = run(&folder, &args);
-    assert_eq!(shop.code, Some(0), "{}", shop.err);
-    let json: serde_json::Value =
-        serde_json::from_slice(&fs::read(folder.0.join("all.json")).unwrap()).unwrap();
-    // As libCacheSim measures it with 204 and 2,048 entries.
-    for (row, known) in [(0, 0.534), (1, 0.681)] {
-        let found = json["traces"][0]["rows"][row]["hit_ratio"].as_f64().unwrap();
-        assert!((found - known).abs() < 0.000_5, "{found} is not {known}");
-    }
-    let lru = &json["summary"]["policies"][0];
-    assert_eq!((&lru["policy"], &lru["cells"]), (&"lru".into(), &2.into()));
-    // LRU has 39.15 and 55.66 %.
-    let distance = lru["mean_distance_points"].as_f64().unwrap();
-    assert!((distance - 13.33).abs() < 0.05, "{distance}");
-    let line = shop.out.lines().rfind(|line| line.starts_with("| lru")).unwrap_or_default();
-    assert!(line.contains("13.3") && line.contains("cache2k-web07"), "{}", shop.out);
-
-    let lines = folder.file("keys.txt", "a\nb\nc\na\nb\nc\n");
-    let few = run(&folder, &["replay", &lines, "--policy", "belady,lru", "--sizes", "2keys"]);
-    assert_eq!(first_row(&few.out)[..4], ["belady", "2keys", "2 keys", "33.33 %"], "{}", few.out);
-    assert!(few.out.contains("No trace was replayed at a size of 200 keys or more."), "{}", few.out);
-    // That a will have expired is foreseen: it makes room for c, and b hits.
-    let csv = folder.file("ttl.csv", "time,key,ttl\n0,a,5\n1,b,60\n2,c,60\n6,a,5\n7,b,60\n");
-    let ttls = run(&folder, &["replay", &csv, "--policy", "belady", "--sizes", "2keys"]);
-    assert_eq!(first_row(&ttls.out)[3], "20.00 %", "{}", ttls.out);
 }
 
 #[test]
@@ -181,14 +115,11 @@ fn of_several_traces_a_wrong_one_is_told_before_any_is_replayed() {
 fn wrong_arguments_are_refused_with_what_they_take() {
     let folder = Folder::new("arguments");
     let trace = folder.file("t.csv", CSV);
-    let cases: [(&[&str], &str); 21] = [
-        (&["--sizes", "much"], "takes a percentage (10%, 10%bytes), bytes (64MiB"),
+    let cases: [(&[&str], &str); 15] = [
+        (&["--sizes", "much"], "takes a percentage (10%) or bytes (64MiB"),
         (&["--value-size", "-5"], "takes a number of bytes: 256, 4KiB, 1MB"),
-        (&["--sizes", "10keys"], "is for simulated policies"),
-        (&["--policy", "belady", "--sizes", "10%,1MiB"], "the size 1MiB is not for --policy belady"),
+        (&["--sizes", "10keys"], "takes a percentage (10%) or bytes (64MiB"),
         (&["--sizes", "1%"], "every size is too small: the cache takes 64.00 KiB or more"),
-        (&["--policy", "SEIVE"], "did you mean \"sieve\"?"),
-        (&["--policy", "lru,"], "an empty name in --policy"),
         (&["--sizes", "1MiB,"], "an empty size"),
         (&["--value-size", "1kk"], "takes a number of bytes: 256, 4KiB, 1MB"),
         (&["--delimiter", "comas"], "takes comma, tab, semicolon, bar, space"),
@@ -196,9 +127,6 @@ fn wrong_arguments_are_refused_with_what_they_take() {
         (&["--header", "--no-header"], "cannot be used with"),
         (&["--no-header", "--key-column", "key"], "columns go by number, from 1 to 4"),
         (&["--key-column", "none"], "a trace needs keys"),
-        (&["--policy", "best"], "no policy is named \"best\"; known are engine, lru"),
-        (&["--policy", "tide:widnow=1"], "\"widnow\" is no setting"),
-        (&["--policy", "lru:window=1"], "the policy lru takes no settings"),
         (&["--plot", "curve.png"], "only SVG is drawn"),
         (&["--json", "no/such/folder.json"], "no/such/folder.json cannot be written"),
         (&["--key-column", "url"], "there is no column \"url\"; the header names \"time\", \"key\""),
@@ -208,20 +136,13 @@ fn wrong_arguments_are_refused_with_what_they_take() {
         let message = refused(&folder, &[&["replay", &trace], args].concat());
         assert!(message.contains(expected), "{args:?}: {message}");
     }
-    for policies in ["LRU,S3FIFO", "Lru,s3_fifo", "lru,S3-Fifo"] {
-        let done = run(&folder, &["replay", &trace, "--policy", policies, "--sizes", "1_000keys,1K keys"]);
-        assert_eq!(done.code, Some(0), "{}", done.err);
-        assert!(done.out.contains("| lru ") && done.out.contains("| s3-fifo "), "{}", done.out);
-    }
     assert!(refused(&folder, &["replay"]).contains("TRACE"));
-    let mixed = ["replay", &trace, "--policy", "lru", "--sizes", "1%,64MiB", "--plot", "c.svg"];
-    assert!(refused(&folder, &mixed).contains("sizes of one kind"));
 }
 
 #[test]
 fn help_shows_formats_and_examples() {
     let help = run(&Folder::new("replay-help"), &["replay", "--help"]);
-    for expected in ["oracleGeneral", "--sizes", "--plot", "--policy", "Examples:", "Exit codes"] {
+    for expected in ["oracleGeneral", "--sizes", "--plot", "Examples:", "Exit codes"] {
         assert!(help.out.contains(expected), "{expected} is missing from\n{}", help.out);
     }
 }

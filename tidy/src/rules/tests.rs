@@ -26,9 +26,9 @@ fn a_use_of_what_stands_above_or_beside_fails() {
     };
     assert!(told(&files(""), &layered()).is_empty());
     let upward = told(&files("\nuse crate::A;"), &layered());
-    assert_eq!(upward, ["crates/p/src/b.rs:2: uses `crate::A`, which is in a.rs: `b` stands below `a`"]);
+    assert_eq!(upward, ["p/src/b.rs:2: uses `crate::A`, which is in a.rs: `b` stands below `a`"]);
     let beside = told(&files("fn f() { crate::c::C }"), &layered());
-    assert_eq!(beside, ["crates/p/src/b.rs:1: uses `crate::c::C`, which is in c.rs: `b` stands beside `c`"]);
+    assert_eq!(beside, ["p/src/b.rs:1: uses `crate::c::C`, which is in c.rs: `b` stands beside `c`"]);
 }
 
 #[test]
@@ -47,9 +47,9 @@ fn a_circle_through_a_re_export_fails() {
         ("a/c.rs", "pub struct C; fn f() { crate::a::B }"),
     ];
     let circle = "uses `super::c::C`, which is in a/c.rs\n  \
-                  crates/p/src/a/c.rs:1: uses `crate::a::B`, which is in a/b.rs";
+                  p/src/a/c.rs:1: uses `crate::a::B`, which is in a/b.rs";
     let found = told(&files, &rules);
-    assert_eq!(found, [format!("a circle of files:\n  crates/p/src/a/b.rs:1: {circle}")]);
+    assert_eq!(found, [format!("a circle of files:\n  p/src/a/b.rs:1: {circle}")]);
     let elsewhere = Rules { without_circles: vec!["d"], ..rules };
     assert!(told(&files, &elsewhere).is_empty());
 }

@@ -2,25 +2,21 @@
 
 use std::path::PathBuf;
 
-use super::contestant::Contestant;
 use super::fills::Fills;
 use super::input::Input;
 use super::outputs::Outputs;
 use super::reading::ReadingArgs;
 use super::size::Size;
-use crate::failure::Failure;
-use crate::invocation;
 use crate::trace;
 
 /// What it is, for its help.
 pub const LONG_ABOUT: &str = "\
-Replay recorded or generated requests through caches of several sizes, and tell the hit ratios by objects and by \
+Replay recorded requests through caches of several sizes, and tell the hit ratios by objects and by \
 bytes, the speed, evictions and expirations.
 
 A get that misses stores the value (read-through); sets, adds and deletes are done as recorded. Values have the \
 recorded size and carry their key, which every hit is checked for. The clock of the cache is the trace's, so that TTLs \
-run out as they did, and expired keys are swept once a minute of it. Traces are streamed, never held in memory; only \
---policy belady keeps notes of each request.";
+run out as they did, and expired keys are swept once a minute of it. Traces are streamed, never held in memory.";
 
 const EXAMPLES: &str = "\
 Formats:
@@ -34,22 +30,12 @@ Each may be plain, zstd or gzip. The content tells, and \"read as\" shows what a
 was taken for; where that is wrong, the options under Reading say what is right.
 CacheLib's traces are CSV, of which a line stands for op_count requests.
 
-Generated traces (the same requests in every run; @list tells what each is):
-  @loop @loopzipf @scanhot @phase @drift @mixphase @onehit @burst @zipf08 @zipf10 @zipf12
-  with the sizes, TTLs and sets of Twitter's clusters: @twitter-04 -19 -24 -26 -29 -50
-  with the popularity and sizes of Meta's caches: @cachelib-kv -leader -follower -cdn
-  with figures of your own: @load:keys=1M:requests=13M:zipf=0.9:bytes=256:ttl=60:sets=10%
-
 Examples:
   zbz-cache replay web.oracleGeneral.zst --sizes 1%,10%,64MiB
   zbz-cache replay requests.csv --key-column url --time-unit ms --plot curve.svg
   zbz-cache replay squid-access.log --delimiter space --no-header --time-column 1 \\
                    --size-column 5 --key-column 7
-  zbz-cache replay a.csv.gz b.csv.gz --policy engine,lru --sizes 1%,5%,20%
-  zbz-cache replay traces/*.zst --policy lru,s3-fifo,tide-log,belady --sizes 1%,10%
-  zbz-cache replay @scanhot @twitter-04 --policy engine,lru --sizes 5%,20%
-  zbz-cache replay traces/*.zst --policy tide-log,tide-log:window=0,belady --summary
-  zbz-cache replay @cachelib-kv --write kv.csv
+  zbz-cache replay a.csv.gz b.csv.gz --sizes 1%,5%,20%
 
 Exit codes: 0 done; 1 failed while running; 2 wrong arguments or traces.";
 
@@ -57,58 +43,26 @@ Exit codes: 0 done; 1 failed while running; 2 wrong arguments or traces.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Files with recorded requests, or names of generated traces; `@list` lists those
-    ///
-    /// A name that begins with @ is that of a generated trace; for a file of such a name write ./@name.
-    #[arg(value_name = "TRACE", required_unless_present = "policy")]
+    /// Files with recorded requests
+    #[arg(value_name = "TRACE", required = true)]
     pub(super) traces: Vec<PathBuf>,
 
-    /// Sizes of the cache, with commas: 64MiB, 10% or 5000keys
+    /// Sizes of the cache, with commas: 64MiB or 10%
     ///
-    /// Bytes (64MiB is of 2^20, 64MB of 10^6) are the max_size of the cache, which is all of its memory, or the keys and
-    /// values that a simulated policy may hold. A percentage is of the bytes of the trace's distinct keys and their
-    /// values for the cache, of the number of its distinct keys for a policy; 10%bytes is of the bytes for a policy, too.
-    /// 5000keys is for policies only.
+    /// Bytes (64MiB is of 2^20, 64MB of 10^6) are the max_size of the cache, which is all of its memory. A percentage is
+    /// of the bytes of the trace's distinct keys and their values.
     #[arg(
         long,
         value_name = "SIZES",
         allow_negative_numbers = true,
         value_delimiter = ',',
+        value_parser = Size::of_memory,
         default_value = "2%,10%,50%"
     )]
     pub(super) sizes: Vec<Size>,
 
-    /// Replay through simulated eviction policies instead, with commas; `list` lists them
-    ///
-    /// A policy is simulated without storing anything. `engine` stands for the cache itself, to be compared with them.
-    /// `belady` knows the trace's future and drops what is read again last: without TTLs, no policy that stores every
-    /// miss has more hits. It takes percentages and keys, not bytes. It reads the trace once more and holds 8 bytes a
-    /// request (and some 60 a distinct key while it reads). With it, a summary tells how far the other policies are
-    /// from it, over all traces.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    pub(super) policy: Vec<String>,
-
     #[command(flatten)]
     pub(super) outputs: Outputs,
-
-    /// Show the comparison of the policies over all traces, and nothing of each trace
-    #[arg(long)]
-    pub(super) summary: bool,
-
-    /// Compare the policies with hit ratios found elsewhere: a CSV file
-    ///
-    /// Its header names trace, size and policies; a line is web,1%,39.1,41.9, with the name of the file up to its first
-    /// dot, the size as in --sizes, and hits in percent of the requests.
-    #[arg(long, value_name = "FILE.csv")]
-    pub(super) yardstick: Option<PathBuf>,
-
-    /// Write the trace into a file instead of replaying it: .csv, or .oracleGeneral for other programs
-    ///
-    /// CSV keeps what the trace tells. oracleGeneral has no TTLs and no writes (all requests are reads), tells time in
-    /// seconds, and names keys of other than 8 bytes by a hash. Keys with control characters,
-    /// or that are not UTF-8, are hexadecimal in CSV.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "plot", "json"])]
-    pub(super) write: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) fills: Fills,
@@ -124,44 +78,5 @@ impl Args {
         let input =
             |path: &PathBuf| Input { path: path.clone(), read_as: read_as.clone(), opener: trace::open };
         self.traces.iter().map(input).collect()
-    }
-
-    pub(super) fn lists_policies(&self) -> bool {
-        self.policy.iter().any(|name| name.trim().eq_ignore_ascii_case("list"))
-    }
-
-    pub(super) fn lists_generated(&self) -> bool {
-        self.traces.iter().any(|name| name.as_os_str() == "@list")
-    }
-
-    /// # Errors
-    ///
-    /// A policy is not known, a size does not fit what it is for, or there is nothing to replay.
-    pub(super) fn contestants(&self) -> Result<Vec<Contestant>, Failure> {
-        if self.traces.is_empty() {
-            return Err(Failure::Input(format!(
-                "name a trace to replay; see {}",
-                invocation::with("replay --help")
-            )));
-        }
-        let mut contestants =
-            self.policy.iter().map(|name| Contestant::named(name)).collect::<Result<Vec<_>, _>>()?;
-        if contestants.is_empty() {
-            contestants.push(Contestant::Engine);
-        }
-        let by_keys = self.sizes.iter().find(|size| matches!(size, Size::Keys(_)));
-        if let Some(size) = by_keys.filter(|_| contestants.contains(&Contestant::Engine)) {
-            return Err(Failure::Input(format!(
-                "the size {size} is for simulated policies (--policy NAME); the cache takes bytes, as 64MiB, or a percentage"
-            )));
-        }
-        let by_bytes =
-            self.sizes.iter().find(|size| matches!(size, Size::Bytes { .. } | Size::PercentOfBytes(_)));
-        if let Some(size) = by_bytes.filter(|_| contestants.contains(&Contestant::Belady)) {
-            return Err(Failure::Input(format!(
-                "the size {size} is not for --policy belady, which counts keys; it takes a percentage, as 10%, or 5000keys"
-            )));
-        }
-        Ok(contestants)
     }
 }

@@ -46,6 +46,35 @@ pub enum Capacity {
 }
 
 impl Size {
+    /// A size as [`FromStr`] reads it, but for a number of keys: the cache is given memory.
+    ///
+    /// # Errors
+    ///
+    /// It is none; the message says what is taken.
+    pub fn of_memory(text: &str) -> Result<Size, String> {
+        let size = Size::read(text).filter(|size| !matches!(size, Size::Keys(_)));
+        size.ok_or_else(|| wrong(text, "a percentage (10%) or bytes (64MiB, 64MB, 65536, not 64M)"))
+    }
+
+    fn read(text: &str) -> Option<Size> {
+        let text = text.trim();
+        let plain = text.to_ascii_lowercase();
+        let percent = |number: &str| {
+            let percent = number.trim().parse().ok();
+            percent.filter(|percent: &f64| *percent > 0.0 && *percent <= 1000.0)
+        };
+        Some(if let Some(number) = plain.strip_suffix('%') {
+            Size::Percent(percent(number)?)
+        } else if let Some(number) = plain.strip_suffix("%bytes") {
+            Size::PercentOfBytes(percent(number)?)
+        } else if let Some(number) = plain.strip_suffix("keys").or_else(|| plain.strip_suffix("key")) {
+            Size::Keys(numbers::count(number).filter(|&keys| keys > 0)?)
+        } else {
+            let bytes = numbers::bytes(text).filter(|&bytes| bytes > 0)?;
+            Size::Bytes { bytes, text: text.to_owned() }
+        })
+    }
+
     /// What it comes to on a trace.
     pub fn capacity(&self, percent_of: PercentOf, survey: &Survey) -> Capacity {
         let share = |whole: u64, percent: f64| (whole as f64 * percent / 100.0) as u64;
@@ -80,31 +109,16 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let plain = text.to_ascii_lowercase();
-        let wrong = || {
-            let empty =
-                if text.is_empty() { "an empty size; with commas and no spaces, --sizes " } else { "" };
-            format!(
-                "{empty}takes a percentage (10%, 10%bytes), bytes (64MiB, 64MB, 65536, not 64M) or keys (5000keys), more than zero"
-            )
-        };
-        let percent = |number: &str| {
-            let percent = number.trim().parse().ok();
-            percent.filter(|percent: &f64| *percent > 0.0 && *percent <= 1000.0).ok_or_else(wrong)
-        };
-        let size = if let Some(number) = plain.strip_suffix('%') {
-            Size::Percent(percent(number)?)
-        } else if let Some(number) = plain.strip_suffix("%bytes") {
-            Size::PercentOfBytes(percent(number)?)
-        } else if let Some(number) = plain.strip_suffix("keys").or_else(|| plain.strip_suffix("key")) {
-            Size::Keys(numbers::count(number).filter(|&keys| keys > 0).ok_or_else(wrong)?)
-        } else {
-            let bytes = numbers::bytes(text).filter(|&bytes| bytes > 0).ok_or_else(wrong)?;
-            Size::Bytes { bytes, text: text.to_owned() }
-        };
-        Ok(size)
+        let takes = "a percentage (10%, 10%bytes), bytes (64MiB, 64MB, 65536, not 64M) or keys (5000keys)";
+        Size::read(text).ok_or_else(|| wrong(text, takes))
     }
+}
+
+/// What is said of a text that is no size.
+fn wrong(text: &str, takes: &str) -> String {
+    let empty =
+        if text.trim().is_empty() { "an empty size; with commas and no spaces, --sizes " } else { "" };
+    format!("{empty}takes {takes}, more than zero")
 }
 
 #[cfg(test)]
@@ -124,5 +138,6 @@ mod tests {
         for wrong in ["", "0%", "-1%", "NaN%", "0", "-5", "0keys", "much", "10 %%", "64M", "1k"] {
             assert!(wrong.parse::<Size>().is_err(), "{wrong}");
         }
+        assert!(Size::of_memory("10%").is_ok() && Size::of_memory("5000keys").is_err());
     }
 }

@@ -17,7 +17,7 @@ pub enum Format {
     Twitter,
     /// One key a line
     Lines,
-    /// No file: made while it is read
+    /// No file: made while it is read, as the lab does
     #[value(skip)]
     Generated,
 }

@@ -1,9 +1,10 @@
 //! `@load`: a mix of the user's own figures, `@load:keys=1M:requests=13M:zipf=0.9:bytes=256:ttl=60:sets=10%`.
 
+use zbz_cache_cli::numbers;
+
 use super::mix::{Figures, Popularity, Ttls, Values};
 use super::zipf::Zipf;
 use crate::names;
-use crate::numbers;
 
 /// Its settings, with what they stand at and mean.
 pub(super) const SETTINGS: [(&str, &str, &str); 10] = [

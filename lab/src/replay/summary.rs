@@ -6,13 +6,13 @@ use std::io::Write;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+use zbz_cache_cli::failure::Failure;
+use zbz_cache_cli::page;
+use zbz_cache_cli::replay::engine::Engine;
+use zbz_cache_cli::replay::result::{Row, TraceReport};
+use zbz_cache_cli::replay::size::Capacity;
 
-use super::engine::Engine;
-use super::result::{Row, TraceReport};
-use super::size::Capacity;
 use super::yardstick::Yardstick;
-use crate::failure::Failure;
-use crate::page;
 use crate::policy::Belady;
 
 /// The smallest cell that counts.
@@ -233,8 +233,8 @@ fn is_rival(through: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::replay::result::Measured;
-    use crate::replay::target::Totals;
+    use zbz_cache_cli::replay::result::Measured;
+    use zbz_cache_cli::replay::target::Totals;
 
     /// A trace replayed through (policy, size, keys, hit ratio).
     fn trace(name: &str, rows: &[(&str, &str, u64, f64)]) -> TraceReport {

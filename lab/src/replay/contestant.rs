@@ -3,15 +3,16 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use zbz_cache_cli::failure::Failure;
+use zbz_cache_cli::replay::engine::Engine;
+use zbz_cache_cli::replay::input::Input;
+use zbz_cache_cli::replay::size::{Capacity, PercentOf};
+use zbz_cache_cli::replay::survey::Survey;
+use zbz_cache_cli::replay::target::Target;
+use zbz_cache_cli::replay::through::{Build, Through, Unbuilt};
+
 use super::ahead;
-use super::engine::Engine;
-use super::input::Input;
 use super::simulator::Simulator;
-use super::size::{Capacity, PercentOf};
-use super::survey::Survey;
-use super::target::Target;
-use super::through::{Build, Through, Unbuilt};
-use crate::failure::Failure;
 use crate::policy::{self, Belady};
 
 /// Who takes part in a replay.

@@ -1,14 +1,15 @@
 use std::collections::HashMap;
 
+use zbz_cache_cli::trace::{Op, Record, Step};
+
 use super::*;
-use crate::trace::{Op, Record, Step};
 
 /// Requests that tell a cluster's shares.
 const ENOUGH: u64 = 200_000;
 
 /// The first requests of a trace, shown to `look`; how many there were.
 fn first(most: u64, name: &str, mut look: impl FnMut(&Record)) -> u64 {
-    let mut records = open(name).unwrap().records;
+    let mut records = named(name).unwrap().records;
     let (mut record, mut count) = (Record::default(), 0);
     while count < most && records.read(&mut record).unwrap() == Step::Record {
         look(&record);
@@ -117,7 +118,7 @@ fn a_cluster_keeps_to_its_sizes_ttls_and_share_of_writes() {
 
 #[test]
 fn a_name_without_a_trace_is_told_with_all_that_there_are() {
-    let message = open("@lopo").err().unwrap().to_string();
+    let message = named("@lopo").err().unwrap().to_string();
     assert!(message.starts_with("@lopo: no generated trace has this name (a file"), "{message}");
     let (names, settings): (Vec<&str>, Vec<&str>) =
         message.lines().skip(1).partition(|line| line.starts_with('@'));
@@ -125,12 +126,12 @@ fn a_name_without_a_trace_is_told_with_all_that_there_are() {
     assert_eq!(settings.len(), load::SETTINGS.len());
     for line in names {
         let (name, what) = line.split_once(' ').unwrap();
-        assert!(open(name).is_ok() && !what.trim().is_empty(), "{line}");
+        assert!(named(name).is_ok() && !what.trim().is_empty(), "{line}");
     }
     assert!(
-        open("@load:kyes=1").err().unwrap().to_string().starts_with("@load:kyes=1: @load has no setting")
+        named("@load:kyes=1").err().unwrap().to_string().starts_with("@load:kyes=1: @load has no setting")
     );
-    assert!(open("@loads").is_err());
+    assert!(named("@loads").is_err());
     assert_eq!(name_of(Path::new("loop")), None);
     assert_eq!(name_of(Path::new("./@loop")), None);
 }

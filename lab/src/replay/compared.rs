@@ -1,8 +1,8 @@
 //! [`Compared`]: all results with the comparison of the policies, as JSON has them.
 
 use serde::Serialize;
+use zbz_cache_cli::replay::report::Report;
 
-use super::report::Report;
 use super::summary::Summary;
 
 /// A report and what it comes to.

@@ -6,10 +6,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use zbz_cache_cli::trace::{Op, Record, Records, Step, TraceError};
+
 use super::REQUESTS;
 use super::sequence::Sequence;
 use super::zipf::Zipf;
-use crate::trace::{Op, Record, Records, Step, TraceError};
 
 /// Tells the key of every request, asked in their order with their numbers.
 type Keys = Box<dyn FnMut(u64) -> u64>;

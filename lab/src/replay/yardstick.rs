@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::Path;
 
-use super::size::Size;
-use crate::failure::Failure;
+use zbz_cache_cli::failure::Failure;
+use zbz_cache_cli::replay::size::Size;
+
 use crate::policy::Belady;
 
 /// What others found.

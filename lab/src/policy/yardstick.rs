@@ -11,7 +11,7 @@ const KNOWN: [(&str, f64, f64); 4] =
 
 /// The trace's keys in order.
 fn web_shop() -> Vec<u64> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/cache2k-web07.oracleGeneral.zst");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/cache2k-web07.oracleGeneral.zst");
     let file = std::fs::File::open(path).expect("the trace is part of the project");
     let mut bytes = Vec::new();
     ruzstd::decoding::StreamingDecoder::new(file)

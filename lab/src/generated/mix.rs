@@ -4,11 +4,12 @@
 //! - requests are drawn one by one, reads and writes alike, and are spread evenly over the trace's time;
 //! - the size and the TTL are the key's own: every request for it tells the same ones.
 
+use zbz_cache_cli::dice;
+use zbz_cache_cli::trace::{Op, Record, Records, Step, TraceError};
+
 use super::patterns::APART;
 use super::sequence::Sequence;
 use super::zipf::Zipf;
-use crate::dice;
-use crate::trace::{Op, Record, Records, Step, TraceError};
 
 /// The longest value.
 const MOST_VALUE_BYTES: f64 = 1e6;

@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
 
+use zbz_cache_cli::dice::Dice;
+
 use super::*;
-use crate::dice::Dice;
 use crate::policy::Foresight;
 
 /// A request a millisecond for these keys; those of `writes` are no reads.

@@ -1,9 +1,9 @@
-//! [`Sequence`]: the numbers behind generated traces, and why they are not those of [`Dice`](crate::dice::Dice).
+//! [`Sequence`]: the numbers behind generated traces, and why they are not those of [`Dice`](zbz_cache_cli::dice::Dice).
 //!
 //! Hit ratios of generated traces are published, and hold for exactly these requests: another generator, another seed
 //! or another rounding would make other ones. All traces read one endless list of numbers, each from its own place on.
 
-use crate::dice;
+use zbz_cache_cli::dice;
 
 /// What keeps neighbouring places from looking alike.
 const STRIDE: u64 = 0x9E37_79B9_7F4A_7C15;

@@ -1,12 +1,13 @@
 //! Reading ahead: writes down a trace's future for the policy that knows it.
 
-use super::clock::TraceClock;
-use super::input::Input;
-use super::survey::Survey;
-use crate::failure::Failure;
+use zbz_cache_cli::failure::Failure;
+use zbz_cache_cli::progress::Progress;
+use zbz_cache_cli::replay::clock::TraceClock;
+use zbz_cache_cli::replay::input::Input;
+use zbz_cache_cli::replay::survey::Survey;
+use zbz_cache_cli::trace::{Op, Record, Step};
+
 use crate::policy::{Foresight, Future};
-use crate::progress::Progress;
-use crate::trace::{Op, Record, Step};
 
 /// Reads a trace to its end, as a simulated policy will: without its deletes.
 ///

@@ -4,14 +4,15 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use super::clock::TraceClock;
-use super::input::Input;
-use super::survey;
-use crate::failure::Failure;
-use crate::json;
+use zbz_cache_cli::failure::Failure;
+use zbz_cache_cli::json;
+use zbz_cache_cli::progress::Progress;
+use zbz_cache_cli::replay::clock::TraceClock;
+use zbz_cache_cli::replay::input::Input;
+use zbz_cache_cli::replay::survey;
+use zbz_cache_cli::trace::{Op, Reading, Record, Step, Trace};
+
 use crate::policy::{Foresight, Future};
-use crate::progress::Progress;
-use crate::trace::{Op, Reading, Record, Step, Trace};
 
 /// Copies a trace; answers how many requests it has, and what it was taken for.
 ///

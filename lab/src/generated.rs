@@ -11,11 +11,12 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use zbz_cache_cli::trace::{self, Format, Place, ReadAs, Reading, Records, Trace, TraceError};
+
 use self::cachelib::CACHES;
 use self::clusters::CLUSTERS;
 use self::mix::Mix;
 use self::patterns::{PATTERNS, Patterned};
-use super::{Format, Place, Reading, Records, Trace, TraceError};
 use crate::names;
 
 mod cachelib;
@@ -36,8 +37,19 @@ const LOAD: &str = "load";
 const REQUESTS: u64 = 1_000_000;
 
 /// The name of a generated trace with its mark, if that is what was asked for.
-pub(super) fn name_of(path: &Path) -> Option<&str> {
+fn name_of(path: &Path) -> Option<&str> {
     path.to_str().filter(|name| name.starts_with(MARK))
+}
+
+/// Opens a trace: the generated one of a name that begins with `@`, else a file.
+///
+/// # Errors
+///
+/// No generated trace has that name, or the file cannot be opened or understood.
+pub fn open(path: &Path, read_as: &ReadAs) -> Result<Trace, TraceError> {
+    let Some(name) = name_of(path) else { return trace::open(path, read_as) };
+    let Trace { reading, records } = named(name)?;
+    Ok(Trace { reading: reading.after(read_as), records })
 }
 
 /// Begins the trace of that name.
@@ -45,7 +57,7 @@ pub(super) fn name_of(path: &Path) -> Option<&str> {
 /// # Errors
 ///
 /// There is none; the message lists those that there are.
-pub(super) fn open(name: &str) -> Result<Trace, TraceError> {
+fn named(name: &str) -> Result<Trace, TraceError> {
     let plain = &name.trim_start_matches(MARK).to_ascii_lowercase();
     let records: Box<dyn Records> = if let Some(pattern) = PATTERNS.iter().find(|it| it.name == plain) {
         Box::new(Patterned::new(pattern))
@@ -69,7 +81,7 @@ fn settings_of_load(plain: &str) -> Option<&str> {
 }
 
 /// The generated traces, a line for each: its name and what it is.
-pub fn list_generated() -> String {
+pub fn list() -> String {
     let patterns = PATTERNS.iter().map(|pattern| (pattern.name, pattern.what));
     let clusters = CLUSTERS.iter().map(|cluster| (cluster.name, cluster.what));
     let caches = CACHES.iter().map(|cache| (cache.name, cache.what));
@@ -92,7 +104,7 @@ fn unknown(name: &str) -> String {
     let hint = nearest.map_or_else(String::new, |name| format!("did you mean {MARK}{name}? "));
     format!(
         "no generated trace has this name (a file of this name is ./{name}); {hint}known are\n{}",
-        list_generated().trim_end()
+        list().trim_end()
     )
 }
 

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use super::size;
-use super::target::{Met, Request, Target, Totals};
+use zbz_cache_cli::replay::size;
+use zbz_cache_cli::replay::target::{Met, Request, Target, Totals};
+use zbz_cache_cli::trace::Op;
+
 use crate::policy::{self, Belady, Capacity, Future, Outcome, Policy};
-use crate::trace::Op;
 
 pub struct Simulator {
     policy: Box<dyn Policy>,
@@ -31,7 +32,7 @@ impl Simulator {
 }
 
 impl Target for Simulator {
-    fn request(&mut self, request: &Request<'_>) -> Result<Met, crate::failure::Failure> {
+    fn request(&mut self, request: &Request<'_>) -> Result<Met, zbz_cache_cli::failure::Failure> {
         if request.op == Op::Delete {
             return Ok(Met::Done);
         }
