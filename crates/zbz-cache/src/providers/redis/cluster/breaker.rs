@@ -4,7 +4,7 @@
 //!            a connection could not be made, or was silent
 //!   Closed --------------------------------------------------> Open
 //!      ^                                                       |  ^
-//!      | a probe was answered              no calls for a while  |  | the probe failed
+//!      | a probe was answered            no calls for a while  |  | the probe failed
 //!      +------------------------------------------+            v  |
 //!                                                 +---------- HalfOpen
 //! ```
