@@ -60,7 +60,7 @@ pub const LAYERS: &[Layers] = &[
             &["client", "runtime"],
             &["cluster"],
             &["subscribers", "connection"],
-            &["failure"],
+            &["error"],
             &["config"],
         ],
     },

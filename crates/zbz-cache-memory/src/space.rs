@@ -24,7 +24,7 @@ use crate::log::item::Layout;
 use crate::log::{Reservation, SegmentRange, Span};
 use append::{Appended, Reserve, append_entry, append_to_next};
 use evictors::Evictors;
-use full::{NoRoom, Priority};
+use full::{FullAction, Priority};
 use layout::KEYS_PER_BUCKET;
 use room::{Request, Room};
 use streams::Stream;
@@ -218,10 +218,10 @@ impl Space {
     ) -> Option<usize> {
         let walker = self.walker(entries);
         match self.room.full.without_room(priority, drained, &self.room.usage(entries)) {
-            NoRoom::GiveUp => None,
-            NoRoom::Evict => self.evict_for_segment(entries, drained, call),
+            FullAction::GiveUp => None,
+            FullAction::Evict => self.evict_for_segment(entries, drained, call),
             // Others may use what it gains, so it counts as one whatever it comes to.
-            NoRoom::Compact => self.evictors.compact_for_segment(walker, call).map(|more| more.max(1)),
+            FullAction::Compact => self.evictors.compact_for_segment(walker, call).map(|more| more.max(1)),
         }
     }
 

@@ -24,12 +24,12 @@ fn refuses(cache: &MemoryCache, key: &[u8], error: &Error) {
     let visit = |_: usize, _: &[u8], _| panic!("visited");
     assert_eq!(&cache.get(key).unwrap_err(), error);
     assert_eq!(&cache.get_into(key, &mut value).unwrap_err(), error);
-    assert_eq!(&cache.lookup_into(key, &mut value).unwrap_err(), error);
+    assert_eq!(&cache.get_into_uncounted(key, &mut value).unwrap_err(), error);
     assert_eq!(&cache.take_into(key, &mut value).unwrap_err(), error);
     assert_eq!(value, b"kept");
     assert_eq!(&cache.get_with(key, |_, _| ()).unwrap_err(), error);
     assert_eq!(&cache.get_multi(&[key], visit).unwrap_err(), error);
-    assert_eq!(&cache.lookup_multi(&[key], visit).unwrap_err(), error);
+    assert_eq!(&cache.get_multi_uncounted(&[key], visit).unwrap_err(), error);
     assert_eq!(&cache.set(key, b"v", None).unwrap_err(), error);
     assert_eq!(&cache.set_opts(key, b"v", &SetOptions::default()).unwrap_err(), error);
     assert_eq!(cache.set_multi(&[(key, b"v")], None).unwrap_err().error(), error);

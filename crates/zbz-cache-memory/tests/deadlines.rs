@@ -40,9 +40,9 @@ fn assert_gone(cache: &MemoryCache) {
     assert_eq!(cache.get(b"k").unwrap(), None);
     assert!(cache.get_into(b"k", &mut value).unwrap().is_none());
     assert_eq!(cache.get_with(b"k", |_, _| ()).unwrap(), None);
-    assert!(cache.lookup_into(b"k", &mut value).unwrap().is_none());
+    assert!(cache.get_into_uncounted(b"k", &mut value).unwrap().is_none());
     cache.get_multi(&["k"], |_, _, _| panic!("expired")).unwrap();
-    cache.lookup_multi(&["k"], |_, _, _| panic!("expired")).unwrap();
+    cache.get_multi_uncounted(&["k"], |_, _, _| panic!("expired")).unwrap();
     assert!(!cache.exists(b"k").unwrap());
     assert_eq!(cache.ttl(b"k").unwrap(), TtlState::Missing);
     assert_eq!(keys(cache), 0);

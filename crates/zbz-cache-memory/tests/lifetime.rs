@@ -60,11 +60,11 @@ fn assert_closed_to_reads(cache: &MemoryCache) {
     assert_eq!(cache.get(b"k"), Err(Error::Closed));
     assert_eq!(cache.get(b""), Err(Error::Closed));
     assert_eq!(cache.get_into(b"k", &mut value), Err(Error::Closed));
-    assert_eq!(cache.lookup_into(b"k", &mut value), Err(Error::Closed));
+    assert_eq!(cache.get_into_uncounted(b"k", &mut value), Err(Error::Closed));
     assert_eq!(cache.get_with(b"k", |_, _| ()), Err(Error::Closed));
     assert_eq!(cache.get_multi(&["k"], visit), Err(Error::Closed));
     assert_eq!(cache.get_multi::<&str>(&[], visit), Err(Error::Closed));
-    assert_eq!(cache.lookup_multi(&["k"], visit), Err(Error::Closed));
+    assert_eq!(cache.get_multi_uncounted(&["k"], visit), Err(Error::Closed));
     assert_eq!(cache.exists(b"k"), Err(Error::Closed));
     assert_eq!(cache.ttl(b"k"), Err(Error::Closed));
     assert_eq!(cache.scan(b"", Cursor::START, 1, |_| true), Err(Error::Closed));
@@ -134,7 +134,7 @@ fn closing_under_load_leaves_nothing_behind() {
     assert_eq!((stats.keys, stats.payload_bytes), (0, 0));
     let fresh = MemoryCache::builder().max_size(1 << 18).build().unwrap();
     assert_eq!(stats.memory_bytes, fresh.stats().memory_bytes);
-    assert_eq!(stats.sets + stats.increments - stats.replaced, stats.deletes + stats.evictions);
+    assert_eq!(stats.sets + stats.adds - stats.replaced, stats.deletes + stats.evictions);
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn fill(cache: &MemoryCache, value_len: usize, ttl: Option<Duration>) -> u32 {
 fn assert_balanced(cache: &MemoryCache) {
     let stats = cache.stats();
     let out = stats.deletes + stats.evictions + stats.expirations;
-    assert_eq!(stats.sets + stats.increments - stats.replaced, stats.keys + out, "{stats:?}");
+    assert_eq!(stats.sets + stats.adds - stats.replaced, stats.keys + out, "{stats:?}");
     assert!(stats.memory_bytes <= stats.max_bytes, "{stats:?}");
 }
 

@@ -9,7 +9,7 @@ use bytesize::ByteSize;
 ///
 /// Counters never go backwards. When nothing is under way, every lookup is a hit, a miss or a known
 /// absence, and what came in is what is there and what left:
-/// `sets + increments - replaced = keys + deletes + evictions + expirations`.
+/// `sets + adds - replaced = keys + deletes + evictions + expirations`.
 /// A field is `None` where the provider cannot know it (a server that others use as well).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -27,8 +27,8 @@ pub struct Stats {
     /// values and stored absences count here; sums of counters do not.
     pub sets: u64,
     /// Sums of counters that were stored, by `add`.
-    pub increments: u64,
-    /// Sets and increments that took the place of a live entry.
+    pub adds: u64,
+    /// Sets and adds that took the place of a live entry.
     pub replaced: Option<u64>,
     /// Entries that were removed: deleted, cleared, or set with a TTL of zero.
     pub deletes: u64,
@@ -151,7 +151,7 @@ impl fmt::Display for Stats {
             writeln!(f, "near            {} copies, {used} of {limit}", near.keys)?;
         }
         writeln!(f, "sets            {}", self.sets)?;
-        writeln!(f, "increments      {}", self.increments)?;
+        writeln!(f, "adds            {}", self.adds)?;
         writeln!(f, "replaced        {}", count(self.replaced))?;
         writeln!(f, "deletes         {}", self.deletes)?;
         writeln!(f, "evictions       {}", count(self.evictions))?;

@@ -26,7 +26,7 @@ mod words;
 pub(super) use self::layout::Layout;
 pub(super) use self::units::Units;
 
-use self::layout::{Found, Header};
+use self::layout::{FoundLayout, Header};
 use self::table::{Sample, Table};
 
 /// The character that stands around fields, unless the user says otherwise.
@@ -275,8 +275,8 @@ impl<'a> Guess<'a> {
         }
     }
 
-    fn csv_plan(mut self, table: Table, found: Found) -> Plan {
-        let Found { mut layout, header, doubts } = found;
+    fn csv_plan(mut self, table: Table, found: FoundLayout) -> Plan {
+        let FoundLayout { mut layout, header, doubts } = found;
         let rows = &table.data(&header);
         if table.dialect.quote.is_none() && self.read_as.quote.is_none() {
             self.doubts.push(
@@ -313,7 +313,7 @@ impl<'a> Guess<'a> {
 /// What speaks for splitting lines at a delimiter.
 enum Claim {
     /// Columns are known, by their names or by what is in them.
-    Columns(Box<Found>),
+    Columns(Box<FoundLayout>),
     /// The lines are those of Twitter's cache-trace.
     Twitter,
     /// The first line looks like a header, and does not name the key; the problem with it.

@@ -133,26 +133,26 @@ pub struct Columns {
 
 impl Columns {
     /// What was chosen for each role.
-    pub(super) fn of(&self, role: Role) -> Option<&Column> {
+    pub(super) fn of(&self, role: ColumnRole) -> Option<&Column> {
         let column = match role {
-            Role::Time => &self.time,
-            Role::Key => &self.key,
-            Role::Size => &self.size,
-            Role::Ttl => &self.ttl,
-            Role::Op => &self.op,
-            Role::Count => &self.count,
+            ColumnRole::Time => &self.time,
+            ColumnRole::Key => &self.key,
+            ColumnRole::Size => &self.size,
+            ColumnRole::Ttl => &self.ttl,
+            ColumnRole::Op => &self.op,
+            ColumnRole::Count => &self.count,
         };
         column.as_ref()
     }
 
     /// Whether anything was chosen.
     pub(super) fn is_any(&self) -> bool {
-        Role::ALL.into_iter().any(|role| self.of(role).is_some())
+        ColumnRole::ALL.into_iter().any(|role| self.of(role).is_some())
     }
 
     /// The names and numbers that were chosen.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        Role::ALL.into_iter().filter_map(|role| match self.of(role) {
+        ColumnRole::ALL.into_iter().filter_map(|role| match self.of(role) {
             Some(Column::Named(name)) => Some(name.as_str()),
             _ => None,
         })
@@ -161,7 +161,7 @@ impl Columns {
 
 /// What a column is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum ColumnRole {
     Time,
     Key,
     Size,
@@ -170,18 +170,25 @@ pub(super) enum Role {
     Count,
 }
 
-impl Role {
-    pub(super) const ALL: [Role; 6] = [Role::Time, Role::Key, Role::Size, Role::Ttl, Role::Op, Role::Count];
+impl ColumnRole {
+    pub(super) const ALL: [ColumnRole; 6] = [
+        ColumnRole::Time,
+        ColumnRole::Key,
+        ColumnRole::Size,
+        ColumnRole::Ttl,
+        ColumnRole::Op,
+        ColumnRole::Count,
+    ];
 
     /// As in `--key-column`.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Role::Time => "time",
-            Role::Key => "key",
-            Role::Size => "size",
-            Role::Ttl => "ttl",
-            Role::Op => "op",
-            Role::Count => "count",
+            ColumnRole::Time => "time",
+            ColumnRole::Key => "key",
+            ColumnRole::Size => "size",
+            ColumnRole::Ttl => "ttl",
+            ColumnRole::Op => "op",
+            ColumnRole::Count => "count",
         }
     }
 
@@ -191,7 +198,7 @@ impl Role {
     /// The names that such a column usually has, the best first: letters and digits alone, in lower case.
     pub(super) fn usual_names(self) -> &'static [&'static str] {
         match self {
-            Role::Time => &[
+            ColumnRole::Time => &[
                 "time",
                 "timestamp",
                 "ts",
@@ -202,7 +209,7 @@ impl Role {
                 "realtime",
                 "relativeunix",
             ],
-            Role::Key => &[
+            ColumnRole::Key => &[
                 "key",
                 "objid",
                 "objectid",
@@ -217,7 +224,7 @@ impl Role {
                 // Of a tenant or a request, where a better name is there.
                 "id",
             ],
-            Role::Size => &[
+            ColumnRole::Size => &[
                 "size",
                 "valuesize",
                 "bytes",
@@ -228,9 +235,9 @@ impl Role {
                 "iosize",
                 "responsesize",
             ],
-            Role::Ttl => &["ttl", "ttlseconds", "timetolive"],
-            Role::Op => &["op", "operation", "optype", "opname", "opcode", "iotype"],
-            Role::Count => &["opcount", "repeats", "repeat"],
+            ColumnRole::Ttl => &["ttl", "ttlseconds", "timetolive"],
+            ColumnRole::Op => &["op", "operation", "optype", "opname", "opcode", "iotype"],
+            ColumnRole::Count => &["opcount", "repeats", "repeat"],
         }
     }
 }

@@ -151,8 +151,8 @@ impl MemoryCache {
 
     /// Adds reads that were judged elsewhere to the counters, exactly as given.
     ///
-    /// For layers that read with [`lookup_into`](MemoryCache::lookup_into) or
-    /// [`lookup_multi`](MemoryCache::lookup_multi) and know better whether a read was a hit.
+    /// For layers that read with [`get_into_uncounted`](MemoryCache::get_into_uncounted) or
+    /// [`get_multi_uncounted`](MemoryCache::get_multi_uncounted) and know better whether a read was a hit.
     pub fn record_lookups(&self, lookups: Lookups) {
         self.engine.store.entries.counters.record(lookups);
     }

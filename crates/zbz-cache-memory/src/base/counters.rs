@@ -12,7 +12,7 @@
 //!   reports in bulk can bring it there, and then no further; what is left above it is more than
 //!   can ever be counted one by one.
 //! - When no call is under way:
-//!   `Sets + Increments - Replaced == keys + Deletes + Evictions + Expirations`.
+//!   `Sets + Adds - Replaced == keys + Deletes + Evictions + Expirations`.
 //!
 //! Relaxed throughout, where nothing else is said: the words are numbers that guard nothing.
 
@@ -44,7 +44,7 @@ pub(crate) enum Count {
     Absences,
     Undecodable,
     Sets,
-    Increments,
+    Adds,
     Replaced,
     Deletes,
     Evictions,

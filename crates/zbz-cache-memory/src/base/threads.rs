@@ -17,19 +17,19 @@ pub(crate) const NONE: usize = usize::MAX;
 
 /// The numbers in use, a bit each. There is one for the process; models make their own.
 #[derive(Debug)]
-pub(crate) struct Numbers {
+pub(crate) struct ThreadNumbers {
     taken: Mutex<Vec<u64>>,
 }
 
-impl Numbers {
+impl ThreadNumbers {
     #[cfg(not(loom))]
-    const fn new() -> Numbers {
-        Numbers { taken: Mutex::new(Vec::new()) }
+    const fn new() -> ThreadNumbers {
+        ThreadNumbers { taken: Mutex::new(Vec::new()) }
     }
 
     #[cfg(all(test, loom))]
-    pub(crate) fn new() -> Numbers {
-        Numbers { taken: Mutex::new(Vec::new()) }
+    pub(crate) fn new() -> ThreadNumbers {
+        ThreadNumbers { taken: Mutex::new(Vec::new()) }
     }
 
     /// The smallest number that nobody has.
@@ -64,12 +64,12 @@ pub(crate) use own::{number, number_until};
 mod own {
     use std::cell::Cell;
 
-    use super::{NONE, Numbers};
+    use super::{NONE, ThreadNumbers};
 
     /// Not asked for yet.
     const UNKNOWN: usize = NONE - 1;
 
-    static PROCESS: Numbers = Numbers::new();
+    static PROCESS: ThreadNumbers = ThreadNumbers::new();
 
     thread_local! {
         /// Constant and without a destructor: read by one instruction, at any time.
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_smallest_free_number_is_given_first() {
-        let numbers = Numbers::new();
+        let numbers = ThreadNumbers::new();
         assert!((0..130).all(|expected| numbers.take() == expected));
         for free in [129, 64, 3] {
             numbers.give_back(free);

@@ -19,7 +19,7 @@ impl WriteKind {
     pub(crate) fn count(self) -> Count {
         match self {
             WriteKind::Set => Count::Sets,
-            WriteKind::Increment => Count::Increments,
+            WriteKind::Increment => Count::Adds,
         }
     }
 }

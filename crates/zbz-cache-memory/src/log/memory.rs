@@ -25,7 +25,7 @@ use crate::base::words::{self, Words};
 use crate::index::LockedBucket;
 use crate::index::slot::{Location, Slot};
 use crate::log::item::{self, CHUNK_PREFIX_BYTES, Content, HEADER_BYTES, Item, Layout, Plain, PlainItem};
-use crate::log::segment::{self, NoRoom, Segment, SegmentRange, Span};
+use crate::log::segment::{self, ReserveError, Segment, SegmentRange, Span};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -133,9 +133,9 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`]: it has too little room left, or is not open.
+    /// [`ReserveError`]: it has too little room left, or is not open.
     #[cfg(test)]
-    pub(crate) fn reserve(&self, segment: usize, len: usize) -> Result<Reservation<'_>, NoRoom> {
+    pub(crate) fn reserve(&self, segment: usize, len: usize) -> Result<Reservation<'_>, ReserveError> {
         self.reserve_span(segment, Span::exactly(len))
     }
 
@@ -143,9 +143,9 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`NoRoom`]: less than the least is left, or the segment is not open.
+    /// [`ReserveError`]: less than the least is left, or the segment is not open.
     #[inline(always)]
-    pub(crate) fn reserve_span(&self, segment: usize, span: Span) -> Result<Reservation<'_>, NoRoom> {
+    pub(crate) fn reserve_span(&self, segment: usize, span: Span) -> Result<Reservation<'_>, ReserveError> {
         let (offset, len) = self.segment(segment).reserve_part(span.least as u64, span.most as u64)?;
         let at = (segment << self.segment_bits) + offset as usize;
         // `new` has checked that there is one of every place.

@@ -71,7 +71,7 @@ const PHASES: [Phase; 6] =
 
 /// Why a reservation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoRoom {
+pub(crate) enum ReserveError {
     /// What is left is too small.
     Short,
     /// It is not open.
@@ -167,24 +167,24 @@ impl<'a> Segment<'a> {
     /// Reserves `len` bytes and answers where they begin. The segment cannot be drained until
     /// [`published`](Segment::published) is called as often.
     #[cfg(test)]
-    pub(crate) fn reserve(self, len: u64) -> Result<u64, NoRoom> {
+    pub(crate) fn reserve(self, len: u64) -> Result<u64, ReserveError> {
         self.reserve_part(len, len).map(|(offset, _)| offset)
     }
 
     /// Reserves as many of `most` bytes as there are, but not less than `least`. Answers where they
     /// begin and how many they are.
     #[inline(always)]
-    pub(crate) fn reserve_part(self, least: u64, most: u64) -> Result<(u64, u64), NoRoom> {
+    pub(crate) fn reserve_part(self, least: u64, most: u64) -> Result<(u64, u64), ReserveError> {
         let mut state = State(self.words[STATE].load(Ordering::Relaxed));
         loop {
             if state.phase() != Phase::Open {
-                return Err(NoRoom::Shut);
+                return Err(ReserveError::Shut);
             }
             // The size may be that of an earlier opening, if the state is equal by chance. No size is
             // larger than the addresses of a segment.
             let len = self.size().saturating_sub(state.fill()).min(most);
             if len < least || state.writers() == WRITERS_MASK / WRITER {
-                return Err(NoRoom::Short);
+                return Err(ReserveError::Short);
             }
             // Acquire: pairs with the Release that opened it, so that these bytes are written
             // after all that was done with the segment before.

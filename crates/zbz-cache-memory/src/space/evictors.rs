@@ -11,7 +11,7 @@ use crate::base::sync::CachePadded;
 use crate::base::threads;
 use crate::entries::removal::Call;
 use crate::log::segment::Segment;
-use crate::space::walk::{Evictor, Mode, Step, Walk, Walker};
+use crate::space::walk::{Evictor, Mode, Walk, WalkStep, Walker};
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -51,8 +51,8 @@ impl Evictors {
         let mut freed = 0;
         for _ in 0..2 {
             match step(walker, &mut evictor, Want { bytes, drained: 0 }, call) {
-                Step::Walked { freed: more } | Step::Ended { freed: more } => freed += more,
-                Step::Idle | Step::NoRoom => break,
+                WalkStep::Walked { freed: more } | WalkStep::Ended { freed: more } => freed += more,
+                WalkStep::Idle | WalkStep::NoRoom => break,
             }
             if freed >= bytes {
                 break;
@@ -73,9 +73,9 @@ impl Evictors {
             let mut evictor = self.lock(first.wrapping_add(number));
             let want = Want { bytes: walker.room.segment_bytes() as u64, drained };
             match step(walker, &mut evictor, want, call) {
-                Step::Idle | Step::NoRoom => {}
-                Step::Walked { .. } => return Some(0),
-                Step::Ended { .. } => return Some(1),
+                WalkStep::Idle | WalkStep::NoRoom => {}
+                WalkStep::Walked { .. } => return Some(0),
+                WalkStep::Ended { .. } => return Some(1),
             }
         }
         // What is left is in segments that are still open.
@@ -116,7 +116,7 @@ struct Want {
 }
 
 /// A step of an eviction, which begins a walk if none is under way.
-fn step(walker: Walker<'_>, evictor: &mut Evictor, want: Want, call: &mut Call<'_>) -> Step {
+fn step(walker: Walker<'_>, evictor: &mut Evictor, want: Want, call: &mut Call<'_>) -> WalkStep {
     if evictor.walk.is_none() && walker.room.full.evicts() {
         evictor.walk = begin(walker, want.drained);
     }
@@ -150,10 +150,10 @@ fn compact(walker: Walker<'_>, evictor: &mut Evictor, call: &mut Call<'_>) -> Op
     }
     loop {
         match walker.step(evictor, u64::MAX, call) {
-            Step::Walked { .. } => {}
-            Step::Ended { .. } => return Some(1),
+            WalkStep::Walked { .. } => {}
+            WalkStep::Ended { .. } => return Some(1),
             // One that is open may be wholly dead.
-            Step::Idle | Step::NoRoom => {
+            WalkStep::Idle | WalkStep::NoRoom => {
                 let is_dead = |segment: Segment<'_>| segment.fill() > 0 && segment.dead() == segment.fill();
                 return close_streams_if(walker, is_dead);
             }

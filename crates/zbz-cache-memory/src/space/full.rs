@@ -40,7 +40,7 @@ pub(crate) enum Priority {
 
 /// What is done for a write that finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoRoom {
+pub(crate) enum FullAction {
     /// Entries are evicted.
     Evict,
     /// Entries are moved together, so that the holes between them become room.
@@ -101,13 +101,15 @@ impl Full {
     }
 
     /// What is done for a write with this priority, for which `drained` segments were emptied so far.
-    pub(crate) fn without_room(&self, priority: Priority, drained: usize, usage: &Usage) -> NoRoom {
+    pub(crate) fn without_room(&self, priority: Priority, drained: usize, usage: &Usage) -> FullAction {
         match (self, priority) {
             // Moving entries must not make others move.
-            (_, Priority::Moved) | (Full::Rejecting(_), Priority::New) => NoRoom::GiveUp,
-            (Full::Evicting, _) if drained <= MOST_DRAINED => NoRoom::Evict,
-            (Full::Rejecting(_), Priority::Overwrite) if drained as u64 <= usage.present => NoRoom::Compact,
-            _ => NoRoom::GiveUp,
+            (_, Priority::Moved) | (Full::Rejecting(_), Priority::New) => FullAction::GiveUp,
+            (Full::Evicting, _) if drained <= MOST_DRAINED => FullAction::Evict,
+            (Full::Rejecting(_), Priority::Overwrite) if drained as u64 <= usage.present => {
+                FullAction::Compact
+            }
+            _ => FullAction::GiveUp,
         }
     }
 

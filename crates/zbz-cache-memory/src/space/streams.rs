@@ -100,12 +100,12 @@ pub(crate) struct Streams {
     open: Box<[CachePadded<Open>]>,
     lists: CachePadded<Mutex<Lists>>,
     recycler: CachePadded<Mutex<Recycler>>,
-    numbers: CachePadded<Numbers>,
+    gauges: CachePadded<Gauges>,
 }
 
-/// What is known of the lists without their lock.
+/// Counts about the lists that are read without their lock.
 #[derive(Debug)]
-struct Numbers {
+struct Gauges {
     /// Segments that are free or in limbo.
     spare: AtomicU64,
     /// Segments that are not absent.
@@ -128,7 +128,7 @@ impl Streams {
             open: (0..streams).map(|_| CachePadded::default()).collect(),
             lists: CachePadded::default(),
             recycler: CachePadded::default(),
-            numbers: CachePadded::new(Numbers {
+            gauges: CachePadded::new(Gauges {
                 spare: AtomicU64::new(0),
                 present: AtomicU64::new(0),
                 batch: AtomicU64::new(0),
@@ -177,33 +177,33 @@ impl Streams {
 
     // Relaxed, here and below: numbers for choices.
     pub(crate) fn spare(&self) -> u64 {
-        self.numbers.spare.load(Ordering::Relaxed)
+        self.gauges.spare.load(Ordering::Relaxed)
     }
 
     pub(crate) fn present(&self) -> u64 {
-        self.numbers.present.load(Ordering::Relaxed)
+        self.gauges.present.load(Ordering::Relaxed)
     }
 
     /// Segments that are emptied ahead, so that one look at the hazard pointers frees several.
     pub(crate) fn batch(&self) -> u64 {
-        self.numbers.batch.load(Ordering::Relaxed)
+        self.gauges.batch.load(Ordering::Relaxed)
     }
 
     pub(crate) fn taken(&self) -> [u64; 2] {
-        [self.numbers.taken[0].load(Ordering::Relaxed), self.numbers.taken[1].load(Ordering::Relaxed)]
+        [self.gauges.taken[0].load(Ordering::Relaxed), self.gauges.taken[1].load(Ordering::Relaxed)]
     }
 
     pub(crate) fn tail_opened(&self) -> [u64; 2] {
         [
-            self.numbers.tail_opened[0].load(Ordering::Relaxed),
-            self.numbers.tail_opened[1].load(Ordering::Relaxed),
+            self.gauges.tail_opened[0].load(Ordering::Relaxed),
+            self.gauges.tail_opened[1].load(Ordering::Relaxed),
         ]
     }
 
     /// Hits on items of segments that were opened later do not count. Starts of main are all zero.
     #[inline(always)]
     pub(crate) fn counts_through(&self) -> u64 {
-        self.numbers.counts_through.load(Ordering::Relaxed)
+        self.gauges.counts_through.load(Ordering::Relaxed)
     }
 
     /// Segments that ever had memory have numbers below this.
@@ -239,7 +239,7 @@ impl Streams {
     fn update_tail(&self, lists: &Lists, log: &Log, queue: Queue) {
         let oldest = lists.queues[queue as usize].oldest;
         let opened = if oldest == NOWHERE { u64::MAX } else { log.segment(oldest as usize).opened() };
-        self.numbers.tail_opened[queue as usize].store(opened, Ordering::Relaxed);
+        self.gauges.tail_opened[queue as usize].store(opened, Ordering::Relaxed);
     }
 
     /// Takes a free segment, if at least `leave` others are left.
@@ -252,14 +252,14 @@ impl Streams {
             return None;
         }
         let segment = lists.free.pop()?;
-        self.numbers.spare.fetch_sub(1, Ordering::Relaxed);
+        self.gauges.spare.fetch_sub(1, Ordering::Relaxed);
         Some(segment as usize)
     }
 
     /// Puts a segment back that was taken and not used.
     pub(crate) fn put_back(&self, segment: usize) {
         self.lock().free.push(segment as u32);
-        self.numbers.spare.fetch_add(1, Ordering::Relaxed);
+        self.gauges.spare.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Opens `fresh` as the segment of a stream in place of the one that was seen there, which joins
@@ -269,13 +269,13 @@ impl Streams {
         let mut lists = self.lock();
         if self.current(stream) != seen {
             lists.free.push(fresh as u32);
-            self.numbers.spare.fetch_add(1, Ordering::Relaxed);
+            self.gauges.spare.fetch_add(1, Ordering::Relaxed);
             return;
         }
         if stream.queue == Queue::Small {
             lists.small_opened += 1;
             let newest = window.div_ceil(log.segment(fresh).size().max(1));
-            self.numbers.counts_through.store(lists.small_opened.saturating_sub(newest), Ordering::Relaxed);
+            self.gauges.counts_through.store(lists.small_opened.saturating_sub(newest), Ordering::Relaxed);
         }
         let base = seen.map_or(0, |seen| log.segment(seen).base());
         self.open(&mut lists, log, &advance, base);
@@ -295,7 +295,7 @@ impl Streams {
             Opening { place: stream.place(), start, opened: clock, generation: lists.generations, base };
         let opened = log.segment(segment).open(opening);
         debug_assert!(opened);
-        self.numbers.taken[stream.queue as usize].fetch_add(log.segment(segment).size(), Ordering::Relaxed);
+        self.gauges.taken[stream.queue as usize].fetch_add(log.segment(segment).size(), Ordering::Relaxed);
     }
 
     /// Seals an open segment that no stream has any more, and queues it.

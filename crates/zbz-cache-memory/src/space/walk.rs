@@ -24,7 +24,7 @@ const STEP: usize = 64;
 
 /// What a step did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum WalkStep {
     /// There was nothing to walk.
     Idle,
     Walked {
@@ -40,8 +40,8 @@ pub(crate) enum Step {
 
 impl Walker<'_> {
     /// Walks on until `enough` bytes are freed, for [`STEP`] items at most.
-    pub(crate) fn step(&self, evictor: &mut Evictor, enough: u64, call: &mut Call<'_>) -> Step {
-        let Some(walk) = &mut evictor.walk else { return Step::Idle };
+    pub(crate) fn step(&self, evictor: &mut Evictor, enough: u64, call: &mut Call<'_>) -> WalkStep {
+        let Some(walk) = &mut evictor.walk else { return WalkStep::Idle };
         let segment = self.entries.log.segment(walk.draining.segment());
         let (mut freed, mut walked, mut ended) = (0, 0, segment.is_dead());
         while !ended && walked < STEP && freed < enough {
@@ -57,19 +57,19 @@ impl Walker<'_> {
                     if let Some(walk) = evictor.walk.take() {
                         self.room.streams.requeue(&self.entries.log, walk.draining);
                     }
-                    return Step::NoRoom;
+                    return WalkStep::NoRoom;
                 }
                 Some(ItemOutcome::Dead) => {}
             }
             walked += 1;
         }
         if !ended {
-            return Step::Walked { freed };
+            return WalkStep::Walked { freed };
         }
         if let Some(walk) = evictor.walk.take() {
             self.room.streams.drained(&self.entries.log, walk.draining, walk.queue);
         }
-        Step::Ended { freed }
+        WalkStep::Ended { freed }
     }
 
     /// Walks past one item; `None` at the end.

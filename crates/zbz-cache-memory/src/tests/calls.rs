@@ -8,8 +8,8 @@ use crate::{Cursor, Error, Found, Lookups, MIN_MAX_SIZE, TtlState};
 
 impl Run {
     pub fn look(&mut self, key: &[u8]) {
-        let found = self.cache.lookup_into(key, &mut self.buffer).unwrap();
-        self.note("lookup_into", found.is_some());
+        let found = self.cache.get_into_uncounted(key, &mut self.buffer).unwrap();
+        self.note("get_into_uncounted", found.is_some());
         self.expected.check_read(key, found.map(|found| (&self.buffer[..], found)));
     }
 
@@ -82,12 +82,12 @@ impl Run {
         if counted {
             self.cache.get_multi(&keys, visit).unwrap();
         } else {
-            self.cache.lookup_multi(&keys, visit).unwrap();
+            self.cache.get_multi_uncounted(&keys, visit).unwrap();
             self.cache.record_lookups(Lookups { hits: 3, misses: 2, absences: 4, undecodable: 1 });
             (self.hits, self.misses) = (self.hits + 3, self.misses + 2);
         }
         for (key, read) in keys.iter().zip(&read) {
-            self.note(if counted { "get_multi" } else { "lookup_multi" }, read.is_some());
+            self.note(if counted { "get_multi" } else { "get_multi_uncounted" }, read.is_some());
             self.expected.check_read(key, read.as_ref().map(|(value, found)| (&value[..], *found)));
             if counted {
                 self.count(read.is_some());

@@ -139,7 +139,7 @@ impl Run {
         self.engine.check();
         let stats = self.cache.stats();
         let gone = stats.deletes + stats.evictions + stats.expirations;
-        assert_eq!(stats.sets + stats.increments - stats.replaced, stats.keys + gone, "{stats:?}");
+        assert_eq!(stats.sets + stats.adds - stats.replaced, stats.keys + gone, "{stats:?}");
         assert_eq!((stats.hits, stats.misses), (self.hits, self.misses));
         assert!(stats.memory_bytes <= stats.max_bytes, "{stats:?}");
         assert!(self.expected.forgets || stats.evictions == 0, "{stats:?}");

@@ -175,7 +175,7 @@ fn stress(when_full: WhenFull) {
         rig.engine.check();
         let stats = rig.cache.stats();
         let gone = stats.deletes + stats.evictions + stats.expirations;
-        assert_eq!(stats.sets + stats.increments - stats.replaced, stats.keys + gone, "{stats:?}");
+        assert_eq!(stats.sets + stats.adds - stats.replaced, stats.keys + gone, "{stats:?}");
         rig.cache.run_maintenance().unwrap();
         rig.engine.check();
         rig.cache.clear().unwrap();

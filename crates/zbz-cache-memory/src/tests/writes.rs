@@ -29,7 +29,7 @@ impl Run {
             self.expected.put(key, after.pop().flatten());
             return self.sometimes_look(key);
         }
-        let read = self.cache.lookup_into(key, &mut self.buffer).unwrap();
+        let read = self.cache.get_into_uncounted(key, &mut self.buffer).unwrap();
         let ttl = self.cache.ttl(key).unwrap();
         let is_it = |state: &Option<Entry>| match (state, read) {
             (Some(entry), Some(_)) => *entry.value == *self.buffer && self.expected.ttl(Some(entry)) == ttl,

@@ -309,7 +309,7 @@ impl<'a> Reader<'a> {
         if *rounds > CHUNKED_ROUNDS {
             return Probe::Answer(SearchOutcome::Contended);
         }
-        scratch::take_into(rest);
+        scratch::lend(rest);
         if !self.assemble(header, candidate, rest) {
             return Probe::Changed;
         }

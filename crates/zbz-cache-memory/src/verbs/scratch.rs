@@ -12,7 +12,7 @@ thread_local! {
 
 /// Gives the thread's buffer to one that has no memory yet. There is none while another call of the
 /// thread has it, or once the thread's locals are being destroyed.
-pub(crate) fn take_into(buffer: &mut Vec<u8>) {
+pub(crate) fn lend(buffer: &mut Vec<u8>) {
     if buffer.capacity() == 0 {
         *buffer = KEPT.try_with(Cell::take).unwrap_or_default();
     }
@@ -34,13 +34,13 @@ mod tests {
         let with = |capacity| {
             put_back(Vec::with_capacity(capacity));
             let mut taken = Vec::new();
-            take_into(&mut taken);
+            lend(&mut taken);
             taken.capacity()
         };
         assert_eq!((with(1000), with(MOST_KEPT), with(MOST_KEPT + 1)), (1000, MOST_KEPT, 0));
         let mut own = Vec::with_capacity(7);
         put_back(Vec::with_capacity(9));
-        take_into(&mut own);
+        lend(&mut own);
         assert_eq!(own.capacity(), 7, "one that has memory keeps it");
     }
 }

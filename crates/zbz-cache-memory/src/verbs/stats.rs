@@ -9,7 +9,7 @@ use crate::verbs::store::Store;
 /// What [`MemoryCache::stats`](crate::MemoryCache::stats) reads.
 ///
 /// Counters never go backwards. Under load the fields are read one after another; when no call is
-/// under way, `sets + increments - replaced == keys + deletes + evictions + expirations`, and
+/// under way, `sets + adds - replaced == keys + deletes + evictions + expirations`, and
 /// `hits + misses + absences` is the number of counted reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,7 +25,7 @@ pub struct Stats {
     /// Writes stored, those with a time to live of zero among them, those of `add` not.
     pub sets: u64,
     /// Sums stored by `add`.
-    pub increments: u64,
+    pub adds: u64,
     /// Writes and sums stored over a live entry.
     pub replaced: u64,
     /// Entries deleted: by key, by clear, by close, by a time to live of zero, or because their
@@ -60,7 +60,7 @@ pub(crate) fn stats(store: &Store, uptime: u64) -> Stats {
         absences: count(Count::Absences),
         undecodable: count(Count::Undecodable),
         sets: count(Count::Sets),
-        increments: count(Count::Increments),
+        adds: count(Count::Adds),
         replaced: count(Count::Replaced),
         deletes: count(Count::Deletes),
         evictions: count(Count::Evictions),
@@ -83,7 +83,7 @@ impl fmt::Display for Stats {
         writeln!(f, "  misses     {} (undecodable {})", self.misses, self.undecodable)?;
         writeln!(f, "  absences   {}", self.absences)?;
         writeln!(f, "sets         {}", self.sets)?;
-        writeln!(f, "increments   {}", self.increments)?;
+        writeln!(f, "adds         {}", self.adds)?;
         writeln!(f, "replaced     {}", self.replaced)?;
         writeln!(f, "deletes      {}", self.deletes)?;
         writeln!(f, "evictions    {}", self.evictions)?;

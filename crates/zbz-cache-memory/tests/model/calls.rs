@@ -208,7 +208,7 @@ impl Run {
             self.cache.get_multi(&keys, visit).unwrap();
             keys.iter().for_each(|key| self.count(key));
         } else {
-            self.cache.lookup_multi(&keys, visit).unwrap();
+            self.cache.get_multi_uncounted(&keys, visit).unwrap();
             self.cache.record_lookups(Lookups { hits: 3, misses: 2, absences: 4, undecodable: 1 });
             (self.hits, self.misses) = (self.hits + 3, self.misses + 2);
         }
@@ -220,7 +220,7 @@ impl Run {
 
     pub fn call_lookup(&mut self, key: &[u8]) {
         let mut buffer = Vec::new();
-        let found = self.cache.lookup_into(key, &mut buffer).unwrap();
+        let found = self.cache.get_into_uncounted(key, &mut buffer).unwrap();
         self.model.check_read(key, found.map(|found| (&buffer[..], found)));
         assert_eq!(self.cache.exists(key).unwrap(), found.is_some());
         assert_eq!(self.cache.ttl(key).unwrap(), self.model.ttl(key));

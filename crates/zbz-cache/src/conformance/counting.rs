@@ -21,14 +21,14 @@ pub(super) const ROWS: &[Row] = &[
 
 /// Checks that what came in is what is there and what left, where all of it is known.
 pub(super) fn assert_identity(stats: &Stats) {
-    let Stats { sets, increments, replaced, keys, deletes, evictions, expirations, .. } = stats;
+    let Stats { sets, adds, replaced, keys, deletes, evictions, expirations, .. } = stats;
     let known = (replaced, keys, evictions, expirations);
     if let (Some(replaced), Some(keys), Some(evictions), Some(expirations)) = known {
-        let (came, left) = (sets + increments - replaced, deletes + evictions + expirations);
+        let (came, left) = (sets + adds - replaced, deletes + evictions + expirations);
         assert_eq!(
             came,
             keys + left,
-            "{sets} sets + {increments} increments - {replaced} replaced = {keys} keys + {deletes} deletes + {evictions} evictions \
+            "{sets} sets + {adds} adds - {replaced} replaced = {keys} keys + {deletes} deletes + {evictions} evictions \
              + {expirations} expirations"
         );
     }
@@ -121,7 +121,7 @@ fn sums(ground: &Ground<'_>) -> Verdict {
     let refused = counter.add("k", i64::MAX, Ttl::Never);
     assert_eq!(refused.expect_err("it overflows").kind(), ErrorKind::InvalidValue);
     let after = counter.stats().expect("stats");
-    assert_eq!((after.sets - before.sets, after.increments - before.increments), (1, 4));
+    assert_eq!((after.sets - before.sets, after.adds - before.adds), (1, 4));
     if let (Some(after), Some(before)) = (after.replaced, before.replaced) {
         assert_eq!(after - before, 3, "two sums and the set took the place of an older one");
     }
@@ -266,7 +266,7 @@ fn counters(stats: &Stats) -> [(&'static str, u64); 11] {
         ("hits", stats.hits),
         ("misses", stats.misses),
         ("known absences", stats.known_absences),
-        ("increments", stats.increments),
+        ("adds", stats.adds),
         ("undecodable", stats.undecodable),
         ("sets", stats.sets),
         ("deletes", stats.deletes),

@@ -182,7 +182,7 @@ impl Provider for MemoryProvider {
     }
 
     fn get<'a>(&'a self, key: &[u8], mut buffer: Vec<u8>) -> Reply<'a, Read> {
-        let answer = self.cache.lookup_into(key, &mut buffer);
+        let answer = self.cache.get_into_uncounted(key, &mut buffer);
         ready(answer.map(|answer| read(buffer, answer)))
     }
 
@@ -245,7 +245,7 @@ impl Provider for MemoryProvider {
     fn get_multi<'a>(&'a self, keys: &[&[u8]], mut batch: ReadBatch) -> Reply<'a, ReadBatch> {
         batch.reset(keys.len());
         let visit = |index, value: &[u8], entry| batch.hit(index, value, found(entry));
-        match self.cache.lookup_multi(keys, visit) {
+        match self.cache.get_multi_uncounted(keys, visit) {
             Ok(()) => Reply::ready(Ok(batch)),
             Err(engine::Error::Closed) => Reply::ready(Err(Error::closed())),
             // The engine looks up all keys or, for a wrong one among them, none.
@@ -253,7 +253,7 @@ impl Provider for MemoryProvider {
                 let mut buffer = Vec::new();
                 batch.reset(keys.len());
                 for (index, key) in keys.iter().enumerate() {
-                    match self.cache.lookup_into(key, &mut buffer) {
+                    match self.cache.get_into_uncounted(key, &mut buffer) {
                         Ok(Some(entry)) => batch.hit(index, &buffer, found(entry)),
                         Ok(None) => {}
                         Err(error) => batch.fail(index, error.into()),
@@ -319,7 +319,7 @@ impl Provider for MemoryProvider {
             known_absences: counted.absences,
             undecodable: counted.undecodable,
             sets: counted.sets,
-            increments: counted.increments,
+            adds: counted.adds,
             replaced: Some(counted.replaced),
             deletes: counted.deletes,
             evictions: Some(counted.evictions),

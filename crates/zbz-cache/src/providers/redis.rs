@@ -47,7 +47,7 @@ mod client;
 mod cluster;
 mod config;
 mod connection;
-mod failure;
+mod error;
 mod native;
 mod runtime;
 mod shared;
@@ -60,7 +60,7 @@ pub use native::RedisConnection;
 use client::Client;
 use cluster::exchange::Command;
 use config::settings::{Scheme, Settings};
-use failure::Access;
+use error::Access;
 use runtime::Runtime;
 use shared::Shared;
 use verbs::{read, ready, scan, write, write_many};
@@ -242,7 +242,7 @@ impl Provider for RedisProvider {
     }
 
     fn delete_multi<'a>(&'a self, keys: &[&[u8]]) -> Reply<'a, Deleted> {
-        let deletes = write::deletes(&self.shared.client, keys);
+        let deletes = write::Deletes::new(&self.shared.client, keys);
         self.verb(move |shared| write::delete_multi(shared, deletes))
     }
 

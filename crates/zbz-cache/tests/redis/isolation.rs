@@ -22,7 +22,7 @@ fn slow() -> Options {
 }
 
 /// The id that the server gives the connection that the provider uses.
-pub fn link(provider: &ProviderHandle) -> u64 {
+pub fn connection_id(provider: &ProviderHandle) -> u64 {
     let mut native = provider.native::<RedisConnection>().unwrap().clone();
     pollster::block_on(async { redis::cmd("CLIENT").arg("ID").query_async(&mut native).await.unwrap() })
 }
@@ -35,7 +35,7 @@ pub fn text(bytes: usize) -> String {
 fn beside_others<R>(provider: &ProviderHandle, call: impl FnOnce() -> R) -> R {
     let others = texts("others", provider);
     others.set("k", &"v".to_owned(), Ttl::Never).unwrap();
-    let before = link(provider);
+    let before = connection_id(provider);
     let (is_over, begun) = (AtomicBool::new(false), Instant::now());
     let answer = thread::scope(|scope| {
         let threads: Vec<_> = (0..3)
@@ -60,7 +60,7 @@ fn beside_others<R>(provider: &ProviderHandle, call: impl FnOnce() -> R) -> R {
         answer
     });
     assert!(begun.elapsed() < CALL_TIMEOUT / 4, "a refusal is answered at once");
-    assert_eq!(link(provider), before, "nobody's connection broke");
+    assert_eq!(connection_id(provider), before, "nobody's connection broke");
     answer
 }
 

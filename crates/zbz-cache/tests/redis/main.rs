@@ -7,11 +7,11 @@
 mod breaker;
 mod cluster;
 mod coherence;
+mod connecting;
 mod faults;
 mod foreign;
 mod isolation;
 mod leaks;
-mod linking;
 mod proxy;
 mod quarantine;
 mod ready;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use zbz_cache::{BlockingCache, ErrorKind, Result, Ttl};
 use zbz_cache::{new_provider, options};
 
-use crate::isolation::{MIB, link, text};
+use crate::isolation::{MIB, connection_id, text};
 use crate::server::{Server, provider_with, texts};
 
 /// A server that sends no more than a MiB at once, with a value of two.
@@ -51,13 +51,13 @@ fn a_value_that_the_server_does_not_send_ends_the_shared_link_once() {
     let provider = provider_with(&server.address(), patient());
     let cache = texts("t", &provider);
     assert_refused(cache.get("large"));
-    let before = link(&provider);
+    let before = connection_id(&provider);
     let begun = Instant::now();
     for _ in 0..20 {
         assert_refused(cache.get("large"));
     }
     assert!(begun.elapsed() < Duration::from_secs(1), "it is refused at once: {:?}", begun.elapsed());
-    assert_eq!(link(&provider), before, "what is known to end a connection is not sent on it");
+    assert_eq!(connection_id(&provider), before, "what is known to end a connection is not sent on it");
     assert_eq!(cache.get("a").unwrap().as_deref(), Some("A"));
 }
 
@@ -79,10 +79,10 @@ fn of_a_batch_only_the_value_that_the_server_does_not_send_fails() {
     let provider = provider_with(&far, patient());
     let cache = texts("t", &provider);
     others(&cache, &["a", "large"]);
-    let before = link(&provider);
+    let before = connection_id(&provider);
     others(&cache, &["a", "large"]);
     others(&cache, &["large"]);
-    assert_eq!(link(&provider), before);
+    assert_eq!(connection_id(&provider), before);
 }
 
 #[test]

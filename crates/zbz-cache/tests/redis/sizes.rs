@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use zbz_cache::redis::RedisConnection;
 use zbz_cache::{Error, ErrorKind, Options, Ttl, options};
 
-use crate::isolation::{MIB, link, text};
+use crate::isolation::{MIB, connection_id, text};
 use crate::proxy::{Fault, Proxy};
 use crate::server::{Server, provider_with, texts};
 
@@ -31,16 +31,16 @@ fn a_value_that_takes_most_of_a_calls_time_is_tried_once_and_stored_by_the_next_
     let provider = provider_with(&proxy.address(), patient());
     let cache = texts("t", &provider);
     cache.get("k").unwrap();
-    let before = link(&provider);
+    let before = connection_id(&provider);
     // Two thirds of the time.
     proxy.set(Fault::Narrow(MIB));
     let large = text(4 * MIB - 1000);
     let refused = cache.set("k", &large, Ttl::Never).unwrap_err();
     assert_unsent(&refused);
     assert!(refused.to_string().contains("set it again"), "{refused}");
-    assert_eq!(link(&provider), before, "it cost nobody the connection");
+    assert_eq!(connection_id(&provider), before, "it cost nobody the connection");
     cache.set("k", &large, Ttl::Never).unwrap();
-    assert_eq!(link(&provider), before);
+    assert_eq!(connection_id(&provider), before);
     assert_eq!(server.ask::<usize>(&["STRLEN", "t:k"]), large.len());
 }
 
@@ -52,7 +52,7 @@ fn nobody_waits_while_a_larger_value_is_tried() {
     let provider = provider_with(&proxy.address(), patient());
     let cache = texts("t", &provider);
     cache.get("k").unwrap();
-    let before = link(&provider);
+    let before = connection_id(&provider);
     // The largest would take twice as long as a call may.
     proxy.set(Fault::Narrow(4 * MIB));
     let (tell, told) = mpsc::channel();
@@ -71,7 +71,7 @@ fn nobody_waits_while_a_larger_value_is_tried() {
     let outcome = cache.set_multi(entries, Ttl::Never).unwrap_err().batch_outcome().unwrap().clone();
     assert_eq!(outcome.done, ["a", "b", "c"]);
     assert_unsent(&outcome.failed[0].1);
-    assert_eq!(link(&provider), before, "nobody's connection broke");
+    assert_eq!(connection_id(&provider), before, "nobody's connection broke");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn is_tracking(line: &str) -> bool {
 }
 
 /// How many connections a server has that are told of changes.
-fn links(server: &Server) -> usize {
+fn tracking_connections(server: &Server) -> usize {
     let list: String = server.ask(&["CLIENT", "LIST"]);
     list.lines().filter(|line| is_tracking(line)).count()
 }

@@ -1,7 +1,7 @@
 //! Which character begins comments, told by the lines that begin with it.
 
 use super::super::ReadAs;
-use super::super::options::Role;
+use super::super::options::ColumnRole;
 use super::super::rows;
 use super::{is_delimiter, layout};
 
@@ -57,6 +57,6 @@ fn is_one_word(line: &[u8]) -> bool {
 
 /// Whether one of its words is a usual name of keys.
 fn names_key(line: &[u8]) -> bool {
-    let names = Role::Key.usual_names();
+    let names = ColumnRole::Key.usual_names();
     line[1..].split(|&byte| is_delimiter(byte)).any(|word| names.contains(&&*layout::plain(word)))
 }

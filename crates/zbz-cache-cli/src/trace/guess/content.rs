@@ -1,10 +1,10 @@
 //! Columns without names, told by what is in them.
 
 use super::super::fields;
-use super::super::options::{Column, Role};
+use super::super::options::{Column, ColumnRole};
 use super::super::rows::Row;
 use super::super::{MAX_KEY_BYTES, ReadAs, csv};
-use super::layout::{Found, Header, Layout};
+use super::layout::{FoundLayout, Header, Layout};
 use super::table::Table;
 
 /// Files without a header that are known by their columns: whose they are, and what the columns hold. `number`, `text`
@@ -19,15 +19,15 @@ const KNOWN: [(&str, &str); 6] = [
 ];
 
 /// What the columns of a table without a header hold, if that can be told.
-pub(super) fn of_columns(table: &Table, read_as: &ReadAs) -> Option<Found> {
+pub(super) fn of_columns(table: &Table, read_as: &ReadAs) -> Option<FoundLayout> {
     if !table.is_mostly_even() {
         return None;
     }
-    let unused = |role: &Role| read_as.columns.of(*role) == Some(&Column::None);
-    let found = |roles: &[Option<Role>], doubt: String| {
+    let unused = |role: &ColumnRole| read_as.columns.of(*role) == Some(&Column::None);
+    let found = |roles: &[Option<ColumnRole>], doubt: String| {
         let at = |role| roles.iter().position(|of| *of == Some(role) && !unused(&role));
         let layout = Layout::by(table.width(), |role| Ok(at(role))).ok()??;
-        Some(Found { layout, header: Header::None, doubts: vec![doubt] })
+        Some(FoundLayout { layout, header: Header::None, doubts: vec![doubt] })
     };
     let rows: Vec<&Row> = table.rows().iter().filter(|row| row.len() == table.width()).collect();
     let known = KNOWN.iter().find(|(_, columns)| {
@@ -35,8 +35,8 @@ pub(super) fn of_columns(table: &Table, read_as: &ReadAs) -> Option<Found> {
         kinds.len() == table.width() && rows.iter().all(|row| kinds.iter().zip(row.iter()).all(fits))
     });
     if let Some((whose, columns)) = known {
-        let role = |kind| Role::ALL.into_iter().find(|role| role.name() == kind);
-        let roles: Vec<Option<Role>> = columns.split(' ').map(role).collect();
+        let role = |kind| ColumnRole::ALL.into_iter().find(|role| role.name() == kind);
+        let roles: Vec<Option<ColumnRole>> = columns.split(' ').map(role).collect();
         let doubt = format!("there is no header; the columns are taken for those of {whose}");
         let mut found = found(&roles, doubt)?;
         found.doubts.extend(owner_of_keys(&rows, &found.layout));
@@ -51,7 +51,7 @@ pub(super) fn of_columns(table: &Table, read_as: &ReadAs) -> Option<Found> {
 /// whose keys these are.
 fn owner_of_keys(rows: &[&Row], layout: &Layout) -> Option<String> {
     let first = rows.first()?;
-    let is_used = |at: usize| Role::ALL.into_iter().any(|role| layout.at(role) == Some(at));
+    let is_used = |at: usize| ColumnRole::ALL.into_iter().any(|role| layout.at(role) == Some(at));
     let varies = |at: usize| rows.iter().any(|row| row.field(at) != first.field(at));
     let at = (0..layout.key).find(|&at| !is_used(at) && varies(at))?;
     Some(format!(
@@ -76,27 +76,27 @@ fn fits((kind, field): (&&str, &[u8])) -> bool {
 
 /// Roles of columns that are known to no one: an operation is known by its names, a time by its never going back, and of
 /// what is left the first is the key and a number after it the size. Of more columns than that nothing is guessed.
-fn roles(rows: &[&Row], width: usize) -> Option<Vec<Option<Role>>> {
+fn roles(rows: &[&Row], width: usize) -> Option<Vec<Option<ColumnRole>>> {
     let column = |at: usize| rows.iter().map(move |row| row.field(at));
     let mut roles = vec![None; width];
     let op = (0..width).find(|&at| column(at).all(|field| fields::op(field).is_some()));
-    let is_left = |at: usize, roles: &[Option<Role>]| roles[at].is_none();
+    let is_left = |at: usize, roles: &[Option<ColumnRole>]| roles[at].is_none();
     if let Some(op) = op {
-        roles[op] = Some(Role::Op);
+        roles[op] = Some(ColumnRole::Op);
     }
     let left: Vec<usize> = (0..width).filter(|&at| is_left(at, &roles)).collect();
     let time = left.iter().copied().find(|&at| never_goes_back(column(at))).filter(|_| left.len() > 1);
     if let Some(time) = time {
-        roles[time] = Some(Role::Time);
+        roles[time] = Some(ColumnRole::Time);
     }
     let mut left = left.into_iter().filter(|&at| Some(at) != time);
     let (key, size) = (left.next()?, left.next());
-    roles[key] = Some(Role::Key);
+    roles[key] = Some(ColumnRole::Key);
     if let Some(size) = size {
         if !column(size).all(|field| fields::is_number(field) || fields::is_untold(field)) {
             return None;
         }
-        roles[size] = Some(Role::Size);
+        roles[size] = Some(ColumnRole::Size);
     }
     (left.next().is_none() && width > 1).then_some(roles)
 }

@@ -2,7 +2,7 @@
 
 use super::super::ReadAs;
 use super::super::fields;
-use super::super::options::{Column, Role};
+use super::super::options::{Column, ColumnRole};
 use super::super::rows::Row;
 use super::layout::{Header, Layout, plain};
 
@@ -23,7 +23,7 @@ struct Unused<'a> {
 
 impl Unused<'_> {
     /// Whether nothing was found for a role, and nothing said of it.
-    fn lacks(&self, role: Role) -> bool {
+    fn lacks(&self, role: ColumnRole) -> bool {
         self.layout.at(role).is_none() && self.read_as.columns.of(role).is_none()
     }
 
@@ -31,7 +31,7 @@ impl Unused<'_> {
     fn count(&self) -> Option<String> {
         const NAMES: [&str; 6] = ["count", "requests", "frequency", "freq", "numrequests", "reqcount"];
 
-        let names = self.header.row().filter(|_| self.lacks(Role::Count))?;
+        let names = self.header.row().filter(|_| self.lacks(ColumnRole::Count))?;
         let name = names.iter().find(|name| NAMES.contains(&plain(name).as_str()))?;
         let name = fields::shown(name);
         Some(format!(
@@ -41,10 +41,10 @@ impl Unused<'_> {
 
     /// A column in which there are operations and nothing else.
     fn op(&self) -> Option<String> {
-        if !self.lacks(Role::Op) || self.rows.is_empty() {
+        if !self.lacks(ColumnRole::Op) || self.rows.is_empty() {
             return None;
         }
-        let is_used = |at: &usize| Role::ALL.into_iter().any(|role| self.layout.at(role) == Some(*at));
+        let is_used = |at: &usize| ColumnRole::ALL.into_iter().any(|role| self.layout.at(role) == Some(*at));
         let holds_ops = |at: &usize| {
             let even = self.rows.iter().filter(|row| row.len() > *at);
             even.clone().next().is_some() && even.clone().all(|row| fields::op(row.field(*at)).is_some())
@@ -60,9 +60,9 @@ impl Unused<'_> {
 
     /// A second column whose name is usual for keys.
     fn other_key(&self) -> Option<String> {
-        let names = self.header.row().filter(|_| self.read_as.columns.of(Role::Key).is_none())?;
+        let names = self.header.row().filter(|_| self.read_as.columns.of(ColumnRole::Key).is_none())?;
         let is_other = |at: &usize| {
-            *at != self.layout.key && Role::Key.usual_names().contains(&&*plain(names.field(*at)))
+            *at != self.layout.key && ColumnRole::Key.usual_names().contains(&&*plain(names.field(*at)))
         };
         let other = fields::shown(names.field((0..names.len()).find(is_other)?));
         let key = fields::shown(names.field(self.layout.key));
@@ -74,7 +74,7 @@ impl Unused<'_> {
 
 /// TTLs that cannot run out.
 fn ttls_without_times(layout: &Layout, read_as: &ReadAs) -> Option<String> {
-    let is_said = read_as.columns.of(Role::Time) == Some(&Column::None);
+    let is_said = read_as.columns.of(ColumnRole::Time) == Some(&Column::None);
     (layout.ttl.is_some() && layout.time.is_none() && !is_said).then(|| {
         "there are TTLs and no times, so that nothing expires; --time-column names a column of times"
             .to_owned()

@@ -3,7 +3,7 @@
 use super::super::ReadAs;
 use super::super::csv::columns_in_words;
 use super::super::fields::{self, shown};
-use super::super::options::{Column, Columns, Role};
+use super::super::options::{Column, ColumnRole, Columns};
 use super::super::rows::Row;
 use super::table::Table;
 
@@ -23,34 +23,34 @@ impl Layout {
     /// The columns as `find` tells them; one is the key's.
     pub(super) fn by(
         columns: usize,
-        mut find: impl FnMut(Role) -> Result<Option<usize>, String>,
+        mut find: impl FnMut(ColumnRole) -> Result<Option<usize>, String>,
     ) -> Result<Option<Layout>, String> {
-        let Some(key) = find(Role::Key)? else { return Ok(None) };
+        let Some(key) = find(ColumnRole::Key)? else { return Ok(None) };
         Ok(Some(Layout {
             columns,
             key,
-            time: find(Role::Time)?,
-            size: find(Role::Size)?,
-            ttl: find(Role::Ttl)?,
-            op: find(Role::Op)?,
-            count: find(Role::Count)?,
+            time: find(ColumnRole::Time)?,
+            size: find(ColumnRole::Size)?,
+            ttl: find(ColumnRole::Ttl)?,
+            op: find(ColumnRole::Op)?,
+            count: find(ColumnRole::Count)?,
         }))
     }
 
-    pub(super) fn at(&self, role: Role) -> Option<usize> {
+    pub(super) fn at(&self, role: ColumnRole) -> Option<usize> {
         match role {
-            Role::Time => self.time,
-            Role::Key => Some(self.key),
-            Role::Size => self.size,
-            Role::Ttl => self.ttl,
-            Role::Op => self.op,
-            Role::Count => self.count,
+            ColumnRole::Time => self.time,
+            ColumnRole::Key => Some(self.key),
+            ColumnRole::Size => self.size,
+            ColumnRole::Ttl => self.ttl,
+            ColumnRole::Op => self.op,
+            ColumnRole::Count => self.count,
         }
     }
 
     /// Drops a column of operations that was not asked for and holds none; answers that.
     pub(super) fn settle_op(&mut self, rows: &[Row], columns: &Columns) -> Option<String> {
-        let op = self.op.filter(|_| columns.of(Role::Op).is_none())?;
+        let op = self.op.filter(|_| columns.of(ColumnRole::Op).is_none())?;
         let first = rows.first()?;
         if rows.iter().any(|row| fields::op(row.field(op)).is_some()) {
             return None;
@@ -86,14 +86,14 @@ impl Header {
 
 /// Columns that were found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct FoundLayout {
     pub(super) layout: Layout,
     pub(super) header: Header,
     pub(super) doubts: Vec<String>,
 }
 
 /// The columns by a header that names the key, or all that the user named.
-pub(super) fn by_header(table: &Table, read_as: &ReadAs) -> Option<Found> {
+pub(super) fn by_header(table: &Table, read_as: &ReadAs) -> Option<FoundLayout> {
     if read_as.has_header == Some(false) || table.width() < 2 && read_as.columns.names().next().is_none() {
         return None;
     }
@@ -110,14 +110,14 @@ pub(super) fn by_header(table: &Table, read_as: &ReadAs) -> Option<Found> {
         }
         let layout = named(names, &read_as.columns).ok()??;
         let is_one = read_as.says_csv() || is_evident(table, &layout, &header);
-        is_one.then(|| Found { layout, header, doubts: Vec::new() })
+        is_one.then(|| FoundLayout { layout, header, doubts: Vec::new() })
     })
 }
 
 /// Whether a row that has a usual name of keys is a header and not a request, of which nothing was said. Two names that
 /// are known make one where each line has commas; words between spaces are more likely to be a key with such a word.
 fn is_evident(table: &Table, layout: &Layout, header: &Header) -> bool {
-    let has_two = Role::ALL.into_iter().filter(|role| layout.at(*role).is_some()).count() > 1;
+    let has_two = ColumnRole::ALL.into_iter().filter(|role| layout.at(*role).is_some()).count() > 1;
     let has_numbers = || matches!(header, Header::Line(_)) && looks_like_header(table);
     if table.dialect.delimiter.is_rare_in_keys() {
         has_two || table.is_mostly_even()
@@ -131,19 +131,19 @@ fn is_evident(table: &Table, layout: &Layout, header: &Header) -> bool {
 /// # Errors
 ///
 /// A column that was named is not there, or nothing tells which column is the key.
-pub(super) fn demanded(table: &Table, read_as: &ReadAs) -> Result<Found, String> {
+pub(super) fn demanded(table: &Table, read_as: &ReadAs) -> Result<FoundLayout, String> {
     let columns = &read_as.columns;
     let by_name = columns.names().any(|name| number(name).is_none());
     let has_header = read_as.has_header.unwrap_or(by_name || looks_like_header(table));
     if has_header {
         let names = table.first();
         let layout = named(names, columns)?.ok_or_else(|| {
-            let maybe = |name: &&[u8]| Role::MAYBE_KEYS.contains(&&*plain(name));
+            let maybe = |name: &&[u8]| ColumnRole::MAYBE_KEYS.contains(&&*plain(name));
             let offered =
                 names.iter().find(maybe).map_or_else(String::new, |name| format!(" {}", shown(name)));
             format!("no column is named like a key; {}: name it with --key-column{offered}", listed(names))
         })?;
-        return Ok(Found { layout, header: Header::Line(names.clone()), doubts: Vec::new() });
+        return Ok(FoundLayout { layout, header: Header::Line(names.clone()), doubts: Vec::new() });
     }
     let width = table.width();
     let doubts = match read_as.has_header {
@@ -154,11 +154,11 @@ pub(super) fn demanded(table: &Table, read_as: &ReadAs) -> Result<Found, String>
                 .to_owned(),
         ],
     };
-    if width == 1 && columns.of(Role::Key).is_none() {
+    if width == 1 && columns.of(ColumnRole::Key).is_none() {
         let layout = Layout { columns: 1, ..Layout::default() };
-        return Ok(Found { layout, header: Header::None, doubts });
+        return Ok(FoundLayout { layout, header: Header::None, doubts });
     }
-    let find = |role: Role| match columns.of(role) {
+    let find = |role: ColumnRole| match columns.of(role) {
         None | Some(Column::None) => Ok(None),
         Some(Column::Named(name)) => numbered(name, width).map(Some),
     };
@@ -168,14 +168,16 @@ pub(super) fn demanded(table: &Table, read_as: &ReadAs) -> Result<Found, String>
             columns_in_words(width)
         )
     })?;
-    Ok(Found { layout, header: Header::None, doubts })
+    Ok(FoundLayout { layout, header: Header::None, doubts })
 }
 
 /// The columns by these names; `None` if the key's is not among them.
 fn named(names: &Row, columns: &Columns) -> Result<Option<Layout>, String> {
     Layout::by(names.len(), |role| match columns.of(role) {
         None => Ok(usual_position(names, role)),
-        Some(Column::None) if role == Role::Key => Err("a trace needs keys; name their column".to_owned()),
+        Some(Column::None) if role == ColumnRole::Key => {
+            Err("a trace needs keys; name their column".to_owned())
+        }
         Some(Column::None) => Ok(None),
         Some(Column::Named(name)) => match (position(names, name), number(name)) {
             (Some(column), _) => Ok(Some(column)),
@@ -202,7 +204,7 @@ fn number(name: &str) -> Option<usize> {
 
 /// Whether one of these names is usual for keys.
 pub(super) fn names_key(names: &Row) -> bool {
-    usual_position(names, Role::Key).is_some()
+    usual_position(names, ColumnRole::Key).is_some()
 }
 
 /// Whether the first row is of words, and all others have a number in the same place, or say that it is not known.
@@ -226,7 +228,7 @@ fn position(names: &Row, name: &str) -> Option<usize> {
 }
 
 /// The first column with a usual name, in the order of those names.
-fn usual_position(names: &Row, role: Role) -> Option<usize> {
+fn usual_position(names: &Row, role: ColumnRole) -> Option<usize> {
     let plain: Vec<String> = names.iter().map(plain).collect();
     role.usual_names().iter().find_map(|usual| plain.iter().position(|name| name == usual))
 }

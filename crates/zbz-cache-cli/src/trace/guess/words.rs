@@ -1,15 +1,15 @@
 //! How a guess is told.
 
 use super::super::fields;
-use super::super::options::Role;
+use super::super::options::ColumnRole;
 use super::layout::{Header, Layout, plain};
 use super::table::Table;
 use super::units::Units;
 
 /// What was taken for what in a CSV trace, in one line.
 pub(super) fn of_csv(table: &Table, layout: &Layout, header: &Header, units: Units) -> String {
-    let mut used: Vec<(usize, Role)> =
-        Role::ALL.into_iter().filter_map(|role| Some((layout.at(role)?, role))).collect();
+    let mut used: Vec<(usize, ColumnRole)> =
+        ColumnRole::ALL.into_iter().filter_map(|role| Some((layout.at(role)?, role))).collect();
     used.sort_by_key(|(column, _)| *column);
     let separated = match layout.columns {
         1 => String::new(),
@@ -38,7 +38,7 @@ pub(super) fn of_csv(table: &Table, layout: &Layout, header: &Header, units: Uni
 }
 
 /// The name of a column, and what it is for where that is another word.
-fn name(header: &Header, column: usize, role: Role) -> String {
+fn name(header: &Header, column: usize, role: ColumnRole) -> String {
     let named = header.row().map(|names| names.field(column).trim_ascii());
     match named {
         Some(named) if plain(named) != role.name() => {

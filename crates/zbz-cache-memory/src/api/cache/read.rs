@@ -95,7 +95,7 @@ impl MemoryCache {
     /// # Errors
     ///
     /// As [`get`](MemoryCache::get).
-    pub fn lookup_into(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
+    pub fn get_into_uncounted(&self, key: &[u8], value: &mut Vec<u8>) -> Result<Option<Found>, Error> {
         self.read_into(key, value, |_| ())
     }
 
@@ -123,7 +123,7 @@ impl MemoryCache {
     /// # Errors
     ///
     /// As [`get_multi`](MemoryCache::get_multi).
-    pub fn lookup_multi<K: AsRef<[u8]>>(
+    pub fn get_multi_uncounted<K: AsRef<[u8]>>(
         &self,
         keys: &[K],
         mut visit: impl FnMut(usize, &[u8], Found),

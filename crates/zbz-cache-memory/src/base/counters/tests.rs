@@ -13,7 +13,7 @@ mod real {
         Count::Absences,
         Count::Undecodable,
         Count::Sets,
-        Count::Increments,
+        Count::Adds,
         Count::Replaced,
         Count::Deletes,
         Count::Evictions,
@@ -140,7 +140,7 @@ mod model {
     use loom::thread;
 
     use super::*;
-    use crate::base::threads::Numbers;
+    use crate::base::threads::ThreadNumbers;
 
     /// When a thread gives its number back: after its last addition, or, the guard taken out,
     /// before.
@@ -152,8 +152,8 @@ mod model {
 
     fn numbers_pass_on(back: Back) {
         loom::model(move || {
-            let shared = Arc::new((Counters::new(3, 2), Numbers::new()));
-            let run = move |shared: Arc<(Counters, Numbers)>| {
+            let shared = Arc::new((Counters::new(3, 2), ThreadNumbers::new()));
+            let run = move |shared: Arc<(Counters, ThreadNumbers)>| {
                 let (counters, numbers) = &*shared;
                 let number = numbers.take();
                 if back == Back::Before {

@@ -49,14 +49,14 @@ mod plain {
         let segment = open(&words, 25);
         assert_eq!(segment.reserve(10), Ok(0));
         assert_eq!(segment.reserve(10), Ok(10));
-        assert_eq!(segment.reserve(6), Err(NoRoom::Short));
+        assert_eq!(segment.reserve(6), Err(ReserveError::Short));
         assert_eq!(segment.reserve_part(1, 4), Ok((20, 4)));
-        assert_eq!(segment.reserve(u64::from(u32::MAX)), Err(NoRoom::Short));
-        assert_eq!(segment.reserve_part(2, 9), Err(NoRoom::Short));
+        assert_eq!(segment.reserve(u64::from(u32::MAX)), Err(ReserveError::Short));
+        assert_eq!(segment.reserve_part(2, 9), Err(ReserveError::Short));
         assert_eq!((segment.fill(), segment.dead()), (24, 0));
         assert!(segment.seal() && !segment.seal());
         assert_eq!((segment.dead(), segment.alive()), (1, 24));
-        assert_eq!(segment.reserve(0), Err(NoRoom::Shut));
+        assert_eq!(segment.reserve(0), Err(ReserveError::Shut));
         segment.add_dead(24);
         assert!(segment.is_dead());
     }

@@ -99,9 +99,9 @@ impl Streams {
 
     fn to_limbo(&self, lists: &mut Lists, log: &Log, draining: Draining, queue: Queue) {
         let segment = log.end_drain(draining);
-        self.numbers.taken[queue as usize].fetch_sub(log.segment(segment).size(), Ordering::Relaxed);
+        self.gauges.taken[queue as usize].fetch_sub(log.segment(segment).size(), Ordering::Relaxed);
         lists.limbo.push(segment as u32);
-        self.numbers.spare.fetch_add(1, Ordering::Relaxed);
+        self.gauges.spare.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Leaves a segment that was to be drained, and is not wholly, for another time.

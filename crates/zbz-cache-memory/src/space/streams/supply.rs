@@ -77,8 +77,8 @@ impl Streams {
         }
         // The lowest is used next.
         lists.free.extend((first + 1..first + count).rev().map(|segment| segment as u32));
-        self.numbers.present.fetch_add(count as u64, Ordering::Relaxed);
-        self.numbers.spare.fetch_add(count as u64 - 1, Ordering::Relaxed);
+        self.gauges.present.fetch_add(count as u64, Ordering::Relaxed);
+        self.gauges.spare.fetch_add(count as u64 - 1, Ordering::Relaxed);
         Some(first)
     }
 
@@ -101,7 +101,7 @@ impl Streams {
         };
         let provided = log.segment(segment as usize).provide(size as u32);
         debug_assert!(provided);
-        self.numbers.present.fetch_add(1, Ordering::Relaxed);
+        self.gauges.present.fetch_add(1, Ordering::Relaxed);
         if let Some(count) = log.segments_in_large()
             && (segment as usize + 1).is_multiple_of(count)
         {
@@ -162,7 +162,7 @@ impl Streams {
         let ended = Instant::now();
         let since = looked.replace(ended).map_or(Duration::MAX, |looked| began - looked);
         let batch = batch_after(self.batch(), ended - began, since);
-        self.numbers.batch.store(batch.min(self.present() / 16), Ordering::Relaxed);
+        self.gauges.batch.store(batch.min(self.present() / 16), Ordering::Relaxed);
         let mut freed = 0;
         for &segment in limbo.iter() {
             let number = segment as usize;
@@ -173,7 +173,7 @@ impl Streams {
             let released = log.segment(number).release();
             debug_assert!(released);
             if withdraw() {
-                self.numbers.spare.fetch_sub(1, Ordering::Relaxed);
+                self.gauges.spare.fetch_sub(1, Ordering::Relaxed);
                 self.withdraw(log, budget, segment);
             } else {
                 self.lock().free.push(segment);
@@ -188,7 +188,7 @@ impl Streams {
         let cost = Streams::cost(log.segment(segment as usize).size());
         let withdrawn = log.give_back(segment as usize);
         debug_assert!(withdrawn);
-        self.numbers.present.fetch_sub(1, Ordering::Relaxed);
+        self.gauges.present.fetch_sub(1, Ordering::Relaxed);
         self.lock().absent.push(segment);
         budget.give(cost);
     }

@@ -15,7 +15,7 @@ use crate::providers::redis::cluster::exchange::{Command, Exchange, GivesUp};
 use crate::providers::redis::cluster::slots::slot_of;
 use crate::providers::redis::cluster::topology::Topology;
 use crate::providers::redis::config::settings::Settings;
-use crate::providers::redis::failure::{self, Access, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Access, Failure, WriteOutcome};
 use crate::providers::redis::subscribers::Subscribers;
 use crate::stats::Stats;
 use crate::ttl::{Lifetime, Ttl};
@@ -28,7 +28,7 @@ const MAX_MS: u64 = 1 << 50;
 pub(super) struct Counts {
     pub(super) lookups: LookupCounters,
     sets: AtomicU64,
-    increments: AtomicU64,
+    adds: AtomicU64,
     deletes: AtomicU64,
     rejections: AtomicU64,
     made: Moment,
@@ -39,8 +39,8 @@ impl Counts {
         self.sets.fetch_add(count, Ordering::Relaxed);
     }
 
-    pub(super) fn increments(&self, count: u64) {
-        self.increments.fetch_add(count, Ordering::Relaxed);
+    pub(super) fn adds(&self, count: u64) {
+        self.adds.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(super) fn deletes(&self, count: u64) {
@@ -58,7 +58,7 @@ impl Counts {
     pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats {
             sets: self.sets.load(Ordering::Relaxed),
-            increments: self.increments.load(Ordering::Relaxed),
+            adds: self.adds.load(Ordering::Relaxed),
             deletes: self.deletes.load(Ordering::Relaxed),
             rejections: self.rejections.load(Ordering::Relaxed),
             uptime: self.made.elapsed(),
@@ -85,7 +85,7 @@ impl Client {
         let counts = Counts {
             lookups: LookupCounters::default(),
             sets: AtomicU64::new(0),
-            increments: AtomicU64::new(0),
+            adds: AtomicU64::new(0),
             deletes: AtomicU64::new(0),
             rejections: AtomicU64::new(0),
             made: Moment::now(),
@@ -153,15 +153,15 @@ impl Client {
         }
         let address = node.map(|node| node.address.clone());
         match address.or_else(|| self.settings.servers.first().cloned()) {
-            Some(address) => failure::nonsense(&address, WriteOutcome::Unknown),
-            None => failure::timed_out(WriteOutcome::Unknown, "no time"),
+            Some(address) => error::nonsense(&address, WriteOutcome::Unknown),
+            None => error::timed_out(WriteOutcome::Unknown, "no time"),
         }
     }
 
     /// A server's error that a verb has no use for, or an answer of the wrong kind.
     pub(super) fn refusal(&self, slot: u16, value: &Value) -> Failure {
         match (value, self.topology.owner(slot)) {
-            (Value::ServerError(error), Some(node)) => failure::of_server_error(&node.address, error),
+            (Value::ServerError(error), Some(node)) => error::of_server_error(&node.address, error),
             _ => self.nonsense(slot),
         }
     }

@@ -29,7 +29,7 @@ use crate::providers::redis::connection::driver::{Driver, Hear};
 use crate::providers::redis::connection::ending::{End, Ended, Silence};
 use crate::providers::redis::connection::send_queue::{Broken, LastWords, Returned, SendQueue, Values};
 use crate::providers::redis::connection::sizes::Sizes;
-use crate::providers::redis::failure::{self, ConnectStage, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, ConnectStage, Failure, WriteOutcome};
 
 /// The use of a connection.
 pub(super) enum Purpose {
@@ -126,23 +126,23 @@ impl Connection {
             Acquaintance::New => probe::unless(suspicion, carried).await,
             Acquaintance::Down | Acquaintance::Known => Some(carried.await),
         };
-        let Some(told) = told else { return Err(failure::speaks_tls(&self.address)) };
+        let Some(told) = told else { return Err(error::speaks_tls(&self.address)) };
         let values = match told.answer {
             Ok(Values::Many(values)) => values,
             Ok(Values::One(_)) => Vec::new(),
             Err(Broken::Late | Broken::Overdue | Broken::Revoked | Broken::Inside) => {
-                return Err(failure::not_in_time(&self.address, ConnectStage::Introduction));
+                return Err(error::not_in_time(&self.address, ConnectStage::Introduction));
             }
             Err(Broken::Lost(failure)) => return Err(self.not_introduced(settings, deadline, failure).await),
         };
         let refused = must.iter().zip(&values).find_map(|(command, value)| match value {
-            Value::ServerError(error) => Some(failure::not_welcome(&self.address, command, error)),
+            Value::ServerError(error) => Some(error::not_welcome(&self.address, command, error)),
             _ => None,
         });
         match refused {
             Some(refused) => Err(refused),
             None if values.first().is_some_and(handshake::is_sentinel) => {
-                Err(failure::is_sentinel(&self.address))
+                Err(error::is_sentinel(&self.address))
             }
             None => Ok(()),
         }
@@ -158,13 +158,11 @@ impl Connection {
     /// Why the connection could not be made.
     async fn not_introduced(&self, settings: &Settings, deadline: Instant, failure: Failure) -> Failure {
         match self.queue.last_words() {
-            LastWords::None if self.speaks_tls(settings, deadline).await => {
-                failure::speaks_tls(&self.address)
-            }
-            LastWords::Said(said) => failure::is_no_redis(&self.address, &said)
+            LastWords::None if self.speaks_tls(settings, deadline).await => error::speaks_tls(&self.address),
+            LastWords::Said(said) => error::is_no_redis(&self.address, &said)
                 .unwrap_or_else(|| failure.with_outcome(WriteOutcome::Unsent)),
-            LastWords::Refused(error) => failure::not_welcome(&self.address, "HELLO", &error),
-            LastWords::Tls(error) => failure::no_tls(&self.address, &error, settings.shows_certificate),
+            LastWords::Refused(error) => error::not_welcome(&self.address, "HELLO", &error),
+            LastWords::Tls(error) => error::no_tls(&self.address, &error, settings.shows_certificate),
             LastWords::None | LastWords::Answers => failure.with_outcome(WriteOutcome::Unsent),
         }
     }
@@ -219,7 +217,7 @@ impl Connection {
             Values::One(value) => Ok(value),
             Values::Many(_) => {
                 self.retire();
-                Err(Broken::Lost(failure::nonsense(&self.address, WriteOutcome::Unknown)))
+                Err(Broken::Lost(error::nonsense(&self.address, WriteOutcome::Unknown)))
             }
         }
     }

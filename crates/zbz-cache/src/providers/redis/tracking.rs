@@ -36,7 +36,7 @@ use crate::provider::{InvalidationSink, Subscription};
 use crate::providers::redis::client::Client;
 use crate::providers::redis::cluster::slots::Range;
 use crate::providers::redis::config::address::Address;
-use crate::providers::redis::failure::{Access, Failure, WriteOutcome};
+use crate::providers::redis::error::{Access, Failure, WriteOutcome};
 use crate::providers::redis::runtime::first;
 use crate::providers::redis::shared::Shared;
 use crate::providers::redis::subscribers::{Session, Subscribers, Watchdog};

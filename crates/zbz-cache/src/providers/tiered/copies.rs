@@ -127,7 +127,7 @@ impl Copies {
     /// `Closed`.
     #[inline]
     pub(super) fn look(&self, key: &[u8], buffer: &mut Vec<u8>) -> Result<NearLookup> {
-        match self.cache.lookup_into(key, buffer) {
+        match self.cache.get_into_uncounted(key, buffer) {
             Ok(Some(_)) => {}
             Err(EngineError::Closed) => return Err(Error::closed()),
             // A key that is too long for the near side is never there.
@@ -156,7 +156,7 @@ impl Copies {
             Some((value, found)) => visit(index, value, found),
             None => self.drop_dead(keys[index]),
         };
-        match self.cache.lookup_multi(keys, judged) {
+        match self.cache.get_multi_uncounted(keys, judged) {
             Err(EngineError::Closed) => Err(Error::closed()),
             // One of the keys is too long for the near side: all of them are read through.
             Ok(()) | Err(_) => Ok(()),

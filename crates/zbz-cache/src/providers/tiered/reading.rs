@@ -48,7 +48,7 @@ struct ReadingKey {
 }
 
 /// The reading of one key: which one, and where in it the key stands.
-struct TableEntry {
+struct KeyReading {
     token: Token,
     reading: WeakShared<ReadFuture>,
     at: usize,
@@ -61,7 +61,7 @@ struct TableEntry {
 
 #[derive(Default)]
 struct Table {
-    entries: HashMap<Box<[u8]>, TableEntry>,
+    entries: HashMap<Box<[u8]>, KeyReading>,
     /// How many readings there were: the number of the last one.
     numbered: u64,
 }
@@ -92,7 +92,7 @@ impl Drop for LeaveOnDrop {
 }
 
 /// Where one of a caller's keys is read.
-enum Role {
+enum ReadSource {
     /// In this one of the readings that the caller joined; this is the key's number in it.
     Joined(usize, usize),
     /// In the caller's own; this is the key's number in it.
@@ -122,8 +122,8 @@ impl Readings {
             others.push(reading.await);
         }
         let result = |role| match role {
-            Role::Joined(reading, at) => others[reading][at].clone(),
-            Role::Own(at) => own[at].clone(),
+            ReadSource::Joined(reading, at) => others[reading][at].clone(),
+            ReadSource::Own(at) => own[at].clone(),
         };
         roles.into_iter().map(result).collect()
     }
@@ -134,7 +134,7 @@ impl Readings {
         near: &Arc<Near>,
         far: &ProviderHandle,
         missed: Vec<MissingKey>,
-    ) -> (Vec<Role>, Vec<Shared<ReadFuture>>, Option<Shared<ReadFuture>>) {
+    ) -> (Vec<ReadSource>, Vec<Shared<ReadFuture>>, Option<Shared<ReadFuture>>) {
         let copies = &near.copies;
         let (mut joined, mut reads) = (Vec::new(), Vec::new());
         let mut roles = Vec::with_capacity(missed.len());
@@ -144,7 +144,7 @@ impl Readings {
         let now = copies.now();
         for MissingKey { space, key } in missed {
             let named = table.entries.get(&key);
-            let may_join = |entry: &&TableEntry| {
+            let may_join = |entry: &&KeyReading| {
                 now < entry.until
                     && (entry.is_alone || !is_alone)
                     && copies.coherence.is_live(&entry.token, now)
@@ -152,7 +152,7 @@ impl Readings {
             let entry = named.filter(may_join);
             if let Some((reading, at)) = entry.and_then(|entry| Some((entry.reading.upgrade()?, entry.at))) {
                 joined.push(reading);
-                roles.push(Role::Joined(joined.len() - 1, at));
+                roles.push(ReadSource::Joined(joined.len() - 1, at));
                 continue;
             }
             let hash = copies.hash(&key);
@@ -161,7 +161,7 @@ impl Readings {
                 copies.coherence.revoke(hash);
             }
             let token = space.and_then(|space| copies.coherence.take_token(space, hash, now));
-            roles.push(Role::Own(reads.len()));
+            roles.push(ReadSource::Own(reads.len()));
             reads.push(ReadingKey { key, token });
         }
         if reads.is_empty() {
@@ -198,7 +198,7 @@ impl Readings {
         for (at, key, token) in shared {
             // There is nothing to name only after the end, and it was not begun.
             if let Some(reading) = own.downgrade() {
-                table.entries.insert(key, TableEntry { token, reading, at, number, until, is_alone });
+                table.entries.insert(key, KeyReading { token, reading, at, number, until, is_alone });
             }
         }
         own

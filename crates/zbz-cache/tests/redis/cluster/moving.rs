@@ -70,7 +70,7 @@ fn keys_in(server: &Server, slot: u16) -> RedisResult<Vec<String>> {
 
 /// Carries all keys of a slot that is open at both. What the owner still has of a key is what counts.
 fn carry(from: &Server, to: &Server, slot: u16) -> RedisResult<()> {
-    let (mut link, port) = (from.try_connection()?, to.port.to_string());
+    let (mut connection, port) = (from.try_connection()?, to.port.to_string());
     loop {
         let keys = keys_in(from, slot)?;
         if keys.is_empty() {
@@ -78,7 +78,7 @@ fn carry(from: &Server, to: &Server, slot: u16) -> RedisResult<()> {
         }
         for key in keys {
             let words = ["MIGRATE", "127.0.0.1", &port, &key, "0", "5000", "REPLACE"];
-            let _: Value = command(&words).query(&mut link)?;
+            let _: Value = command(&words).query(&mut connection)?;
         }
     }
 }
@@ -89,7 +89,7 @@ fn carry_home(from: &Server, owner: &Server, slot: u16) -> RedisResult<()> {
         return Ok(());
     }
     set_slot(from, slot, "IMPORTING", Some(&owner.id()?))?;
-    let (mut link, port) = (from.try_connection()?, owner.port.to_string());
+    let (mut connection, port) = (from.try_connection()?, owner.port.to_string());
     loop {
         let keys = keys_in(from, slot)?;
         if keys.is_empty() {
@@ -97,11 +97,11 @@ fn carry_home(from: &Server, owner: &Server, slot: u16) -> RedisResult<()> {
         }
         for key in keys {
             let carried: RedisResult<Value> =
-                command(&["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"]).query(&mut link);
+                command(&["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"]).query(&mut connection);
             match carried {
                 Err(error) if error.to_string().contains("BUSYKEY") => {
                     let mut remove = redis::pipe();
-                    let _: Value = remove.cmd("ASKING").cmd("DEL").arg(&key).query(&mut link)?;
+                    let _: Value = remove.cmd("ASKING").cmd("DEL").arg(&key).query(&mut connection)?;
                 }
                 carried => drop(carried?),
             }

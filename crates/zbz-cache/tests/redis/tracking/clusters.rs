@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use zbz_cache::{ProviderHandle, Ttl, new_provider};
 
-use super::{Ear, INTERVAL, TIMEOUT, key, links, often, set, slack};
+use super::{Ear, INTERVAL, TIMEOUT, key, often, set, slack, tracking_connections};
 use crate::cluster::{Cluster, begin_move, end_move};
 use crate::server::{texts, until};
 
@@ -51,7 +51,7 @@ fn of_a_cluster_every_primary_is_heard_also_when_slots_move() {
     cache.set(names[1].strip_prefix("t:").unwrap(), &"x".to_owned(), Ttl::Never).unwrap();
     ear.hears("the key", |told| *told == key(&names[1]));
     ear.hears_alive();
-    assert!(cluster.servers.iter().all(|server| links(server) == 1));
+    assert!(cluster.servers.iter().all(|server| tracking_connections(server) == 1));
 }
 
 #[test]

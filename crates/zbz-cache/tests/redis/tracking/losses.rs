@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use zbz_cache::{Ttl, options};
 
-use super::{Ear, INTERVAL, TIMEOUT, Told, links, often, seldom, set, slack};
+use super::{Ear, INTERVAL, TIMEOUT, Told, often, seldom, set, slack, tracking_connections};
 use crate::proxy::{Fault, Proxy};
 use crate::server::{PATIENCE, Server, provider_with, texts};
 
@@ -36,7 +36,7 @@ fn a_link_that_breaks_is_lost_at_once_and_comes_back() {
     assert!(ear.hears_lost() < begun + slack(), "a killed server");
     server.restart();
     recovers(&server);
-    assert_eq!(links(&server), 1);
+    assert_eq!(tracking_connections(&server), 1);
 }
 
 #[test]

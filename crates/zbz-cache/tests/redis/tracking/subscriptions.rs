@@ -1,10 +1,10 @@
-//! Subscriptions that come and go, and the links that they share.
+//! Subscriptions that come and go, and the tracking_connections that they share.
 
 use std::time::Instant;
 
 use zbz_cache::Ttl;
 
-use super::{Ear, INTERVAL, Told, links, often, seldom, set, slack};
+use super::{Ear, INTERVAL, Told, often, seldom, set, slack, tracking_connections};
 use crate::server::{Server, provider_with, texts, until};
 
 #[test]
@@ -26,11 +26,11 @@ fn equal_and_nested_prefixes_share_one_link() {
     equal.hears_key("a:b");
     inner.hears_key("a:b:c:1");
     apart.hears_key("x1");
-    // What is under it all takes new links; a server refuses to widen.
+    // What is under it all takes new tracking_connections; a server refuses to widen.
     let all = Ear::alive(&provider, "");
     first.hears_lost();
     first.hears_alive();
-    assert_eq!(links(&server), 1);
+    assert_eq!(tracking_connections(&server), 1);
     for name in ["a:", "a:b"] {
         set(&server, name);
     }
@@ -52,9 +52,9 @@ fn a_dropped_subscription_is_told_nothing_and_the_last_one_takes_the_links_along
         set(&server, "t:k");
         second.hears_key("t:k");
         assert!(first.told.try_iter().next().is_none());
-        assert_eq!(links(&server), 1);
+        assert_eq!(tracking_connections(&server), 1);
         drop(second);
-        until("the connection ends", || (links(&server) == 0).then_some(()));
+        until("the connection ends", || (tracking_connections(&server) == 0).then_some(()));
     }
 }
 
@@ -68,13 +68,13 @@ fn close_and_the_last_drop_end_every_link() {
         let begun = Instant::now();
         if closes {
             provider.blocking_close().unwrap();
-            assert_eq!(links(&server), 0);
+            assert_eq!(tracking_connections(&server), 0);
             let late = Ear::to(&provider, "t:");
             assert!(late.told.recv_timeout(INTERVAL).is_err(), "closed is closed");
         }
         drop(provider);
         assert!(ear.hears_lost() < begun + slack());
-        until("the connection ends", || (links(&server) == 0).then_some(()));
+        until("the connection ends", || (tracking_connections(&server) == 0).then_some(()));
         set(&server, "t:k");
         assert!(ear.told.recv_timeout(INTERVAL).is_err());
     }

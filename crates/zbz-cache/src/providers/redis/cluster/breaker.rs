@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::provider::{Outage, ServerState};
-use crate::providers::redis::failure::{Access, Failure};
+use crate::providers::redis::error::{Access, Failure};
 
 /// How long probes continue after the last refused call.
 const IN_USE: Duration = Duration::from_secs(60);
@@ -129,7 +129,7 @@ impl Breaker {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::providers::redis::failure::WriteOutcome;
+    use crate::providers::redis::error::WriteOutcome;
 
     fn failure(kind: ErrorKind, what: &str) -> Failure {
         Failure::new(kind, WriteOutcome::Unknown, what, "start it")

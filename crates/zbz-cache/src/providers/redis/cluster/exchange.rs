@@ -29,7 +29,7 @@ use crate::providers::redis::cluster::topology::Topology;
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
 use crate::providers::redis::connection::send_queue::Broken;
-use crate::providers::redis::failure::{self, Access, Concern, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Access, Concern, Failure, WriteOutcome};
 
 mod sending;
 
@@ -258,7 +258,7 @@ impl Exchange {
     }
 
     pub(in crate::providers::redis) fn timed_out(&self, outcome: WriteOutcome) -> Failure {
-        failure::timed_out(outcome, &format!("{:?}", self.settings.call_timeout))
+        error::timed_out(outcome, &format!("{:?}", self.settings.call_timeout))
     }
 
     /// Sends every command once, to all servers concurrently.
@@ -273,7 +273,7 @@ impl Exchange {
             match node {
                 Err(failure) => lost.push((one, Err(Failed::Failure(failure)))),
                 Ok(node) if self.is_unanswerable(&one.command) => {
-                    lost.push((one, Err(failure::unanswerable(Some(&node.address)).into())));
+                    lost.push((one, Err(error::unanswerable(Some(&node.address)).into())));
                 }
                 Ok(node) => {
                     if !one.was_sent
@@ -345,16 +345,16 @@ impl Exchange {
             "MOVED" | "ASK" if self.settings.cluster => match redirection(error, address) {
                 Some(to) if error.code() == "MOVED" => Verdict::Moved(to),
                 Some(to) => Verdict::Asking(to),
-                None => Verdict::Failed(failure::nonsense(address, WriteOutcome::NotRun)),
+                None => Verdict::Failed(error::nonsense(address, WriteOutcome::NotRun)),
             },
             "READONLY" => {
                 // The host name may lead to another primary by now, to which no listener is connected yet.
                 self.topology.subscribers().map_changed();
                 node.renew();
-                Verdict::Failed(failure::of_server_error(address, error))
+                Verdict::Failed(error::of_server_error(address, error))
             }
             "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY" | "MOVED" | "ASK" => {
-                Verdict::Failed(failure::of_server_error(address, error))
+                Verdict::Failed(error::of_server_error(address, error))
             }
             _ => Verdict::Answered,
         }
@@ -377,7 +377,7 @@ impl Exchange {
         }
         one.hops += 1;
         one.tries += usize::from(one.hops > FREE_HOPS);
-        Some(failure::sent_around(one.node.as_ref().map(|node| &node.address)))
+        Some(error::sent_around(one.node.as_ref().map(|node| &node.address)))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
 use crate::providers::redis::connection::ending::{End, Ended};
 use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
-use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Failure, WriteOutcome};
 use crate::providers::redis::subscribers::Subscribers;
 
 /// A connection younger than this is taken to lead where the address leads.
@@ -150,7 +150,7 @@ impl Node {
             }
             self.turns.subscribe()
         };
-        let lost = || failure::connection_lost(&self.address, WriteOutcome::Unsent);
+        let lost = || error::connection_lost(&self.address, WriteOutcome::Unsent);
         turns.changed().await.map_err(|_| lost())?;
         let state = self.state();
         match &state.link {
@@ -221,7 +221,7 @@ impl Node {
         match ended.end {
             End::Silent(after) => {
                 self.begin(&mut state, None);
-                self.fail(state, failure::silent(&self.address, after));
+                self.fail(state, error::silent(&self.address, after));
             }
             _ if ended.last_used.is_some_and(|used| used.elapsed() < KEPT_UP) => {
                 self.begin(&mut state, None);
@@ -256,7 +256,7 @@ impl Node {
             drop(state);
             (self.around.look_elsewhere)();
         } else {
-            self.fail(state, failure::silent(&self.address, self.around.settings.silence_timeout));
+            self.fail(state, error::silent(&self.address, self.around.settings.silence_timeout));
         }
     }
 

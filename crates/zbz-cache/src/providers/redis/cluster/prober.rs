@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::providers::redis::cluster::node::Node;
 use crate::providers::redis::connection::Connection;
-use crate::providers::redis::failure::Failure;
+use crate::providers::redis::error::Failure;
 
 /// The time to the next probe that refused calls are told, less the delay of a timer.
 const LONGEST_PAUSE: Duration = Duration::from_millis(390);

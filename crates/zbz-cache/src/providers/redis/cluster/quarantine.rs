@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
 use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
-use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Failure, WriteOutcome};
 
 /// The most reads that wait.
 const WAITING: usize = 1024;
@@ -74,7 +74,7 @@ impl Ticket<'_> {
             );
         }
         MutexGuard::try_map(held, Option::as_mut)
-            .map_err(|_| failure::connection_lost(address, WriteOutcome::Unsent))
+            .map_err(|_| error::connection_lost(address, WriteOutcome::Unsent))
     }
 }
 

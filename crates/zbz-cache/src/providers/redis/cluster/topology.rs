@@ -22,7 +22,7 @@ use crate::providers::redis::config::address::Address;
 use crate::providers::redis::config::settings::Settings;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::Broken;
-use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Failure, WriteOutcome};
 use crate::providers::redis::subscribers::Subscribers;
 
 /// The most servers that are asked for the map at once.
@@ -331,10 +331,10 @@ async fn ask_for_ranges(node: Arc<Node>, patience: Duration) -> Result<Vec<Range
         )
         .lasting()),
         Ok(Value::ServerError(error)) => {
-            Err(failure::of_server_error(address, &error).with_outcome(WriteOutcome::Unsent))
+            Err(error::of_server_error(address, &error).with_outcome(WriteOutcome::Unsent))
         }
         Ok(answer) => read_ranges(&answer, address).ok_or_else(|| no_servers(ErrorKind::Unavailable)),
         Err(Broken::Lost(failure)) => Err(failure.with_outcome(WriteOutcome::Unsent)),
-        Err(_) => Err(failure::timed_out(WriteOutcome::Unsent, &format!("{patience:?}"))),
+        Err(_) => Err(error::timed_out(WriteOutcome::Unsent, &format!("{patience:?}"))),
     }
 }

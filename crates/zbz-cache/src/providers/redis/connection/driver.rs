@@ -22,7 +22,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::send_queue::{Broken, LastWords, Request, Returned, SendQueue, Stage, Values};
 use crate::providers::redis::connection::ending::{End, Ended, Silence};
 use crate::providers::redis::connection::parser::Frames;
-use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Failure, WriteOutcome};
 
 /// The most capacity that is kept for outgoing commands.
 const KEPT: usize = 256 * 1024;
@@ -210,7 +210,7 @@ impl Driver {
             let mut room = ReadBuf::new(self.frames.room());
             let came: io::Result<()> = ready!(Pin::new(&mut self.stream).poll_read(context, &mut room));
             let count = room.filled().len();
-            if let Some(error) = came.as_ref().err().and_then(failure::tls_error) {
+            if let Some(error) = came.as_ref().err().and_then(error::tls_error) {
                 self.last_words = LastWords::Tls(error.clone());
             }
             if came.is_err() || count == 0 {
@@ -337,10 +337,10 @@ impl Driver {
 
     fn lost(&self, outcome: WriteOutcome) -> Failure {
         match self.end {
-            End::Broke | End::Finished => failure::connection_lost(&self.queue.address, outcome),
-            End::Overdue => failure::overdue(&self.queue.address, outcome),
-            End::Silent(after) => failure::silent(&self.queue.address, after).with_outcome(outcome),
-            End::Nonsense => failure::nonsense(&self.queue.address, outcome),
+            End::Broke | End::Finished => error::connection_lost(&self.queue.address, outcome),
+            End::Overdue => error::overdue(&self.queue.address, outcome),
+            End::Silent(after) => error::silent(&self.queue.address, after).with_outcome(outcome),
+            End::Nonsense => error::nonsense(&self.queue.address, outcome),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::providers::redis::connection::Acquaintance;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::driver::Duplex;
 use crate::providers::redis::connection::probe;
-use crate::providers::redis::failure::{self, ConnectStage, Failure};
+use crate::providers::redis::error::{self, ConnectStage, Failure};
 
 /// TCP keepalive: the idle time before the first probe, and the interval between probes.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15));
@@ -38,11 +38,11 @@ pub(in crate::providers::redis) async fn connect(
     acquaintance: Acquaintance,
     deadline: Instant,
 ) -> Result<Box<dyn Duplex>, Failure> {
-    let late = |_| failure::not_in_time(address, ConnectStage::Connecting);
+    let late = |_| error::not_in_time(address, ConnectStage::Connecting);
     let looked_up = timeout_at(deadline, lookup_host((address.host.as_str(), address.port))).await;
-    let looked_up = looked_up.map_err(late)?.map_err(|source| failure::not_found(address, source))?;
+    let looked_up = looked_up.map_err(late)?.map_err(|source| error::not_found(address, source))?;
     let places: Vec<SocketAddr> = looked_up.collect();
-    let not_reached = |source| failure::not_reached(address, source);
+    let not_reached = |source| error::not_reached(address, source);
     let connected = timeout_at(deadline, TcpStream::connect(places.as_slice())).await.map_err(late)?;
     let stream = connected.map_err(not_reached)?;
     let (time, interval) = KEEPALIVE;
@@ -53,7 +53,7 @@ pub(in crate::providers::redis) async fn connect(
         None => Ok(Box::new(stream)),
         Some(config) => {
             let name = ServerName::try_from(address.host.clone());
-            let name = name.map_err(|_| failure::no_tls_name(address))?;
+            let name = name.map_err(|_| error::no_tls_name(address))?;
             let shaking = TlsConnector::from(Arc::clone(config)).connect(name, stream);
             shake_hands(settings, address, shaking, acquaintance, deadline).await
         }
@@ -82,14 +82,14 @@ async fn shake_hands(
         }
     })
     .await;
-    let shaken = shaken.map_err(|_| failure::not_in_time(address, ConnectStage::Handshake))?;
-    let Some(shaken) = shaken else { return Err(failure::speaks_plain(address)) };
+    let shaken = shaken.map_err(|_| error::not_in_time(address, ConnectStage::Handshake))?;
+    let Some(shaken) = shaken else { return Err(error::speaks_plain(address)) };
     match shaken {
         Ok(stream) => Ok(Box::new(stream)),
-        Err(source) => Err(match failure::tls_error(&source) {
-            Some(error) => failure::no_tls(address, error, settings.shows_certificate),
-            None if speaks_plain().await => failure::speaks_plain(address),
-            None => failure::hung_up(address, source),
+        Err(source) => Err(match error::tls_error(&source) {
+            Some(error) => error::no_tls(address, error, settings.shows_certificate),
+            None if speaks_plain().await => error::speaks_plain(address),
+            None => error::hung_up(address, source),
         }),
     }
 }

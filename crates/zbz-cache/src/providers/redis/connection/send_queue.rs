@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::provider::Token;
 use crate::providers::redis::config::address::Address;
-use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Failure, WriteOutcome};
 
 /// Why there is no reply.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl SendQueue {
         let refused = match state.stage {
             Stage::Open if gate.is_none_or(Token::is_valid) => None,
             Stage::Open => Some(Broken::Revoked),
-            _ => Some(Broken::Lost(failure::connection_lost(&self.address, WriteOutcome::Unsent))),
+            _ => Some(Broken::Lost(error::connection_lost(&self.address, WriteOutcome::Unsent))),
         };
         if let Some(why) = refused {
             return Err(Returned { asked, answer: Err(why) });

@@ -24,7 +24,7 @@ use crate::providers::redis::config::settings::Settings;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::Broken;
 use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
-use crate::providers::redis::failure::{self, Failure};
+use crate::providers::redis::error::{self, Failure};
 
 /// Every server accepts this much: neither setting goes below 1 MiB, and the server counts less than
 /// 64 KiB beside the part itself.
@@ -103,12 +103,12 @@ impl Sizes {
         loop {
             if self.is_proven(bytes) {
                 let is_in_time = Instant::now() + took <= deadline;
-                return if is_in_time { Ok(()) } else { Err(failure::tried_for_too_long()) };
+                return if is_in_time { Ok(()) } else { Err(error::tried_for_too_long()) };
             }
             let mut trial = self.trial(settings, address, bytes)?;
             took = match timeout_at(deadline, trial.wait_for(Option::is_some)).await {
-                Ok(Ok(told)) => told.clone().unwrap_or_else(|| Err(failure::tried_for_too_long()))?,
-                _ => return Err(failure::tried_for_too_long()),
+                Ok(Ok(told)) => told.clone().unwrap_or_else(|| Err(error::tried_for_too_long()))?,
+                _ => return Err(error::tried_for_too_long()),
             };
         }
     }
@@ -123,7 +123,7 @@ impl Sizes {
         let step = bytes.next_multiple_of(STEP);
         let mut state = self.state();
         if state.refused().is_some_and(|least| bytes >= least) {
-            return Err(failure::too_large(address, bytes));
+            return Err(error::too_large(address, bytes));
         }
         match state.trials.get(&step) {
             // A trial whose task is gone never ends, so a new one begins.
@@ -173,7 +173,7 @@ async fn is_taken(settings: &Settings, address: &Address, bytes: usize) -> Resul
         // server sends a reason.
         Err(Broken::Lost(_)) => Ok(false),
         Err(Broken::Late | Broken::Overdue | Broken::Revoked | Broken::Inside) => {
-            Err(failure::tried_for_too_long())
+            Err(error::tried_for_too_long())
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::providers::redis::config::settings::Settings;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::{Broken, Values};
 use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
-use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Failure, WriteOutcome};
 use crate::providers::redis::subscribers::{Push, Session, Subscribers};
 
 /// A connection that hears of changes; dropped, it ends.
@@ -123,13 +123,13 @@ impl Listener {
         }
         match answers.get(1) {
             None => Ok(None),
-            Some(Value::ServerError(error)) => Err(failure::of_server_error(&self.address, error)),
+            Some(Value::ServerError(error)) => Err(error::of_server_error(&self.address, error)),
             Some(map) => match read_ranges(map, &self.address) {
                 Some(mut ranges) => {
                     ranges.sort_by_key(|range| range.first);
                     Ok(Some(ranges))
                 }
-                None => Err(failure::nonsense(&self.address, WriteOutcome::Unsent)),
+                None => Err(error::nonsense(&self.address, WriteOutcome::Unsent)),
             },
         }
     }

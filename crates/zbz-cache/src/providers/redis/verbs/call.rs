@@ -20,7 +20,7 @@ use crate::providers::redis::cluster::exchange::{
 use crate::providers::redis::cluster::node::Admission;
 use crate::providers::redis::connection::Connection;
 use crate::providers::redis::connection::send_queue::{Broken, Returned, Values};
-use crate::providers::redis::failure::{self, Access, WriteOutcome};
+use crate::providers::redis::error::{self, Access, WriteOutcome};
 use crate::providers::redis::shared::Shared;
 
 /// One call: whether it writes, and its deadline.
@@ -104,7 +104,7 @@ impl Shared {
             connection.carry(asked, 1, call.deadline, command.gate.as_ref()).await;
         let answer = match answer {
             Ok(Values::One(value)) => Ok(value),
-            Ok(Values::Many(_)) => Err(failure::nonsense(&connection.address, WriteOutcome::Unknown).into()),
+            Ok(Values::Many(_)) => Err(error::nonsense(&connection.address, WriteOutcome::Unknown).into()),
             Err(broken) => Err(self.failed(broken, call)),
         };
         if is_settled(&answer, call) {

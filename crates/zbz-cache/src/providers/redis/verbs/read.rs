@@ -17,7 +17,7 @@ use crate::provider::{Found, Read, ReadBatch, ReadParts};
 use crate::providers::redis::client::Client;
 use crate::providers::redis::cluster::exchange::{Command, CommandResult, Failed};
 use crate::providers::redis::connection::command;
-use crate::providers::redis::failure::{self, Access, Concern, Failure};
+use crate::providers::redis::error::{self, Access, Concern, Failure};
 use crate::providers::redis::shared::Shared;
 use crate::providers::redis::verbs::call::{Batch, Call};
 use crate::providers::redis::verbs::scripts;
@@ -194,7 +194,7 @@ fn sent(client: &Client, wanted: ReadParts, keys: &[&[u8]], batch: &mut ReadBatc
         all.partition(|&at| unanswerable.has(&command(client, wanted, keys[at]).bytes));
     for at in refused {
         let server = client.topology.owner(client.slot(keys[at]));
-        let why = failure::unanswerable(server.as_ref().map(|node| &node.address));
+        let why = error::unanswerable(server.as_ref().map(|node| &node.address));
         batch.fail(at, why.into_error(Access::Reads));
     }
     sent

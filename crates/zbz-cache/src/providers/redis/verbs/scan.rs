@@ -26,7 +26,7 @@ use crate::providers::redis::cluster::node::Node;
 use crate::providers::redis::cluster::topology::Primary;
 use crate::providers::redis::connection::command::pack;
 use crate::providers::redis::connection::send_queue::Broken;
-use crate::providers::redis::failure::{self, Access, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Access, Failure, WriteOutcome};
 
 /// How many keys a server looks at for one page, about.
 const PAGE_KEYS: &[u8] = b"1024";
@@ -91,7 +91,7 @@ async fn step(
     prefix: &[u8],
     deadline: Instant,
 ) -> Result<(Vec<Vec<u8>>, Option<ScanPosition>), Failure> {
-    let late = || failure::timed_out(WriteOutcome::NotRun, &format!("{:?}", client.settings.call_timeout));
+    let late = || error::timed_out(WriteOutcome::NotRun, &format!("{:?}", client.settings.call_timeout));
     let mut last = late();
     for _ in 0..TRIES {
         let connection = match timeout_at(deadline, node.connection()).await {
@@ -122,7 +122,7 @@ async fn step(
         };
         match answer {
             Value::ServerError(error) => {
-                last = failure::of_server_error(&node.address, &error);
+                last = error::of_server_error(&node.address, &error);
                 if last.lasting {
                     return Err(last);
                 }
@@ -138,7 +138,7 @@ async fn step(
                 }
                 None => {
                     connection.retire();
-                    return Err(failure::nonsense(&node.address, WriteOutcome::NotRun));
+                    return Err(error::nonsense(&node.address, WriteOutcome::NotRun));
                 }
             },
         }
@@ -162,7 +162,7 @@ async fn primaries(client: &Client, deadline: Instant) -> Result<Vec<Primary>, F
     if !known.is_empty() {
         return Ok(known);
     }
-    let late = || failure::timed_out(WriteOutcome::Unsent, &format!("{:?}", client.settings.call_timeout));
+    let late = || error::timed_out(WriteOutcome::Unsent, &format!("{:?}", client.settings.call_timeout));
     timeout_at(deadline, client.topology.refresh()).await.map_err(|_| late())??;
     Ok(client.topology.primaries())
 }
@@ -240,8 +240,7 @@ pub(in crate::providers::redis) async fn clear(client: Arc<Client>, prefix: Vec<
 /// The map's epoch, as of now.
 async fn see(client: &Client) -> Result<u64> {
     if client.settings.cluster {
-        let late =
-            || failure::timed_out(WriteOutcome::Unsent, &format!("{:?}", client.settings.call_timeout));
+        let late = || error::timed_out(WriteOutcome::Unsent, &format!("{:?}", client.settings.call_timeout));
         match timeout_at(client.deadline(), client.topology.refresh()).await {
             Ok(asked) => asked.map_err(half_done)?,
             Err(_) => return Err(half_done(late())),

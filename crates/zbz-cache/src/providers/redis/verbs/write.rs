@@ -13,7 +13,7 @@ use crate::provider::{Condition, Deleted, Found, Read, SetOptions, SetOutcome, V
 use crate::providers::redis::client::{Client, milliseconds};
 use crate::providers::redis::cluster::exchange::{Command, Failed};
 use crate::providers::redis::connection::command::{self, pack};
-use crate::providers::redis::failure::{self, Access};
+use crate::providers::redis::error::{self, Access};
 use crate::providers::redis::shared::Shared;
 use crate::providers::redis::verbs::call::{Batch, Call};
 use crate::providers::redis::verbs::read::one;
@@ -59,7 +59,7 @@ fn keeps(options: &SetOptions) -> bool {
 }
 
 fn too_large_words(bytes: usize, old: &str) -> String {
-    format!("a value of {bytes} bytes is more than the server takes; {old}; {}", failure::TAKES_LESS)
+    format!("a value of {bytes} bytes is more than the server takes; {old}; {}", error::TAKES_LESS)
 }
 
 /// The caller meant to replace the old value, so that goes.
@@ -116,14 +116,15 @@ pub(in crate::providers::redis) fn refused(client: &Client, slot: u16, value: &V
 /// A set in any case.
 fn plain(key: &[u8], value: &[u8], lifetime: Lifetime) -> Vec<u8> {
     let mut command = Vec::new();
-    append_set(&mut command, (key, value), lifetime);
+    append_set(&mut command, key, value, lifetime);
     command
 }
 
 /// Appends `SET key value [PX milliseconds]`, or `UNLINK key` if nothing is to be there.
 pub(in crate::providers::redis) fn append_set(
     commands: &mut Vec<u8>,
-    (key, value): (&[u8], &[u8]),
+    key: &[u8],
+    value: &[u8],
     lifetime: Lifetime,
 ) {
     let mut time = itoa::Buffer::new();
@@ -197,22 +198,31 @@ pub(in crate::providers::redis) async fn delete(shared: &Shared, key: Vec<u8>) -
     unlink(shared, unlink_command(&shared.client, &key), shared.call(Access::Writes)).await
 }
 
-/// What deletes many: one key a command, so that each has an answer of its own.
-pub(in crate::providers::redis) fn deletes(client: &Client, keys: &[&[u8]]) -> (Batch, Vec<u16>) {
-    let bytes = keys.iter().map(|key| key.len() + 40).sum();
-    let (mut batch, mut slots) = (Batch::with_capacity(keys.len(), bytes), Vec::with_capacity(keys.len()));
-    for key in keys {
-        let stored = client.key(key);
-        command::append(&mut batch.bytes, &[b"UNLINK", &stored]);
-        batch.end_command(client.slot(&stored));
-        slots.push(client.slot(&stored));
+/// The deletes of a batch, packed: one command for each key, so that each gets its own reply.
+pub(in crate::providers::redis) struct Deletes {
+    batch: Batch,
+    /// The slot of each key.
+    slots: Vec<u16>,
+}
+
+impl Deletes {
+    pub(in crate::providers::redis) fn new(client: &Client, keys: &[&[u8]]) -> Deletes {
+        let bytes = keys.iter().map(|key| key.len() + 40).sum();
+        let (mut batch, mut slots) =
+            (Batch::with_capacity(keys.len(), bytes), Vec::with_capacity(keys.len()));
+        for key in keys {
+            let stored = client.key(key);
+            command::append(&mut batch.bytes, &[b"UNLINK", &stored]);
+            batch.end_command(client.slot(&stored));
+            slots.push(client.slot(&stored));
+        }
+        Deletes { batch, slots }
     }
-    (batch, slots)
 }
 
 pub(in crate::providers::redis) async fn delete_multi(
     shared: &Shared,
-    (batch, slots): (Batch, Vec<u16>),
+    Deletes { batch, slots }: Deletes,
 ) -> Result<Deleted> {
     let client = &shared.client;
     let answers = shared.answers(batch, shared.call(Access::Writes)).await;
@@ -295,7 +305,7 @@ pub(in crate::providers::redis) async fn add(
             return Err(error);
         }
     };
-    client.counts.increments(1);
+    client.counts.adds(1);
     sum.ok_or_else(|| refused(client, slot, &Value::Nil))
 }
 

@@ -10,7 +10,7 @@ use crate::provider::Failures;
 use crate::providers::redis::client::Client;
 use crate::providers::redis::cluster::exchange::CommandResult;
 use crate::providers::redis::connection::sizes;
-use crate::providers::redis::failure::Access;
+use crate::providers::redis::error::Access;
 use crate::providers::redis::shared::Shared;
 use crate::providers::redis::verbs::call::Batch;
 use crate::providers::redis::verbs::write::{MAX_VALUE_BYTES, OVER_THE_MOST, append_set, refused, too_large};
@@ -65,7 +65,7 @@ impl Sets {
                 BatchEntry::Large
             } else {
                 let slot = client.slot(&stored);
-                append_set(&mut sets.batch.bytes, (&stored, value), lifetime);
+                append_set(&mut sets.batch.bytes, &stored, value, lifetime);
                 sets.batch.end_command(slot);
                 commands += 1;
                 BatchEntry::Command(commands - 1, slot)

@@ -12,7 +12,7 @@ use crate::providers::redis::cluster::quarantine::Ticket;
 use crate::providers::redis::connection::Connection;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::{Returned, Values};
-use crate::providers::redis::failure::{self, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Failure, WriteOutcome};
 
 /// If a command ends this many quarantined connections, its reply is taken to be the reason.
 const ENDED: usize = 2;
@@ -67,7 +67,7 @@ async fn send_suspect(
         }
         group = sent.into_iter().map(|(one, _)| one).collect();
     }
-    all(group, &failure::unanswerable(Some(&node.address)).into())
+    all(group, &error::unanswerable(Some(&node.address)).into())
 }
 
 async fn send_large(

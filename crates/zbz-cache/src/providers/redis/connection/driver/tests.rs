@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::provider::Token;
 use crate::providers::redis::config::address::Address;
-use crate::providers::redis::failure::Access;
+use crate::providers::redis::error::Access;
 
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(100);

@@ -13,7 +13,7 @@ use crate::server::{Folder, Server, free_port, program, provider_with, texts, un
 
 /// The error of the first call, which may take no longer than this.
 fn told_within(limit: Duration, address: &str, options: Options) -> Error {
-    let cache = texts("linking", &provider_with(address, options));
+    let cache = texts("connecting", &provider_with(address, options));
     let begun = Instant::now();
     let error = cache.get("k").expect_err("there was an answer");
     let took = begun.elapsed();

@@ -1,6 +1,4 @@
-//! Why no connection could be made: each with the advice that fits its cause.
-//!
-//! What a server says of itself in a certificate is the one thing of its that is repeated.
+//! Why a connection could not be made: each cause with the advice that fits it.
 
 use std::io;
 
@@ -11,7 +9,7 @@ use super::{Failure, WriteOutcome, of_server_error};
 use crate::error::ErrorKind::{self, Config, Denied, Unavailable};
 use crate::providers::redis::config::address::Address;
 
-/// Nothing was sent. Trying again at once helps only where the server is unavailable.
+/// A failure before anything was sent, for a cause that may pass.
 fn not_connected(kind: ErrorKind, address: &Address, what: &str, advice: &'static str) -> Failure {
     Failure::new(kind, WriteOutcome::Unsent, format!("{address} {what}"), advice)
 }
@@ -20,15 +18,15 @@ fn refused(kind: ErrorKind, address: &Address, what: &str, advice: &'static str)
     not_connected(kind, address, what, advice).lasting()
 }
 
-/// Its name leads nowhere.
+/// The host name does not resolve.
 pub(in super::super) fn not_found(address: &Address, source: io::Error) -> Failure {
     let advice = "correct the host in the option address, or see whether this machine's DNS knows it";
     not_connected(Unavailable, address, "cannot be found by its name", advice).because(source)
 }
 
-/// A connection could not be made.
+/// No connection could be made.
 pub(in super::super) fn not_reached(address: &Address, source: io::Error) -> Failure {
-    // EMFILE and ENFILE, which have no kind of their own.
+    // EMFILE and ENFILE, which have no `io::ErrorKind`.
     let has_no_files = matches!(source.raw_os_error(), Some(23 | 24)) && cfg!(unix);
     let advice = match source.kind() {
         _ if has_no_files => {
@@ -42,7 +40,7 @@ pub(in super::super) fn not_reached(address: &Address, source: io::Error) -> Fai
     not_connected(Unavailable, address, "cannot be reached", advice).because(source)
 }
 
-/// How far a connection was when its time was over.
+/// The stage of a connection when its time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum ConnectStage {
     Connecting,
@@ -50,7 +48,7 @@ pub(in super::super) enum ConnectStage {
     Introduction,
 }
 
-/// A connection could not be made in time.
+/// No connection could be made in time.
 pub(in super::super) fn not_in_time(address: &Address, stage: ConnectStage) -> Failure {
     let (why, advice) = match stage {
         ConnectStage::Connecting => (
@@ -72,19 +70,19 @@ pub(in super::super) fn not_in_time(address: &Address, stage: ConnectStage) -> F
     not_connected(Unavailable, address, &format!("gave no connection within connect_timeout: {why}"), advice)
 }
 
-/// It answers a plain command where TLS was asked for.
+/// The server answers a plain command, and TLS is configured.
 pub(in super::super) fn speaks_plain(address: &Address) -> Failure {
     let advice = "take redis:// (or tls = false), or the port on which the server speaks TLS";
     refused(Config, address, "speaks Redis without TLS, and TLS was asked for", advice)
 }
 
-/// It answers a TLS handshake where none was asked for.
+/// The server answers a TLS handshake, and TLS is not configured.
 pub(in super::super) fn speaks_tls(address: &Address) -> Failure {
     let advice = "take rediss:// (or tls = true), or the port on which the server speaks plainly";
     refused(Config, address, "speaks TLS, and TLS was not asked for", advice)
 }
 
-/// It speaks, but no Redis does so. `said` is how that begins.
+/// The server speaks another protocol; `said` has the first bytes.
 pub(in super::super) fn is_no_redis(address: &Address, said: &[u8]) -> Option<Failure> {
     let advice = "correct the option address: its host, or its port";
     match said {
@@ -96,24 +94,24 @@ pub(in super::super) fn is_no_redis(address: &Address, said: &[u8]) -> Option<Fa
     }
 }
 
-/// It hung up before it said anything.
+/// The server hung up before it sent anything.
 pub(in super::super) fn hung_up(address: &Address, source: io::Error) -> Failure {
     let advice = "see whether that port speaks TLS and Redis; its log says more";
     not_connected(Unavailable, address, "hung up in the TLS handshake", advice).because(source)
 }
 
-/// The error of TLS within one of a stream, if it is one.
+/// The TLS error inside a stream's error, if there is one.
 pub(in super::super) fn tls_error(source: &io::Error) -> Option<&rustls::Error> {
     source.get_ref()?.downcast_ref()
 }
 
-/// The TLS handshake failed, or the server ended it when it saw who we are.
+/// The TLS handshake failed, or the server refused this client's certificate.
 pub(in super::super) fn no_tls(address: &Address, error: &rustls::Error, shows_certificate: bool) -> Failure {
     use AlertDescription as Alert;
     use CertificateError as Bad;
     let (what, advice) = match error {
         rustls::Error::InvalidCertificate(bad) => match bad {
-            // The latter: of one that has the name of a trusted one.
+            // BadSignature: an untrusted authority with the name of a trusted one.
             Bad::UnknownIssuer | Bad::BadSignature => (
                 "shows a certificate of an authority that is not trusted",
                 "name the file of its CA by the option tls_ca",
@@ -144,7 +142,7 @@ pub(in super::super) fn no_tls(address: &Address, error: &rustls::Error, shows_c
             | Alert::DecryptError,
         ) => match shows_certificate {
             false => (
-                "ended the TLS handshake, as one does that asks for a client's certificate",
+                "ended the TLS handshake, probably because it requires a client certificate",
                 "give the options tls_cert and tls_key",
             ),
             true => (
@@ -165,23 +163,23 @@ pub(in super::super) fn no_tls(address: &Address, error: &rustls::Error, shows_c
     refused(Unavailable, address, what, advice).because(io::Error::other(error.clone()))
 }
 
-/// The host cannot be one of a certificate.
+/// The host cannot stand in a certificate.
 pub(in super::super) fn no_tls_name(address: &Address) -> Failure {
     refused(
         Config,
         address,
-        "is no name that a certificate can have",
+        "is not a name that a certificate can have",
         "correct the host in the option address",
     )
 }
 
-/// It watches over servers, and has no keys.
+/// The server is a Sentinel.
 pub(in super::super) fn is_sentinel(address: &Address) -> Failure {
     let advice = "name the primary in the option address: SENTINEL GET-MASTER-ADDR-BY-NAME tells which it is";
     refused(Config, address, "is a Sentinel, which holds no keys", advice)
 }
 
-/// What a server said to one of the commands by which a connection is set up.
+/// A server's error to a command of the introduction.
 pub(in super::super) fn not_welcome(address: &Address, command: &str, error: &ServerError) -> Failure {
     let detail = error.details().unwrap_or_default();
     match (error.code(), command) {
