@@ -1,9 +1,8 @@
-//! The behaviours every provider must show: one suite, run by every provider's own tests.
+//! The conformance suite: the behaviour of every provider, checked by each provider's own tests.
 //!
-//! [`check`] takes a [`Harness`], which says how to make a provider and how time passes, and runs
-//! every row on it. What a provider can do beyond the required verbs is read from its
-//! [`capabilities`](crate::Provider::capabilities): where an ability is not declared, its row
-//! checks that the verb says `Unsupported` and changes nothing.
+//! [`check`] takes a [`Harness`], which makes providers and moves the time, and runs every case on it.
+//! A provider declares its optional verbs by its [`capabilities`](crate::Provider::capabilities). If one
+//! is not declared, its case checks that the verb returns `Unsupported` and changes nothing.
 //!
 //! ```
 //! use zbz_cache::conformance::{Harness, Setup, check};
@@ -32,9 +31,9 @@ mod codec;
 mod conditions;
 mod counting;
 mod deadline;
+mod fixture;
 mod fresh;
 mod full;
-mod ground;
 mod guard;
 mod invalidations;
 mod keys;
@@ -48,44 +47,44 @@ mod user_code;
 mod values;
 mod versions;
 
-use ground::{Ground, Row};
+use fixture::{Case, Fixture};
 
-/// What kind of provider a row asks for. Each time it must be a new and empty one.
+/// The kind of provider that a case needs. It must be new and empty each time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Setup {
-    /// One with room for 64 MiB, which loses nothing for room meanwhile.
+    /// A provider with room for 64 MiB, which evicts nothing below that.
     Default,
-    /// One that evicts to stay within so many bytes.
+    /// A provider that evicts to stay within a limit.
     Evicting {
         /// The limit in bytes, keys and values included.
         max_bytes: u64,
     },
-    /// One that refuses with `Full` what does not fit into so many bytes.
+    /// A provider that refuses with `Full` what exceeds a limit.
     Rejecting {
         /// The limit in bytes, keys and values included.
         max_bytes: u64,
     },
 }
 
-/// How the suite gets at providers of one kind, and at time.
+/// Makes the providers to be checked, and moves their time.
 pub struct Harness {
     factory: Box<dyn Fn(Setup) -> Option<ProviderHandle>>,
     advance: Option<Box<dyn Fn(Duration)>>,
 }
 
 impl Harness {
-    /// Providers made by `factory`, in real time: the suite sleeps, a few seconds in all.
+    /// Uses providers made by `factory`, in real time: the suite sleeps for a few seconds in all.
     ///
-    /// The factory answers `None` where a provider cannot be set up so; the rows that need it do
-    /// not apply then. [`Setup::Default`] there must be. Rows use names of their own, so providers
-    /// may share a server that others use as well.
+    /// The factory returns `None` for a setup that the provider does not have; the cases that need it
+    /// are skipped. It must make [`Setup::Default`]. Each case uses a namespace of its own, so the providers
+    /// may share a server with other users.
     pub fn new(factory: impl Fn(Setup) -> Option<ProviderHandle> + 'static) -> Self {
         Harness { factory: Box::new(factory), advance: None }
     }
 
-    /// The same providers on a clock that stands still until `advance` moves it: nothing sleeps,
-    /// and deadlines are checked to the nanosecond.
+    /// Uses a clock that stands still until `advance` moves it: nothing sleeps, and deadlines are checked
+    /// to the nanosecond.
     #[must_use]
     pub fn with_clock(self, advance: impl Fn(Duration) + 'static) -> Self {
         Harness { advance: Some(Box::new(advance)), ..self }
@@ -98,54 +97,54 @@ impl fmt::Debug for Harness {
     }
 }
 
-const CHAPTERS: &[&[Row]] = &[
-    values::ROWS,
-    keys::ROWS,
-    ttl::ROWS,
-    deadline::ROWS,
-    batch::ROWS,
-    listing::ROWS,
-    clear::ROWS,
-    full::ROWS,
-    counting::ROWS,
-    codec::ROWS,
-    user_code::ROWS,
-    conditions::ROWS,
-    versions::ROWS,
-    atomic::ROWS,
-    swaps::ROWS,
-    loading::ROWS,
-    loaded::ROWS,
-    guard::ROWS,
-    fresh::ROWS,
-    invalidations::ROWS,
-    close::ROWS,
+const ALL_CASES: &[&[Case]] = &[
+    values::CASES,
+    keys::CASES,
+    ttl::CASES,
+    deadline::CASES,
+    batch::CASES,
+    listing::CASES,
+    clear::CASES,
+    full::CASES,
+    counting::CASES,
+    codec::CASES,
+    user_code::CASES,
+    conditions::CASES,
+    versions::CASES,
+    atomic::CASES,
+    swaps::CASES,
+    loading::CASES,
+    loaded::CASES,
+    guard::CASES,
+    fresh::CASES,
+    invalidations::CASES,
+    close::CASES,
 ];
 
-/// Runs every row, prints one line for each, and fails at the end if any failed.
+/// Runs every case, prints one line for each, and fails at the end if any failed.
 ///
 /// # Panics
 ///
-/// If a row failed; the message lists all that did.
+/// If a case failed; the message lists all that did.
 pub fn check(harness: &Harness) {
     let mut failed = Vec::new();
-    for (index, row) in CHAPTERS.iter().copied().flatten().enumerate() {
-        let ground = Ground::new(harness, index);
-        let ended = catch_unwind(AssertUnwindSafe(|| (row.run)(&ground)));
+    for (index, case) in ALL_CASES.iter().copied().flatten().enumerate() {
+        let fixture = Fixture::new(harness, index);
+        let ended = catch_unwind(AssertUnwindSafe(|| (case.run)(&fixture)));
         match ended {
-            Ok(Ok(())) => println!("passed          {}", row.name),
-            Ok(Err(reason)) => println!("not applicable  {} ({reason})", row.name),
+            Ok(Ok(())) => println!("passed          {}", case.name),
+            Ok(Err(reason)) => println!("not applicable  {} ({reason})", case.name),
             Err(panic) => {
-                let line = format!("{}: {}", row.name, words_of(&*panic));
+                let line = format!("{}: {}", case.name, words_of(&*panic));
                 println!("FAILED          {line}");
                 failed.push(line);
             }
         }
     }
-    assert!(failed.is_empty(), "{} rows failed:\n{}", failed.len(), failed.join("\n"));
+    assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message")
 }

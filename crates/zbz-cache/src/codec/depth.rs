@@ -1,20 +1,20 @@
-//! How deep the lists and maps of some MessagePack stand in each other.
+//! Measures how deeply some MessagePack is nested.
 //!
-//! The reader counts the levels of lists and maps, but not those of enum variants, so a long chain of
-//! variants in bytes that no contract wrote would use up its thread's stack. Such bytes are found
+//! The reader counts the levels of lists and maps, but not those of enum variants: a long chain of
+//! variants, in bytes that no contract wrote, would overflow its thread's stack. Such bytes are found
 //! here, before they are read.
 
 use super::watch::MAX_DEPTH;
 
-/// Whether these bytes are nested deeper than anything that is written.
+/// Whether these bytes are nested deeper than any encoded value.
 #[inline]
 pub(super) fn is_too_deep(bytes: &[u8]) -> bool {
-    // A level takes two bytes at the least, a marker and a name.
+    // A level takes at least two bytes, a marker and a name.
     bytes.len() > 2 * MAX_DEPTH && is_long_one_too_deep(bytes)
 }
 
 fn is_long_one_too_deep(bytes: &[u8]) -> bool {
-    /// Of elements that are longer on average, to pass over all is less than to look at each byte.
+    /// If elements are longer than this on average, walking over them is faster than counting bytes.
     const LONG: usize = 256;
 
     walk(bytes, bytes.len() / LONG)
@@ -22,11 +22,11 @@ fn is_long_one_too_deep(bytes: &[u8]) -> bool {
         .unwrap_or(false)
 }
 
-/// How many variants that hold something there may be. Such a one is a map of one entry, which begins
-/// with 0x81, 0xde 0x00 0x01 or 0xdf 0x00 0x00 0x00 0x01.
+/// An upper bound on the number of variants with contents. Such a variant is a map of one entry, which
+/// begins with 0x81, 0xde 0x00 0x01 or 0xdf 0x00 0x00 0x00 0x01.
 fn may_be_variants(bytes: &[u8]) -> usize {
     let Some((_, followers)) = bytes.split_first() else { return 0 };
-    // Counted in bytes, so that 16 and more are looked at in one go; as many such as a byte can count.
+    // Counted in a byte, so that 16 and more are compared at once; a run is as long as a byte can count.
     const RUN: usize = 7 * 32;
     let count = |(run, followers): (&[u8], &[u8])| -> usize {
         let may_be = |(&byte, &follower): (&u8, &u8)| {
@@ -37,21 +37,21 @@ fn may_be_variants(bytes: &[u8]) -> usize {
     bytes.chunks(RUN).zip(followers.chunks(RUN)).map(count).sum()
 }
 
-/// A list or a map that begins.
+/// The beginning of a list or a map.
 #[derive(Default)]
 struct Level {
-    /// How many values are to come in it.
+    /// How many of its values are to come.
     left: usize,
     is_variant: bool,
 }
 
-/// Whether the levels are too many; `None` if it would take more than so many steps to know. A list, or
-/// a map of more entries than one, is no level of its own where a variant holds it directly, as it is
-/// none to the writer. Bytes that end too early, or stand for nothing, are left to the reader.
+/// Whether there are too many levels; `None` if that takes more than `steps` steps to know. As for the
+/// writer, a list, or a map with more than one entry, is no level of its own directly inside a variant.
+/// Truncated and invalid bytes are left to the reader.
 fn walk(mut bytes: &[u8], steps: usize) -> Option<bool> {
-    // Of each level that is open, how many values are to come.
+    // For each open level, how many values are to come.
     let mut open = [0_usize; MAX_DEPTH];
-    // Of each level that is open, one bit, whether it is one of a variant.
+    // For each open level one bit: whether it is a variant.
     let mut variants = 0_u128;
     let mut depth = 0;
     for _ in 0..steps {
@@ -83,7 +83,7 @@ fn walk(mut bytes: &[u8], steps: usize) -> Option<bool> {
     None
 }
 
-/// Passes over the next marker and what belongs to it alone; the level that it opens, of no values if it
+/// Skips the next marker and its own data. Returns the level that it opens, or one without values if it
 /// opens none.
 fn step(bytes: &mut &[u8]) -> Option<Level> {
     let marker = *bytes.split_off_first()?;
@@ -98,7 +98,7 @@ fn step(bytes: &mut &[u8]) -> Option<Level> {
         0xc4 | 0xd9 => number(bytes, 1)?,
         0xc5 | 0xda => number(bytes, 2)?,
         0xc6 | 0xdb => number(bytes, 4)?,
-        // Extensions have a byte for their type besides.
+        // Extensions have one more byte, for their type.
         0xc7 => number(bytes, 1)?.saturating_add(1),
         0xc8 => number(bytes, 2)?.saturating_add(1),
         0xc9 => number(bytes, 4)?.saturating_add(1),
@@ -122,7 +122,7 @@ fn map_of(entries: usize) -> Level {
     Level { left: entries.saturating_mul(2), is_variant: entries == 1 }
 }
 
-/// A number of so many bytes, the highest first.
+/// A big-endian number of `width` bytes.
 fn number(bytes: &mut &[u8], width: usize) -> Option<usize> {
     let (digits, rest) = bytes.split_at_checked(width)?;
     *bytes = rest;
@@ -146,7 +146,7 @@ mod tests {
         Many(Vec<Chain>),
     }
 
-    /// `levels` variants in each other, of the kinds that `make` makes.
+    /// A chain of `levels` nested variants, each made by `make`.
     fn chain(levels: usize, make: impl Fn(Chain) -> Chain) -> Chain {
         (0..levels).fold(Chain::End, |inner, _| make(inner))
     }
@@ -164,7 +164,7 @@ mod tests {
                 let bytes = [opening.repeat(levels), b"\xa3End".to_vec()].concat();
                 assert_eq!(Codec::<Chain>::decode(&MessagePack, &bytes), None, "{levels} levels");
             }
-            // One that never ends.
+            // A chain that never ends.
             assert_eq!(Codec::<Chain>::decode(&MessagePack, &opening.repeat(300_000)), None);
         }
     }
@@ -179,7 +179,7 @@ mod tests {
         let deepest = [
             chain(MAX_DEPTH, next),
             chain(MAX_DEPTH, pair),
-            // The innermost holds a list besides.
+            // The innermost also holds a list.
             chain(MAX_DEPTH - 1, named),
             chain(MAX_DEPTH, many),
             chain(MAX_DEPTH / 2, single),
@@ -207,12 +207,12 @@ mod tests {
         let numbers = |number: u32| [&[0xce][..], &number.to_be_bytes()].concat().repeat(10_000);
         assert_eq!(may_be_variants(&numbers(0xdede_dfdf)), 0);
         assert_eq!(may_be_variants(&numbers(0x0102_de05)), 0);
-        assert_eq!(may_be_variants(&numbers(0x81)), 10_000 - 1, "but for one at the very end");
+        assert_eq!(may_be_variants(&numbers(0x81)), 10_000 - 1, "all except the last byte");
         assert_eq!(may_be_variants(b"\x81\xa1x\xde\x00\x01\xa1x\xdf\x00\x00\x00\x01\xa1x\xc0"), 3);
         for len in 0..3 {
             assert_eq!(may_be_variants(&b"\xde\x00\x01"[..len]), usize::from(len == 2));
         }
-        // A long text is passed over in one step.
+        // A long text is skipped in one step.
         let text = [&[0xdb, 0, 0, 0x40, 0][..], &[0x81; 0x4000]].concat();
         assert_eq!(walk(&text, 1), Some(false));
         assert!(!is_too_deep(&text));

@@ -1,9 +1,9 @@
-//! [`digest`]: one number for everything that a value gives to a serializer.
+//! [`digest`]: one number for everything that a value passes to a serializer.
 //!
-//! Two values with one digest were encoded alike. The elements of maps and of lists may come in any
-//! order, since hash tables give theirs so, and a list cannot be told from a set; all else, the fields of
-//! tuples among it, counts with its place. A `Some` is another than what it holds, a number another than
-//! the same one of another type, and numbers that are not finite have their bits.
+//! Two values with one digest were encoded alike. The elements of maps and lists may come in any order,
+//! since hash tables are encoded in any order and a list looks like a set. The order of everything else
+//! counts, the fields of tuples included. A `Some` differs from its contents, and a number from the same
+//! number of another type; numbers that are not finite are compared by their bits.
 
 use std::hash::{BuildHasher, Hash};
 
@@ -16,11 +16,11 @@ use serde::ser::{
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// How texts and bytes enter the digest.
+/// Whether texts and bytes enter the digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Texts {
     Read,
-    /// All are taken for one and the same.
+    /// All texts and bytes count as equal.
     Passed,
 }
 
@@ -28,7 +28,7 @@ pub(super) enum Texts {
 ///
 /// # Errors
 ///
-/// What the value's own code says.
+/// Errors of the value's own code.
 pub(super) fn digest<T: Serialize + ?Sized>(value: &T, texts: Texts) -> Result<u64> {
     value.serialize(Digest { texts })
 }
@@ -38,7 +38,7 @@ pub(super) fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {
     foldhash::quality::FixedState::default().hash_one(value)
 }
 
-/// Keeps apart what has equal bits.
+/// Distinguishes values with equal bits.
 #[derive(Hash)]
 enum Kind {
     Bool,
@@ -215,13 +215,13 @@ impl Serializer for Digest {
     }
 }
 
-/// What may come in any order: a sum of what is in it.
+/// An unordered collection: the sum of its elements.
 struct Bag {
     digest: Digest,
     kind: Kind,
     sum: u64,
     count: u64,
-    /// Of the entry that is half there.
+    /// The key whose value comes next.
     key: u64,
 }
 
@@ -269,7 +269,7 @@ impl SerializeMap for Bag {
     }
 }
 
-/// What has an order.
+/// An ordered sequence.
 struct Row {
     digest: Digest,
     chain: u64,

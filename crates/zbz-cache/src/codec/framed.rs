@@ -1,4 +1,4 @@
-//! [`Framed`]: a codec with the header around it, and the look whether what it wrote comes back.
+//! [`Framed`]: a codec with the header, and with the check that its encodings decode again.
 
 use std::any::type_name;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -8,29 +8,29 @@ use super::Codec;
 use super::sample::Sample;
 use crate::error::{Error, Result};
 
-/// Marks a value encoded by a contract; not valid UTF-8, so no text begins with it.
+/// Begins a value encoded by a contract. It is not valid UTF-8, so no text begins with it.
 const MAGIC: u8 = 0xB2;
 
-/// Marks a value that is stale for some time before its deadline. Three bits from [`MAGIC`], so
-/// that no single flip makes one of the other.
+/// Begins a value that becomes stale before its deadline. It differs from [`MAGIC`] in three bits, so that
+/// no single bit flip turns one into the other.
 const MAGIC_WITH_SPAN: u8 = 0xB5;
 
-/// A known absence, whole.
+/// The encoding of a known absence.
 pub(crate) const ABSENT: [u8; HEADER_BYTES] = [0xBC, 0, 0, 0];
 
 pub(super) const HEADER_BYTES: usize = 4;
 
 const SPAN_BYTES: usize = 8;
 
-/// A codec with the header around it, or a bare one: what a cache calls.
+/// The codec of a cache, with a header or bare.
 pub(crate) struct Framed<T> {
     codec: Box<dyn Codec<T>>,
     header: Option<[u8; HEADER_BYTES]>,
-    /// Of its sets, those that are looked at.
+    /// Chooses the sets that are checked.
     sample: Sample,
-    /// Whether bytes that do not decode were told of.
+    /// Whether the warning about undecodable bytes was logged.
     is_warned: AtomicBool,
-    /// The contract's name, to tell whose bytes those are.
+    /// The contract's name, for that warning.
     name: Box<str>,
 }
 
@@ -57,13 +57,13 @@ impl<T: 'static> Framed<T> {
         Ok(())
     }
 
-    /// Whether values have a header, and with it room for more than the value.
+    /// Whether values have a header, and so can carry a span, and be absences.
     pub(crate) fn has_header(&self) -> bool {
         self.header.is_some()
     }
 
-    /// Appends header and encoding; with a span, of an entry that is stale from then before its
-    /// deadline. Of some values it is looked whether they come back.
+    /// Appends the header and the encoding. With a span the entry becomes stale that long before its
+    /// deadline. Values of the sample are checked.
     pub(crate) fn encode(&self, value: &T, span: Option<Duration>, bytes: &mut Vec<u8>) -> Result<()> {
         let Some(header) = &self.header else {
             return self.codec.encode(value, bytes);
@@ -73,7 +73,7 @@ impl<T: 'static> Framed<T> {
             Some(span) => {
                 bytes.push(MAGIC_WITH_SPAN);
                 bytes.extend_from_slice(&header[1..]);
-                // The longest deadline, a hundred years, fits.
+                // A hundred years, the longest deadline, fits.
                 let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
                 bytes.extend_from_slice(&span.to_le_bytes());
             }
@@ -102,8 +102,8 @@ impl<T: 'static> Framed<T> {
         value
     }
 
-    /// Tells the log of bytes that are no value, once. A known absence, and what another codec or
-    /// another schema number wrote, are misses by design.
+    /// Logs undecodable bytes, once. A known absence, and values of another codec or schema number, are
+    /// misses by design.
     #[cold]
     fn warn(&self, bytes: &[u8]) {
         let is_by_design = self.is_absence(bytes) || (is_framed(bytes) && !self.is_own(bytes));
@@ -111,8 +111,8 @@ impl<T: 'static> Framed<T> {
             warn_log!(
                 contract = &*self.name,
                 r#type = type_name::<T>(),
-                "bytes that were read do not decode, and are counted as misses: the type has changed (raise the \
-                 contract's schema number), or another program writes under these keys; said once a contract"
+                "stored bytes do not decode and count as misses: the type has changed (raise the \
+                 contract's schema number), or another program writes these keys; warned once per contract"
             );
         }
     }

@@ -1,11 +1,11 @@
-//! The codecs without a header: bytes as they are, and counters.
+//! The codecs without a header: plain bytes, and counters.
 
 use bytes::Bytes;
 
 use super::Codec;
 use crate::error::Result;
 
-/// Types that are their own bytes: `Bytes`, `Vec<u8>` and `String`.
+/// Types that are their own encoding: `Bytes`, `Vec<u8>` and `String`.
 pub trait Raw: Sized + Send + Sync + 'static + sealed::Sealed {
     /// The bytes to store.
     fn as_raw(&self) -> &[u8];
@@ -70,7 +70,7 @@ impl<T: Raw> Codec<T> for Bare {
     }
 }
 
-/// The codec of counters: a bare decimal, as Redis has it.
+/// The codec of counters: a plain decimal number, as in Redis.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decimal;
 
@@ -89,7 +89,7 @@ impl Codec<i64> for Decimal {
 
     fn decode(&self, bytes: &[u8]) -> Option<i64> {
         let text = std::str::from_utf8(bytes).ok()?;
-        // Only the form that is written: no sign ahead of a positive number, no leading zeros.
+        // Only the form that `encode` writes: no plus sign, no leading zeros.
         let digits = text.strip_prefix('-').unwrap_or(text);
         let canonical = text == "0" || digits.starts_with(|first: char| ('1'..='9').contains(&first));
         text.parse().ok().filter(|_| canonical)

@@ -1,28 +1,28 @@
-//! [`Sample`]: which sets of a contract are looked at.
+//! [`Sample`]: chooses the sets of a contract that are checked.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// So many are looked at from the first one on, and after one that was refused.
+/// How many sets are checked at the beginning, and after one that was refused.
 const FIRST: u32 = 64;
 
-/// Of those after them, one in each so many.
+/// After those, one set of each block of this many is checked.
 const ONE_IN: u32 = 256;
 
 const STRIPES: usize = 8;
 
-/// Counts sets. Counts are lost where threads meet on one stripe, which makes the sample a little
-/// thinner and costs no thread a wait.
+/// Counts sets. If threads meet on one stripe counts are lost, which makes the sample a little thinner and
+/// makes no thread wait.
 pub(super) struct Sample {
     begun: Stripe,
-    /// Chooses which one of so many, another one each time: a job that sets the same names in one order
-    /// would have the same ones looked at for ever.
+    /// Chooses another place in each block. Otherwise a job that always sets the same names in one order
+    /// would have the same few checked for ever.
     seed: u32,
     stripes: [Stripe; STRIPES],
 }
 
-/// Alone on its lines, so that threads of different stripes do not share one.
+/// Aligned, so that stripes share no cache line.
 #[derive(Default)]
 #[repr(align(128))]
 struct Stripe(AtomicU32);
@@ -33,10 +33,10 @@ impl Sample {
         Sample { begun: Stripe::default(), seed, stripes: Default::default() }
     }
 
-    /// Counts a set; whether it is one to look at.
+    /// Counts a set. True if it has to be checked.
     #[inline]
     pub(super) fn is_due(&self) -> bool {
-        // Once all of the first have been, this is only read.
+        // After the first ones this word is only read.
         if self.begun.0.load(Relaxed) < FIRST {
             return self.begun.0.fetch_add(1, Relaxed) < FIRST;
         }
@@ -46,23 +46,22 @@ impl Sample {
         met % ONE_IN == self.place_in(met / ONE_IN)
     }
 
-    /// One was refused: others like it may follow, so the next ones are looked at as the first ones were.
+    /// Begins again after a set was refused: similar ones may follow.
     #[cold]
     pub(super) fn begin_anew(&self) {
         self.begun.0.store(0, Relaxed);
     }
 
-    /// Which one of the `block`th so many.
+    /// The place in this block that is checked.
     #[inline]
     fn place_in(&self, block: u32) -> u32 {
-        // Odd, so that no two blocks close by get one product; its high bits are the mixed ones.
+        // Multiplying by an odd number keeps nearby blocks apart; the high bits are the well-mixed ones.
         let mixed = (block ^ self.seed).wrapping_mul(0x9E37_79B1);
         (mixed >> 24) % ONE_IN
     }
 }
 
-/// A thread always has one and the same stripe: the address of a thread's own variable is shared with
-/// no other thread.
+/// The stripe of this thread, by the address of a thread-local variable, which no other thread shares.
 #[inline]
 fn stripe_of_thread() -> usize {
     thread_local! {
@@ -115,7 +114,7 @@ mod tests {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| due(FIRST))).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        // No thread has sets enough for a third block.
+        // No thread has enough sets for a third block.
         let later = 2 * 8;
         assert!((FIRST as usize..=FIRST as usize + later).contains(&early), "{early}");
     }

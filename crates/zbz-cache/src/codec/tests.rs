@@ -160,7 +160,7 @@ fn bytes_of_other_codecs_are_misses() {
         let foreign = [&[bytes[0], other], &bytes[2..]].concat();
         assert_eq!(framed::<u32>(0).decode(&foreign), None, "codec {other}");
     }
-    // The forms that are not human-readable had the numbers 1 and 3.
+    // The numbers 1 and 3 belong to encodings that are not human-readable.
     assert!(![1, 3].contains(&bytes[1]));
 }
 
@@ -212,7 +212,7 @@ fn a_digest_tells_values_apart_and_not_orders_of_maps_and_sets() {
         read("Point").unwrap(),
     ];
     let apart: HashSet<u64> = all.into_iter().collect();
-    assert_eq!(apart.len(), all.len() - 1, "an array of two is a tuple of two, all else differs");
+    assert_eq!(apart.len(), all.len() - 1, "an array of two equals a tuple of two; the others all differ");
 }
 
 #[test]
@@ -233,7 +233,7 @@ mod warnings {
 
     use super::*;
 
-    /// Keeps the words of each event.
+    /// Records the text of each event.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<String>>>);
 
@@ -291,7 +291,7 @@ mod warnings {
         assert!(!words[0].contains("secret"), "{words:?}");
         let bare = Framed::<String>::bare("texts", Bare);
         let words = told(|| assert_eq!(bare.decode(&[0xff]), None));
-        assert_eq!(words.len(), 1, "raw contracts tell it too: {words:?}");
+        assert_eq!(words.len(), 1, "raw contracts warn too: {words:?}");
     }
 
     #[test]

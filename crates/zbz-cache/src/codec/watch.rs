@@ -1,7 +1,7 @@
-//! [`Watch`]: sees everything that a value gives to a format's serializer, on its way there.
+//! [`Watch`]: observes everything that a value passes to a format's serializer.
 //!
-//! What no reader takes is refused. What only some readers bring back is a [`Suspicion`]: whether this
-//! value's own reader does is then found out by reading it.
+//! A value that no reader accepts is refused. A value that comes back into some types only raises a
+//! [`Suspicion`]; whether it comes back into its own type is then found out by decoding it.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -18,12 +18,12 @@ use parts::{Elements, Entries, Fields};
 pub(super) use suspicion::Suspicion;
 use suspicion::{too_deep, too_long};
 
-/// The most lists, maps and enum variants, of those that are written, around one value. As MessagePack, a
-/// variant and the list or the map that it holds directly are one together, unless that map has one entry
-/// or does not say how many: that could be a chain of variants, whose levels the reader does not count.
+/// The deepest nesting of lists, maps and enum variants that is written. In MessagePack a variant and the
+/// list or map directly inside it count as one level, unless that map has one entry or an unknown number:
+/// it could be a chain of variants, whose levels the reader does not count.
 pub(super) const MAX_DEPTH: usize = 127;
 
-/// The only `f32` whose shortest decimals, read as an `f64`, are nearest to another `f32`.
+/// The only `f32` whose shortest decimal form, read as an `f64`, is nearest to another `f32`.
 const READ_TWICE: f32 = 7.038_531e-26;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Format {
     }
 }
 
-/// What was seen of one value.
+/// The observations about one value.
 pub(super) struct Watch {
     format: Format,
     depth: Cell<usize>,
@@ -51,7 +51,7 @@ impl Watch {
         Watch { format, depth: Cell::new(0), suspicion: Cell::new(None) }
     }
 
-    /// The serializer that gives everything on to `inner`.
+    /// A serializer that passes everything on to `inner`.
     pub(super) fn over<S>(&self, inner: S) -> Watched<'_, S> {
         Watched { inner, watch: self, place: Position::default() }
     }
@@ -79,7 +79,7 @@ impl Watch {
         self.depth.set(self.depth.get() - levels);
     }
 
-    /// MessagePack has lengths of 32 bits.
+    /// Refuses lengths above 32 bits, which MessagePack cannot express.
     #[inline]
     fn fits<E: Error>(&self, len: usize) -> Result<(), E> {
         if self.format == Format::MessagePack && u32::try_from(len).is_err() {
@@ -90,18 +90,18 @@ impl Watch {
     }
 }
 
-/// Where in the value something is.
+/// The position of a part within the value.
 #[derive(Clone, Copy, Default)]
 struct Position<'w> {
     /// Directly inside a `Some`.
     in_some: bool,
     /// Directly inside a variant.
     in_variant: bool,
-    /// It is a key of a map, which remembers its keys here.
+    /// For a key of a map: the keys of that map so far.
     keys: Option<&'w Keys>,
 }
 
-/// A serializer, or a value on its way to one.
+/// A serializer, or a value that is passed to one.
 pub(super) struct Watched<'w, X> {
     inner: X,
     watch: &'w Watch,
@@ -109,7 +109,7 @@ pub(super) struct Watched<'w, X> {
 }
 
 impl<X> Watched<'_, X> {
-    /// Something that may be a nil.
+    /// Notes a value that is encoded as nil.
     #[inline]
     fn nil(&self) {
         if self.place.in_some {
@@ -117,7 +117,7 @@ impl<X> Watched<'_, X> {
         }
     }
 
-    /// A key that is no string where it is read as a string.
+    /// Notes a map key that is not a string.
     #[inline]
     fn no_string(&self) {
         if self.place.keys.is_some() && self.watch.format.is_json() {
@@ -125,13 +125,13 @@ impl<X> Watched<'_, X> {
         }
     }
 
-    /// How many levels a list is.
+    /// The levels that a list counts for here.
     #[inline]
     fn levels_of_list(&self) -> usize {
         usize::from(self.watch.format.is_json() || !self.place.in_variant)
     }
 
-    /// How many levels a map is, with so many entries if that is known.
+    /// The levels that a map counts for here; `len` is its number of entries, if known.
     #[inline]
     fn levels_of_map(&self, len: Option<usize>) -> usize {
         if matches!(len, None | Some(1)) { 1 } else { self.levels_of_list() }
@@ -232,7 +232,7 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
 
     fn collect_str<T: Display + ?Sized>(self, text: &T) -> Result<S::Ok, S::Error> {
         match self.place.keys {
-            // A key is looked at, so it has to be a text first.
+            // Keys are compared, so this has to become a text first.
             Some(_) => self.serialize_str(&text.to_string()),
             None => self.inner.collect_str(text),
         }
@@ -267,7 +267,7 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
         if self.watch.format.is_json() {
             self.nil();
         } else {
-            // It is written as an empty list.
+            // It is encoded as an empty list.
             let levels = self.levels_of_list();
             self.watch.enter(levels)?;
             self.watch.leave(levels);
@@ -368,7 +368,7 @@ impl<'w, S: Serializer> Serializer for Watched<'w, S> {
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
         let (watch, levels) = (self.watch, self.levels_of_map(Some(len)));
         watch.enter(levels)?;
-        // Text that is JSON already, and may be `null`.
+        // This text is JSON already, and may be `null`.
         if self.place.in_some && name == "$serde_json::private::RawValue" {
             self.nil();
         }

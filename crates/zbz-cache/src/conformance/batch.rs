@@ -1,20 +1,20 @@
-//! Rows on the batch verbs.
+//! Cases about the batch verbs.
 
-use super::ground::{Ground, Row, Verdict, kind_of, made_for, row, sorted, values_of};
+use super::fixture::{Case, Fixture, Verdict, case, kind_of, made_for, sorted, values_of};
 use crate::{BatchOutcome, Error, ErrorKind, Ttl};
 
-pub(super) const ROWS: &[Row] = &[
-    row("an empty batch touches nothing", empty),
-    row("of duplicates the last one wins a set, and a get answers each", duplicates),
-    row("get_each answers in input order and get_multi by name", order),
-    row("a batch that fails in part does the rest and tells both by name", partial),
-    row("a batch of 1,000 is as good as 1,000 calls", thousand),
+pub(super) const CASES: &[Case] = &[
+    case("an empty batch changes nothing", empty),
+    case("of duplicate names the last set wins, and a get answers each", duplicates),
+    case("get_each answers in input order, get_multi by name", order),
+    case("a batch that fails for some names does the others, and reports both by name", partial),
+    case("a batch of 1,000 has the effects of 1,000 calls", thousand),
 ];
 
 const NOTHING: [&str; 0] = [];
 
-fn empty(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn empty(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     cache.set("k", &b"v".to_vec(), Ttl::Never).expect("set");
     let before = cache.stats().expect("stats");
     assert!(cache.get_multi(NOTHING).expect("get_multi").is_empty());
@@ -28,8 +28,8 @@ fn empty(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn duplicates(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn duplicates(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let entries = [("a", b"1"), ("b", b"2"), ("a", b"3"), ("a", b"4"), ("b", b"5")];
     cache.set_multi(entries.map(|(name, value)| (name, value.to_vec())), Ttl::Never).expect("set_multi");
     let names = ["a", "b", "a", "gone", "a", "gone"];
@@ -43,8 +43,8 @@ fn duplicates(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn order(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn order(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let names: Vec<String> = (0..50).map(|number| format!("{}", (number * 37) % 50)).collect();
     let there = |name: &&String| name.len() == 2;
     let entries = names.iter().filter(there).map(|name| (name, name.as_bytes().to_vec()));
@@ -57,9 +57,9 @@ fn order(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-/// Checks that a batch error tells exactly these names, and no others.
+/// Checks that a batch error names exactly these names.
 fn assert_outcome(error: &Error, done: &[&str], failed: &[&str]) {
-    let outcome: &BatchOutcome = error.batch_outcome().expect("the error of a batch tells its outcome");
+    let outcome: &BatchOutcome = error.batch_outcome().expect("a batch error has an outcome");
     let owned = |names: &[&str]| sorted(names.iter().map(|&name| name.to_owned()).collect());
     assert_eq!(sorted(outcome.done.clone()), owned(done), "done");
     let named = outcome.failed.iter().map(|(name, _)| name.clone()).collect();
@@ -69,8 +69,8 @@ fn assert_outcome(error: &Error, done: &[&str], failed: &[&str]) {
     }
 }
 
-fn partial(ground: &Ground<'_>) -> Verdict {
-    let (cache, value) = (ground.cache(), b"v".to_vec());
+fn partial(fixture: &Fixture<'_>) -> Verdict {
+    let (cache, value) = (fixture.cache(), b"v".to_vec());
     let long = "x".repeat(cache.cache().handle().provider().limits().max_key_bytes + 1);
     let names = ["a", "", "b", long.as_str(), "c"];
     let (done, failed) = (["a", "b", "c"], ["", long.as_str()]);
@@ -89,12 +89,12 @@ fn partial(ground: &Ground<'_>) -> Verdict {
     assert_eq!(each.collect::<Vec<_>>(), own, "each has its own answer, in order");
     assert_outcome(&cache.delete_multi(names).expect_err("two names fail"), &done, &failed);
     assert!(cache.keys("*").expect("keys").is_empty(), "the others were deleted");
-    assert_eq!(kind_of(cache.get_multi([""])), ErrorKind::InvalidKey, "none at all was valid");
+    assert_eq!(kind_of(cache.get_multi([""])), ErrorKind::InvalidKey, "no name was valid");
     Ok(())
 }
 
-fn thousand(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn thousand(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let names: Vec<String> = (0..1000).map(|number| format!("key {number}")).collect();
     let value = |at: usize| made_for(&names[at], at, at % 700);
     cache.set_multi(names.iter().enumerate().map(|(at, name)| (name, value(at))), Ttl::Never).expect("set");

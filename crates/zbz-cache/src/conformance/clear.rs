@@ -1,24 +1,24 @@
-//! Rows on clearing one namespace.
+//! Cases about clearing one namespace.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::ground::{Done, Ground, LONG, Row, Verdict, assert_absent, bytes, race, row};
+use super::fixture::{Case, Done, Fixture, LONG, Verdict, assert_absent, bytes, case, race};
 use crate::Ttl;
 
-pub(super) const ROWS: &[Row] = &[
-    row("clear removes what was set before it, of this namespace only", this_namespace),
-    row(
-        "while others write, what was set before a clear goes and what is set after it stays",
+pub(super) const CASES: &[Case] = &[
+    case("clear removes the earlier entries of this namespace, and no others", this_namespace),
+    case(
+        "while other threads write, entries set before a clear go and entries set after it stay",
         while_others_write,
     ),
 ];
 
-fn this_namespace(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let mine = bytes(&ground.space, &handle);
-    let others = ["", "x", ":", "*"].map(|sign| format!("{}{sign}a", ground.space));
+fn this_namespace(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let mine = bytes(&fixture.namespace, &handle);
+    let others = ["", "x", ":", "*"].map(|sign| format!("{}{sign}a", fixture.namespace));
     let others = others.map(|namespace| bytes(&namespace, &handle));
-    mine.clear().expect("an empty one clears");
+    mine.clear().expect("an empty namespace can be cleared");
     let names: Vec<String> = (0..2500).map(|number| format!("{number}")).collect();
     for names in names.chunks(500) {
         mine.set_multi(names.iter().map(|name| (name, name.as_bytes().to_vec())), LONG).expect("set_multi");
@@ -44,10 +44,11 @@ fn this_namespace(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn while_others_write(ground: &Ground<'_>) -> Verdict {
+fn while_others_write(fixture: &Fixture<'_>) -> Verdict {
     const CLEARS: usize = 10;
-    let handle = ground.provider();
-    let (cache, other) = (bytes(&ground.space, &handle), bytes(&format!("{}x", ground.space), &handle));
+    let handle = fixture.provider();
+    let (cache, other) =
+        (bytes(&fixture.namespace, &handle), bytes(&format!("{}x", fixture.namespace), &handle));
     let done = AtomicBool::new(false);
     let surviving = race(4, |thread| {
         let mut last_ones = Vec::new();

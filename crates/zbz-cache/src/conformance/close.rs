@@ -1,20 +1,20 @@
-//! Rows on the end of a provider.
+//! Cases about closing and dropping a provider.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ground::{Ground, LONG, Row, Verdict, bytes, every_verb, kind_of, race, row, stored};
+use super::fixture::{Case, Fixture, LONG, Verdict, bytes, case, every_verb, kind_of, race, stored};
 use crate::provider::{Provider, ReadBatch, SetOptions};
 use crate::{Cursor, ErrorKind, Result, Ttl};
 
-pub(super) const ROWS: &[Row] = &[
-    row(
-        "after close every verb of every clone answers Closed, and closing again is fine",
+pub(super) const CASES: &[Case] = &[
+    case(
+        "after close every verb of every clone returns Closed, and closing again succeeds",
         every_verb_is_closed,
     ),
-    row("closing while threads work ends their work with Closed and harms nothing", close_under_work),
-    row("handles are dropped on any thread, and the last one ends it without waiting", dropped_anywhere),
+    case("closing while threads work ends their calls with Closed and corrupts nothing", close_under_work),
+    case("handles may be dropped on any thread, and dropping the last one does not block", dropped_anywhere),
 ];
 
 /// Every verb of the provider itself.
@@ -51,27 +51,28 @@ fn native_verbs(provider: &dyn Provider, key: &[u8]) -> Vec<(&'static str, Resul
     verbs
 }
 
-fn every_verb_is_closed(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (first, second) = (bytes(&ground.space, &handle), bytes(&format!("{}x", ground.space), &handle));
+fn every_verb_is_closed(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (first, second) =
+        (bytes(&fixture.namespace, &handle), bytes(&format!("{}x", fixture.namespace), &handle));
     let clone = first.clone();
     first.set("k", &b"v".to_vec(), Ttl::Never).expect("set");
     handle.blocking_close().expect("close");
     handle.clone().blocking_close().expect("closing twice");
-    let key = stored(&ground.space, "k");
-    let check = |who: &str| {
+    let key = stored(&fixture.namespace, "k");
+    let check = |place: &str| {
         for cache in [&first, &second, &clone] {
             for (verb, answer) in every_verb(cache, "k") {
-                assert_eq!(kind_of(answer), ErrorKind::Closed, "{verb} {who}");
+                assert_eq!(kind_of(answer), ErrorKind::Closed, "{verb} {place}");
             }
-            assert_eq!(kind_of(cache.keys("*")), ErrorKind::Closed, "keys {who}");
-            assert_eq!(kind_of(cache.keys_page("*", None)), ErrorKind::Closed, "keys_page {who}");
-            assert_eq!(kind_of(cache.clear()), ErrorKind::Closed, "clear {who}");
-            assert_eq!(kind_of(cache.stats()), ErrorKind::Closed, "stats {who}");
+            assert_eq!(kind_of(cache.keys("*")), ErrorKind::Closed, "keys {place}");
+            assert_eq!(kind_of(cache.keys_page("*", None)), ErrorKind::Closed, "keys_page {place}");
+            assert_eq!(kind_of(cache.clear()), ErrorKind::Closed, "clear {place}");
+            assert_eq!(kind_of(cache.stats()), ErrorKind::Closed, "stats {place}");
         }
-        assert_eq!(kind_of(handle.blocking_stats()), ErrorKind::Closed, "the handle's stats {who}");
+        assert_eq!(kind_of(handle.blocking_stats()), ErrorKind::Closed, "the handle's stats {place}");
         for (verb, answer) in native_verbs(&**handle.provider(), &key) {
-            assert_eq!(kind_of(answer), ErrorKind::Closed, "the provider's {verb} {who}");
+            assert_eq!(kind_of(answer), ErrorKind::Closed, "the provider's {verb} {place}");
         }
     };
     check("here");
@@ -80,24 +81,24 @@ fn every_verb_is_closed(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn close_under_work(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = bytes(&ground.space, &handle);
+fn close_under_work(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = bytes(&fixture.namespace, &handle);
     let (running, begun) = (AtomicUsize::new(0), Instant::now());
     race(4, |thread| {
         if thread == 0 {
-            // Not for ever: the others may have failed.
+            // Bounded, since the other threads may have failed.
             while running.load(Ordering::SeqCst) < 300 && begun.elapsed() < Duration::from_secs(10) {
                 thread::sleep(Duration::from_micros(100));
             }
             handle.blocking_close().expect("close");
-            assert_eq!(kind_of(cache.get("k")), ErrorKind::Closed, "at once, for the one who closed");
+            assert_eq!(kind_of(cache.get("k")), ErrorKind::Closed, "at once on the thread that closed");
             return;
         }
         let value = vec![thread as u8; 100];
         for round in 0.. {
             running.fetch_add(1, Ordering::SeqCst);
-            assert!(begun.elapsed() < Duration::from_secs(60), "it was closed, and the verbs go on");
+            assert!(begun.elapsed() < Duration::from_secs(60), "verbs still succeed after the close");
             let name = format!("{thread} {}", round % 10);
             let work = cache.set(&name, &value, Ttl::Never).and_then(|()| cache.get(&name));
             match work {
@@ -108,22 +109,22 @@ fn close_under_work(ground: &Ground<'_>) -> Verdict {
                 }
             }
         }
-        assert_eq!(kind_of(cache.get("k")), ErrorKind::Closed, "and so it stays");
+        assert_eq!(kind_of(cache.get("k")), ErrorKind::Closed, "it stays closed");
     });
     Ok(())
 }
 
-fn dropped_anywhere(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = bytes(&ground.space, &handle);
+fn dropped_anywhere(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = bytes(&fixture.namespace, &handle);
     cache.set("k", &b"v".to_vec(), LONG).expect("set");
     let (moved, other) = (handle.clone(), cache.clone());
     thread::spawn(move || drop((moved, other))).join().expect("dropped on another thread");
     drop(handle);
     assert_eq!(cache.get("k").expect("a cache keeps its provider"), Some(b"v".to_vec()));
     thread::spawn(move || drop(cache)).join().expect("the last one, dropped on another thread");
-    // Without ever having been used.
-    drop(ground.provider());
-    drop(ground.cache());
+    // A provider that was never used.
+    drop(fixture.provider());
+    drop(fixture.cache());
     Ok(())
 }

@@ -1,18 +1,18 @@
-//! Rows on stored bytes: what does not decode is a counted miss, what is raw is stored as it is.
+//! Cases about stored bytes: undecodable bytes are counted misses, raw values are stored unchanged.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::ground::{
-    Ground, LONG, Row, Verdict, bytes, made_for, put_always, row, stored, value_at, values_of,
+use super::fixture::{
+    Case, Fixture, LONG, Verdict, bytes, case, made_for, put_always, stored, value_at, values_of,
 };
 use crate::{BlockingCache, Codec, Contract, MessagePack, ProviderHandle, Result, Ttl};
 
-pub(super) const ROWS: &[Row] = &[
-    row("bytes that do not decode are counted misses and never a panic", undecodable),
-    row("another codec's bytes and another schema's are misses", another_codec_or_schema),
-    row("typed values come back as they were", typed_values),
-    row("raw contracts and counters store the bytes as they are", raw_bytes),
+pub(super) const CASES: &[Case] = &[
+    case("bytes that do not decode are counted misses and never a panic", undecodable),
+    case("bytes of another codec or another schema are misses", another_codec_or_schema),
+    case("typed values come back unchanged", typed_values),
+    case("raw contracts and counters store the bytes unchanged", raw_bytes),
 ];
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ struct Record {
     parent: Option<Box<Record>>,
 }
 
-/// The default codec under another number.
+/// The default codec with another number.
 pub(super) struct Other;
 
 impl<T: Serialize + DeserializeOwned> Codec<T> for Other {
@@ -46,10 +46,10 @@ fn record(id: u64) -> Record {
 }
 
 fn typed(namespace: &str, handle: &ProviderHandle) -> BlockingCache<Record> {
-    Contract::<Record>::new(namespace, handle.clone()).expect("a contract opens").cache().blocking()
+    Contract::<Record>::new(namespace, handle.clone()).expect("the contract opens").cache().blocking()
 }
 
-/// Checks that these bytes under a typed key are a miss for every lookup, counted as such.
+/// Checks that these bytes under a typed key are a counted miss for every lookup.
 fn assert_counted_miss(cache: &BlockingCache<Record>, foreign: &[u8]) {
     let handle = cache.cache().handle();
     put_always(&**handle.provider(), &stored(cache.cache().name(), "foreign"), foreign);
@@ -64,11 +64,11 @@ fn assert_counted_miss(cache: &BlockingCache<Record>, foreign: &[u8]) {
     assert_eq!(after.undecodable - before.undecodable, 3, "undecodable: {head:?}");
 }
 
-fn undecodable(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (cache, value) = (typed(&ground.space, &handle), record(5));
+fn undecodable(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (cache, value) = (typed(&fixture.namespace, &handle), record(5));
     cache.set("good", &value, Ttl::Never).expect("set");
-    let good = value_at(&**handle.provider(), &stored(&ground.space, "good")).expect("it was set");
+    let good = value_at(&**handle.provider(), &stored(&fixture.namespace, "good")).expect("it was set");
     for len in 0..good.len() {
         assert_counted_miss(&cache, &good[..len]);
     }
@@ -104,40 +104,41 @@ fn undecodable(ground: &Ground<'_>) -> Verdict {
         assert_counted_miss(&cache, &[header, &noise].concat());
     }
     assert!(cache.exists("foreign").expect("exists"), "the bytes are there");
-    assert_eq!(cache.get("good").expect("get"), Some(value.clone()), "its neighbour is fine");
+    assert_eq!(cache.get("good").expect("get"), Some(value.clone()), "its neighbour is unharmed");
     cache.set("foreign", &value, Ttl::Never).expect("set");
-    assert_eq!(cache.get("foreign").expect("get"), Some(value), "the key works on");
+    assert_eq!(cache.get("foreign").expect("get"), Some(value), "the key can be used again");
     Ok(())
 }
 
-fn another_codec_or_schema(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn another_codec_or_schema(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     let provider = &**handle.provider();
-    let (cache, value) = (typed(&ground.space, &handle), record(7));
-    let elsewhere = format!("{}-other", ground.space);
+    let (cache, value) = (typed(&fixture.namespace, &handle), record(7));
+    let elsewhere = format!("{}-other", fixture.namespace);
     let other = Contract::<Record>::with_codec(&elsewhere, handle.clone(), Other);
-    let other = other.expect("a contract opens").cache().blocking();
+    let other = other.expect("the contract opens").cache().blocking();
     other.set("k", &value, Ttl::Never).expect("set");
     assert_eq!(other.get("k").expect("get"), Some(value.clone()));
     let foreign = value_at(provider, &stored(&elsewhere, "k")).expect("it was set");
     assert_counted_miss(&cache, &foreign);
 
     for schema in [1, 255, 256, u16::MAX] {
-        let newer = Contract::<Record>::new(&ground.space, handle.clone()).expect("the same type and codec");
-        let newer = newer.schema(schema).cache().expect("an encoded contract has one").blocking();
+        let newer =
+            Contract::<Record>::new(&fixture.namespace, handle.clone()).expect("the same type and codec");
+        let newer = newer.schema(schema).cache().expect("an encoded contract has a schema number").blocking();
         cache.set("k", &value, Ttl::Never).expect("set");
         assert_eq!(newer.get("k").expect("get"), None, "schema 0 read as {schema}");
         newer.set("k", &value, Ttl::Never).expect("set");
         assert_eq!(newer.get("k").expect("get"), Some(value.clone()));
         assert_eq!(cache.get("k").expect("get"), None, "schema {schema} read as 0");
-        let foreign = value_at(provider, &stored(&ground.space, "k")).expect("it was set");
+        let foreign = value_at(provider, &stored(&fixture.namespace, "k")).expect("it was set");
         assert_counted_miss(&cache, &foreign);
     }
     Ok(())
 }
 
-fn typed_values(ground: &Ground<'_>) -> Verdict {
-    let cache = typed(&ground.space, &ground.provider());
+fn typed_values(fixture: &Fixture<'_>) -> Verdict {
+    let cache = typed(&fixture.namespace, &fixture.provider());
     for id in [0, 1, 127, 128, 65_535, u64::from(u32::MAX), u64::MAX] {
         let value = record(id);
         cache.set("k", &value, LONG).expect("set");
@@ -150,19 +151,20 @@ fn typed_values(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn raw_bytes(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn raw_bytes(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     let provider = &**handle.provider();
-    let cache = bytes(&ground.space, &handle);
+    let cache = bytes(&fixture.namespace, &handle);
     for value in [Vec::new(), b"plain".to_vec(), (0..=u8::MAX).collect(), vec![0xB2, 5, 0, 0, 5]] {
         cache.set("k", &value, Ttl::Never).expect("set");
-        assert_eq!(value_at(provider, &stored(&ground.space, "k")), Some(value.clone()), "as it is");
-        put_always(provider, &stored(&ground.space, "native"), &value);
+        assert_eq!(value_at(provider, &stored(&fixture.namespace, "k")), Some(value.clone()), "as it is");
+        put_always(provider, &stored(&fixture.namespace, "native"), &value);
         assert_eq!(cache.get("native").expect("get"), Some(value), "read as it is");
     }
 
-    let space = format!("{}-text", ground.space);
-    let texts = Contract::<String>::raw(&space, handle.clone()).expect("it opens").cache().blocking();
+    let space = format!("{}-text", fixture.namespace);
+    let texts =
+        Contract::<String>::raw(&space, handle.clone()).expect("the contract opens").cache().blocking();
     texts.set("k", &"h\u{e9}llo".to_owned(), Ttl::Never).expect("set");
     assert_eq!(value_at(provider, &stored(&space, "k")), Some("h\u{e9}llo".into()));
     put_always(provider, &stored(&space, "k"), &[b'a', 0xff]);
@@ -170,8 +172,8 @@ fn raw_bytes(ground: &Ground<'_>) -> Verdict {
     assert_eq!(texts.get("k").expect("no error"), None, "not UTF-8");
     assert_eq!(handle.blocking_stats().expect("stats").undecodable, before + 1);
 
-    let space = format!("{}-counter", ground.space);
-    let counters = Contract::counter(&space, handle.clone()).expect("it opens").cache().blocking();
+    let space = format!("{}-counter", fixture.namespace);
+    let counters = Contract::counter(&space, handle.clone()).expect("the contract opens").cache().blocking();
     for number in [0, 42, -7, i64::MAX, i64::MIN] {
         counters.set("k", &number, Ttl::Never).expect("set");
         assert_eq!(counters.get("k").expect("get"), Some(number));
@@ -179,7 +181,7 @@ fn raw_bytes(ground: &Ground<'_>) -> Verdict {
     }
     for text in ["", "x", "1.5", " 1", "9223372036854775808"] {
         put_always(provider, &stored(&space, "k"), text.as_bytes());
-        assert_eq!(counters.get("k").expect("no error"), None, "{text:?} is no number");
+        assert_eq!(counters.get("k").expect("no error"), None, "{text:?} is not a number");
     }
     Ok(())
 }

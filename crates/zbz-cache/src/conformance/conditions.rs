@@ -1,27 +1,27 @@
-//! Rows on writes that depend on what is there: absent, present, a token, the old deadline.
+//! Cases about conditional writes: absent, present, a token, the old deadline.
 
-use super::ground::{
-    Ground, LONG, Row, SHORT, Verdict, assert_absent, bytes, kind_of, put, put_always, race, row, stored,
+use super::fixture::{
+    Case, Fixture, LONG, SHORT, Verdict, assert_absent, bytes, case, kind_of, put, put_always, race, stored,
     value_at,
 };
 use crate::provider::{Condition, Provider, SetOptions, SetOutcome, Token};
 use crate::{ErrorKind, Ttl, TtlState};
 
-pub(super) const ROWS: &[Row] = &[
-    row("a set if absent or if present does so, or changes nothing", absent_and_present),
-    row("of racing sets if absent exactly one stores", racing_absent),
-    row("a set with a revoked token changes nothing", tokens),
-    row("after revoking and writing no older value lands", racing_tokens),
-    row("a set that keeps the deadline keeps it", keep_deadline),
+pub(super) const CASES: &[Case] = &[
+    case("a set if absent or if present stores or changes nothing", absent_and_present),
+    case("exactly one of several racing sets if absent stores", racing_absent),
+    case("a set with a revoked token changes nothing", tokens),
+    case("after a token is revoked and its key written, no older value is stored", racing_tokens),
+    case("a set with keep_deadline keeps the deadline", keep_deadline),
 ];
 
-const UNDECLARED: &str = "not declared, and it says Unsupported";
+const UNDECLARED: &str = "not declared; it returns Unsupported";
 
 fn when(condition: Condition) -> SetOptions {
     SetOptions::new(Ttl::Never).when(condition)
 }
 
-/// Checks that such a set is refused and changes nothing, on a key with and one without an entry.
+/// Checks on a key with an entry and on one without that such a set is refused and changes nothing.
 pub(super) fn assert_unsupported(provider: &dyn Provider, space: &str, options: &SetOptions) {
     let (held, free) = (stored(space, "unsupported held"), stored(space, "unsupported free"));
     put_always(provider, &held, b"old");
@@ -33,12 +33,12 @@ pub(super) fn assert_unsupported(provider: &dyn Provider, space: &str, options: 
     assert_eq!(value_at(provider, &free), None, "nothing was stored");
 }
 
-fn absent_and_present(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (provider, key) = (&**handle.provider(), stored(&ground.space, "k"));
+fn absent_and_present(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (provider, key) = (&**handle.provider(), stored(&fixture.namespace, "k"));
     if !provider.capabilities().conditions {
-        assert_unsupported(provider, &ground.space, &when(Condition::Absent));
-        assert_unsupported(provider, &ground.space, &when(Condition::Present));
+        assert_unsupported(provider, &fixture.namespace, &when(Condition::Absent));
+        assert_unsupported(provider, &fixture.namespace, &when(Condition::Present));
         return Err(UNDECLARED);
     }
     let before = provider.stats().wait().expect("stats");
@@ -48,7 +48,7 @@ fn absent_and_present(ground: &Ground<'_>) -> Verdict {
     let with_deadline = SetOptions::new(Ttl::After(LONG)).when(Condition::Absent);
     assert_eq!(put(provider, &key, b"3", with_deadline), SetOutcome::ConditionFailed);
     assert_eq!(value_at(provider, &key).as_deref(), Some(&b"2"[..]), "nothing was changed");
-    assert_eq!(provider.ttl(&key).wait().expect("ttl"), TtlState::Never, "nor the deadline");
+    assert_eq!(provider.ttl(&key).wait().expect("ttl"), TtlState::Never, "the deadline was not changed");
     let gone = SetOptions::new(Ttl::After(std::time::Duration::ZERO)).when(Condition::Absent);
     assert_eq!(put(provider, &key, b"4", gone), SetOutcome::ConditionFailed);
     assert_eq!(value_at(provider, &key).as_deref(), Some(&b"2"[..]));
@@ -57,24 +57,24 @@ fn absent_and_present(ground: &Ground<'_>) -> Verdict {
     assert_eq!(value_at(provider, &key).as_deref(), Some(&b"5"[..]));
     assert!(matches!(provider.ttl(&key).wait().expect("ttl"), TtlState::Remaining(left) if left <= LONG));
     let after = provider.stats().wait().expect("stats");
-    assert_eq!(after.sets - before.sets, 2, "a set whose condition failed is none");
+    assert_eq!(after.sets - before.sets, 2, "a set whose condition failed does not count");
     assert!(provider.delete(&key).wait().expect("delete"));
     assert_eq!(put(provider, &key, b"6", when(Condition::Absent)), SetOutcome::Stored, "absent again");
-    let cache = bytes(&ground.space, &handle);
+    let cache = bytes(&fixture.namespace, &handle);
     assert_eq!(cache.get("k").expect("get"), Some(b"6".to_vec()));
     cache.clear().expect("clear");
     assert_absent(&cache, "k");
     Ok(())
 }
 
-fn racing_absent(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn racing_absent(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     let provider = &**handle.provider();
     if !provider.capabilities().conditions {
         return Err(UNDECLARED);
     }
     for round in 0..50 {
-        let key = stored(&ground.space, &format!("k{round}"));
+        let key = stored(&fixture.namespace, &format!("k{round}"));
         let outcomes = race(4, |thread| put(provider, &key, &[thread as u8], when(Condition::Absent)));
         let winners: Vec<_> = (0..4).filter(|&thread| outcomes[thread] == SetOutcome::Stored).collect();
         assert_eq!(winners.len(), 1, "round {round}: {outcomes:?}");
@@ -83,19 +83,19 @@ fn racing_absent(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn tokens(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (provider, key) = (&**handle.provider(), stored(&ground.space, "k"));
+fn tokens(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (provider, key) = (&**handle.provider(), stored(&fixture.namespace, "k"));
     let token = Token::new();
     if !provider.capabilities().tokens {
-        assert_unsupported(provider, &ground.space, &when(Condition::Token(token)));
+        assert_unsupported(provider, &fixture.namespace, &when(Condition::Token(token)));
         return Err(UNDECLARED);
     }
     let twin = token.clone();
     assert_eq!(put(provider, &key, b"1", when(Condition::Token(token.clone()))), SetOutcome::Stored);
     assert_eq!(put(provider, &key, b"2", when(Condition::Token(token.clone()))), SetOutcome::Stored);
     twin.revoke();
-    for key in [&key, &stored(&ground.space, "free")] {
+    for key in [&key, &stored(&fixture.namespace, "free")] {
         let before = value_at(provider, key);
         let with_deadline = SetOptions::new(Ttl::After(LONG)).when(Condition::Token(token.clone()));
         assert_eq!(put(provider, key, b"3", with_deadline), SetOutcome::ConditionFailed);
@@ -107,14 +107,14 @@ fn tokens(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn racing_tokens(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn racing_tokens(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     let provider = &**handle.provider();
     if !provider.capabilities().tokens {
         return Err(UNDECLARED);
     }
     for round in 0..100 {
-        let (key, token) = (stored(&ground.space, &format!("k{}", round % 5)), Token::new());
+        let (key, token) = (stored(&fixture.namespace, &format!("k{}", round % 5)), Token::new());
         race(2, |thread| {
             if thread == 0 {
                 token.revoke();
@@ -129,22 +129,22 @@ fn racing_tokens(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn keep_deadline(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn keep_deadline(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     let provider = &**handle.provider();
-    let key = |name: &str| stored(&ground.space, name);
+    let key = |name: &str| stored(&fixture.namespace, name);
     if !provider.capabilities().keep_deadline {
-        assert_unsupported(provider, &ground.space, &SetOptions::new(Ttl::Never).keep_deadline());
+        assert_unsupported(provider, &fixture.namespace, &SetOptions::new(Ttl::Never).keep_deadline());
         return Err(UNDECLARED);
     }
     let ttl = |name: &str| provider.ttl(&key(name)).wait().expect("ttl");
-    let time = ground.time();
+    let time = fixture.time();
     let _ = put(provider, &key("short"), b"1", SetOptions::new(Ttl::After(SHORT)));
     let keep = SetOptions::new(Ttl::After(LONG)).keep_deadline();
     put_always(provider, &key("never"), b"1");
     let _ = put(provider, &key("new"), b"2", keep.clone());
     let _ = put(provider, &key("never"), b"2", keep.clone());
-    assert_eq!(ttl("never"), TtlState::Never, "it has none and keeps that");
+    assert_eq!(ttl("never"), TtlState::Never, "an entry without a deadline stays without");
     assert!(matches!(ttl("new"), TtlState::Remaining(left) if left <= LONG && left > LONG / 2));
     let _ = put(provider, &key("long"), b"1", SetOptions::new(Ttl::After(LONG * 4)));
     let _ = put(provider, &key("long"), b"2", SetOptions::new(Ttl::Never).keep_deadline());
@@ -159,7 +159,7 @@ fn keep_deadline(ground: &Ground<'_>) -> Verdict {
         time.go_just_before(SHORT);
         assert_eq!(value_at(provider, &key("short")), Some(vec![b'2'; 700]));
         time.go(SHORT);
-        assert_eq!(value_at(provider, &key("short")), None, "gone at the deadline it kept");
+        assert_eq!(value_at(provider, &key("short")), None, "gone at the kept deadline");
     }
     Ok(())
 }

@@ -1,25 +1,25 @@
-//! Rows on what is counted. What a provider cannot know is `None` and checks nothing.
+//! Cases about counters. A counter that a provider cannot know is `None` and is not checked.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::ground::{
-    Bytes, Done, Ground, LONG, Row, SHORT, Verdict, bytes, made_for, race, row, stored, values_of,
+use super::fixture::{
+    Bytes, Case, Done, Fixture, LONG, SHORT, Verdict, bytes, case, made_for, race, stored, values_of,
 };
 use crate::{Contract, ErrorKind, Stats, Ttl};
 
-pub(super) const ROWS: &[Row] = &[
-    row("hits and misses are the lookups made, and other verbs count none", lookups),
-    row("sets, deletes, cleared entries and zero TTLs are counted as such", writes),
-    row("sums of counters are counted apart from sets", sums),
-    row("an entry whose time passed counts as expired, not as deleted or replaced", expired),
-    row("what came in is what is there and what left", identity),
-    row("so it is after threads did everything at once", identity_after_threads),
-    row("counters never go backwards while threads work", never_backwards),
+pub(super) const CASES: &[Case] = &[
+    case("every lookup counts as a hit or a miss, and other verbs count neither", lookups),
+    case("sets, deletes, cleared entries and zero TTLs are counted as defined", writes),
+    case("sums of counters are counted apart from sets", sums),
+    case("an entry past its deadline counts as expired, not as deleted or replaced", expired),
+    case("the entries added are the entries present and those that left", identity),
+    case("the counters also add up after threads did everything at once", identity_after_threads),
+    case("counters never decrease while threads work", never_backwards),
 ];
 
-/// Checks that what came in is what is there and what left, where all of it is known.
+/// Checks the sum in the documentation of [`Stats`], if all of its counters are known.
 pub(super) fn assert_identity(stats: &Stats) {
     let Stats { sets, adds, replaced, keys, deletes, evictions, expirations, .. } = stats;
     let known = (replaced, keys, evictions, expirations);
@@ -38,8 +38,8 @@ fn stats_of(cache: &Bytes) -> Stats {
     cache.stats().expect("stats")
 }
 
-fn lookups(ground: &Ground<'_>) -> Verdict {
-    let (cache, value) = (ground.cache(), b"v".to_vec());
+fn lookups(fixture: &Fixture<'_>) -> Verdict {
+    let (cache, value) = (fixture.cache(), b"v".to_vec());
     let before = stats_of(&cache);
     cache.set("a", &value, Ttl::Never).expect("set");
     cache.set_multi([("b", &value), ("c", &value)], LONG).expect("set_multi");
@@ -65,9 +65,9 @@ fn lookups(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn writes(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (cache, value) = (bytes(&ground.space, &handle), b"v".to_vec());
+fn writes(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (cache, value) = (bytes(&fixture.namespace, &handle), b"v".to_vec());
     let mut last = stats_of(&cache);
     let mut moved = |sets: u64, replaced: u64, deletes: u64, what: &str| {
         let now = handle.blocking_stats().expect("stats");
@@ -106,12 +106,13 @@ fn writes(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn sums(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn sums(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     if !handle.provider().capabilities().counters {
         return Err("counters are not declared");
     }
-    let counter = Contract::counter(&ground.space, handle.clone()).expect("it opens").cache().blocking();
+    let counter =
+        Contract::counter(&fixture.namespace, handle.clone()).expect("the contract opens").cache().blocking();
     let before = counter.stats().expect("stats");
     counter.add("k", 2, Ttl::Never).expect("add");
     counter.add("k", 3, Ttl::Never).expect("add");
@@ -123,16 +124,16 @@ fn sums(ground: &Ground<'_>) -> Verdict {
     let after = counter.stats().expect("stats");
     assert_eq!((after.sets - before.sets, after.adds - before.adds), (1, 4));
     if let (Some(after), Some(before)) = (after.replaced, before.replaced) {
-        assert_eq!(after - before, 3, "two sums and the set took the place of an older one");
+        assert_eq!(after - before, 3, "two sums and the set replaced an older one");
     }
     assert_identity(&after);
     Ok(())
 }
 
-fn expired(ground: &Ground<'_>) -> Verdict {
-    let (cache, value) = (ground.cache(), b"v".to_vec());
+fn expired(fixture: &Fixture<'_>) -> Verdict {
+    let (cache, value) = (fixture.cache(), b"v".to_vec());
     let names = ["deleted", "overwritten", "cleared", "zero", "expired"];
-    let (time, before) = (ground.time(), stats_of(&cache));
+    let (time, before) = (fixture.time(), stats_of(&cache));
     cache.set_multi(names.map(|name| (name, &value)), SHORT).expect("set_multi");
     time.go(SHORT);
     assert!(!cache.delete("deleted").expect("delete"));
@@ -143,22 +144,22 @@ fn expired(ground: &Ground<'_>) -> Verdict {
     cache.clear().expect("clear");
     let after = stats_of(&cache);
     assert_eq!(after.sets - before.sets, names.len() as u64 + 2);
-    assert_eq!(after.deletes - before.deletes, 2, "the zero TTL and the one that was live");
-    assert_eq!(after.replaced, before.replaced, "what is dead is not replaced");
+    assert_eq!(after.deletes - before.deletes, 2, "the zero TTL and the live entry");
+    assert_eq!(after.replaced, before.replaced, "an expired entry is not replaced");
     if let (Some(after), Some(before)) = (after.expirations, before.expirations) {
-        assert_eq!(after - before, names.len() as u64, "all that were written expired and were met since");
+        assert_eq!(after - before, names.len() as u64, "all entries expired and were found expired");
     }
     assert_identity(&after);
     Ok(())
 }
 
-fn identity(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = bytes(&ground.space, &handle);
+fn identity(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = bytes(&fixture.namespace, &handle);
     let provider = &**handle.provider();
     let base = stats_of(&cache);
     assert_identity(&base);
-    let time = ground.time();
+    let time = fixture.time();
     for number in 0..300 {
         let name = format!("{}", number % 120);
         let ttl = [Ttl::Never, Ttl::After(SHORT), Ttl::After(LONG), Ttl::After(Duration::ZERO)][number % 4];
@@ -171,11 +172,11 @@ fn identity(ground: &Ground<'_>) -> Verdict {
         }
     }
     if provider.capabilities().take {
-        provider.take(&stored(&ground.space, "8"), Vec::new()).wait().expect("take");
+        provider.take(&stored(&fixture.namespace, "8"), Vec::new()).wait().expect("take");
     }
     if provider.capabilities().counters {
         for _ in 0..3 {
-            provider.add(&stored(&ground.space, "counter"), 5, Ttl::Never).wait().expect("add");
+            provider.add(&stored(&fixture.namespace, "counter"), 5, Ttl::Never).wait().expect("add");
         }
     }
     assert_identity(&stats_of(&cache));
@@ -198,7 +199,7 @@ fn identity(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-/// A little of everything, on keys that all threads share.
+/// A mix of all verbs, on keys that all threads share.
 fn everything(cache: &Bytes, thread: usize, steps: usize) -> u64 {
     let mut lookups = 0;
     for step in 0..steps {
@@ -226,8 +227,8 @@ fn everything(cache: &Bytes, thread: usize, steps: usize) -> u64 {
     lookups
 }
 
-fn identity_after_threads(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn identity_after_threads(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let before = stats_of(&cache);
     let lookups: u64 = race(4, |thread| everything(&cache, thread, 800)).into_iter().sum();
     let after = stats_of(&cache);
@@ -237,8 +238,8 @@ fn identity_after_threads(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn never_backwards(ground: &Ground<'_>) -> Verdict {
-    let (cache, done) = (ground.cache(), AtomicBool::new(false));
+fn never_backwards(fixture: &Fixture<'_>) -> Verdict {
+    let (cache, done) = (fixture.cache(), AtomicBool::new(false));
     thread::scope(|scope| {
         let sampler = scope.spawn(|| {
             let mut last = stats_of(&cache);
@@ -260,7 +261,7 @@ fn never_backwards(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-/// What only counts up; 0 where it is not known.
+/// The counters that only increase; 0 if one is not known.
 fn counters(stats: &Stats) -> [(&'static str, u64); 11] {
     [
         ("hits", stats.hits),

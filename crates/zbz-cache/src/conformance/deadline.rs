@@ -1,29 +1,29 @@
-//! Rows on the deadline itself: alive before it, gone at it, for every verb.
+//! Cases about the deadline itself: for every verb an entry is live before it and gone at it.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ground::{
-    Bytes, Ground, LONG, Row, SHORT, Verdict, assert_absent, look, row, sorted, stored, values_of,
+use super::fixture::{
+    Bytes, Case, Fixture, LONG, SHORT, Verdict, assert_absent, case, look, sorted, stored, values_of,
 };
 use crate::provider::{Condition, Provider, SetOptions, SetOutcome};
 use crate::{Ttl, TtlState};
 
-pub(super) const ROWS: &[Row] = &[
-    row("every verb finds an entry before its deadline and none finds it at it", every_verb_keeps_to_it),
-    row("conditions, take and add see no entry at its deadline", provider_verbs_keep_to_it),
-    row("of many deadlines each is kept, whatever the others do", staggered),
-    row("an entry whose time passed can be set anew, with and without a deadline", set_anew),
+pub(super) const CASES: &[Case] = &[
+    case("every verb finds an entry before its deadline, and none at the deadline", every_verb_keeps_to_it),
+    case("conditions, take and add find no entry at its deadline", provider_verbs_keep_to_it),
+    case("of many deadlines each is kept", staggered),
+    case("an expired entry can be set again, with and without a deadline", set_anew),
 ];
 
-/// One entry for each verb that removes or changes what it meets.
+/// One entry for each verb that removes or changes an entry.
 const VERBS: [&str; 10] =
     ["get", "multi", "each", "exists", "ttl", "expire", "persist", "delete", "deletes", "again"];
 
-fn every_verb_keeps_to_it(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn every_verb_keeps_to_it(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let value = b"short-lived".to_vec();
-    let time = ground.time();
+    let time = fixture.time();
     cache.set_multi(VERBS.map(|name| (name, &value)), SHORT).expect("set_multi");
     for name in ["live expire", "live persist", "live delete", "live deletes"] {
         cache.set(name, &value, SHORT).expect("set");
@@ -74,12 +74,12 @@ fn short_lived(provider: &dyn Provider, key: &[u8], value: &[u8]) {
     let _ = provider.set(key, value, SetOptions::new(Ttl::After(SHORT))).wait().expect("set");
 }
 
-fn provider_verbs_keep_to_it(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn provider_verbs_keep_to_it(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     let provider = &**handle.provider();
     let able = provider.capabilities();
-    let key = |name| stored(&ground.space, name);
-    let time = ground.time();
+    let key = |name| stored(&fixture.namespace, name);
+    let time = fixture.time();
     for name in ["get", "absent", "present", "version", "keep", "take", "add"] {
         short_lived(provider, &key(name), b"5");
     }
@@ -118,9 +118,9 @@ fn provider_verbs_keep_to_it(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn staggered(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
-    let (time, step) = (ground.time(), Duration::from_millis(10));
+fn staggered(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
+    let (time, step) = (fixture.time(), Duration::from_millis(10));
     let names: Vec<String> = (1..=30).map(|number| format!("n{number}")).collect();
     let ttl = |at: usize| step * (at as u32 + 1);
     let spans: Vec<(Instant, Instant)> = (names.iter().enumerate())
@@ -142,7 +142,7 @@ fn staggered(ground: &Ground<'_>) -> Verdict {
         }
         return Ok(());
     }
-    // What a server and its clients make of a millisecond.
+    // The rounding of a millisecond by a server and its client.
     let grain = Duration::from_millis(5);
     while spans[0].0.elapsed() < ttl(names.len()) + grain {
         for (at, name) in names.iter().enumerate() {
@@ -159,9 +159,9 @@ fn staggered(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn set_anew(ground: &Ground<'_>) -> Verdict {
-    let (cache, first, second) = (ground.cache(), b"first".to_vec(), b"second".to_vec());
-    let time = ground.time();
+fn set_anew(fixture: &Fixture<'_>) -> Verdict {
+    let (cache, first, second) = (fixture.cache(), b"first".to_vec(), b"second".to_vec());
+    let time = fixture.time();
     for name in ["never", "long", "zero", "multi"] {
         cache.set(name, &first, SHORT).expect("set");
     }

@@ -1,26 +1,26 @@
-//! Rows on the spans of an entry: fresh, stale, refused and dead, and removals in each of them.
+//! Cases about the phases of an entry (fresh, stale, refused, dead), and removals in each of them.
 
 use std::time::Duration;
 
-use super::ground::{Ground, LONG, Row, SHORT, Time, Verdict, kind_of, row, values_of};
+use super::fixture::{Case, Fixture, LONG, SHORT, Time, Verdict, case, kind_of, values_of};
 use super::loader::{Answer, NoSource, Source, Tasks, begin, built, finish, texts, value};
 use crate::{BlockingCache, Contract, ErrorKind, LoadOptions, LoadOutcome, Origin, Ttl, TtlState};
 
-pub(super) const ROWS: &[Row] = &[
-    row("an entry is fresh, then stale and refreshed in the background, then dead", background),
-    row("without a background one caller refreshes, and the others have the stale value", by_callers),
-    row("a refresh that fails leaves the stale value, and is not tried again too soon", on_error),
-    row("a removal ends an entry in each of its spans", removals),
-    row("a stale value is not served past its ttl, nor after a removal, whatever fails", dead_is_dead),
-    row("plain verbs judge by ttl alone, and entries that are set become stale too", plain_verbs),
-    row("a batch refreshes what is stale, and waits only for what is missing", batches),
-    row("jitter only shortens, only what is loaded, and not by more than it may", jitter),
-    row("options that do not go together are refused, naming both", refused),
+pub(super) const CASES: &[Case] = &[
+    case("an entry is fresh, then stale and refreshed in the background, then expired", background),
+    case("without a background one caller refreshes, and the others get the stale value", by_callers),
+    case("a failed refresh leaves the stale value, and is not tried again too soon", on_error),
+    case("a removal ends an entry in each of its phases", removals),
+    case("a stale value is never served past its TTL or after a removal", dead_is_dead),
+    case("plain verbs go by the TTL alone, and entries that were set become stale too", plain_verbs),
+    case("a batch refreshes stale names, and waits only for missing ones", batches),
+    case("jitter shortens the TTL of loaded values only, and by no more than its limit", jitter),
+    case("contradictory options are refused, with the names of both", refused),
 ];
 
 const TTL: Duration = Duration::from_millis(450);
 
-/// Loads whatever the time, and says what came of it.
+/// Loads, and returns the origin and the value.
 fn ask(
     cache: &BlockingCache<String>,
     options: &LoadOptions,
@@ -30,17 +30,17 @@ fn ask(
 }
 
 fn origin(cache: &BlockingCache<String>, options: &LoadOptions, text: &str) -> (Origin, String) {
-    let outcome = ask(cache, options, value(text)).expect("it loads");
+    let outcome = ask(cache, options, value(text)).expect("the load succeeds");
     (outcome.origin, outcome.value.expect("a value"))
 }
 
-fn background(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = texts(ground, &handle);
+fn background(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle);
     let (source, tasks) = (Source::default(), Tasks::default());
     let options = LoadOptions::builder().ttl(TTL).fresh_for(SHORT);
     let options = built(options.spawner(tasks.spawner()));
-    let time = ground.time();
+    let time = fixture.time();
     source.say(value("first"));
     assert_eq!(finish(source.ask(&cache, "k", &options)).origin, Origin::Loaded);
     time.go_just_before(SHORT);
@@ -77,11 +77,11 @@ fn background(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn by_callers(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn by_callers(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let source = Source::default();
     let options = built(LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers());
-    let time = ground.time();
+    let time = fixture.time();
     source.say(value("first"));
     finish(source.ask(&cache, "k", &options));
     time.go(SHORT);
@@ -94,19 +94,19 @@ fn by_callers(ground: &Ground<'_>) -> Verdict {
     assert_eq!(cache.blocking().get("k").expect("get").as_deref(), Some("second"));
 
     time.go(SHORT * 4);
-    // Without stale_on_error the one who refreshes has the error; the entry stays.
+    // Without stale_on_error the caller that refreshes gets the error; the entry stays.
     let failed = ask(&cache.blocking(), &options, Err(NoSource(1)));
     assert_eq!(kind_of(failed), ErrorKind::LoadFailed);
     assert_eq!(cache.blocking().get("k").expect("get").as_deref(), Some("second"));
     Ok(())
 }
 
-fn on_error(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = texts(ground, &handle).blocking();
+fn on_error(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle).blocking();
     let options = LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers();
     let options = built(options.stale_on_error(SHORT));
-    let time = ground.time();
+    let time = fixture.time();
     assert_eq!(origin(&cache, &options, "first"), (Origin::Loaded, "first".into()));
     time.go(SHORT);
     let mut tried = 0;
@@ -122,17 +122,17 @@ fn on_error(ground: &Ground<'_>) -> Verdict {
     assert_eq!(fail(), 1, "it is tried");
     let again = fail();
     if time.is_exact() {
-        assert_eq!(again, 1, "and not tried again at once");
+        assert_eq!(again, 1, "it is not tried again at once");
         time.go(SHORT * 2 - Duration::from_nanos(1));
-        assert_eq!(fail(), 1, "nor before it has cooled down");
+        assert_eq!(fail(), 1, "it is not tried again before the cool-down ends");
     }
-    // Real time began to cool a little after it was counted.
+    // In real time the cool-down began a little after `time` did.
     time.go(if time.is_exact() { SHORT * 2 } else { SHORT * 3 });
     let tried = fail();
-    assert_eq!(tried, again + 1, "then it is");
+    assert_eq!(tried, again + 1, "after the cool-down it is tried");
     assert_eq!(handle.blocking_stats().expect("stats").loads.failed, tried);
 
-    // A write ends the cooling with the entry.
+    // A write replaces the entry and so ends the cool-down.
     cache.delete("k").expect("delete");
     assert_eq!(origin(&cache, &options, "second"), (Origin::Loaded, "second".into()));
     time.go(SHORT * 5);
@@ -141,11 +141,11 @@ fn on_error(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-/// Where an entry stands when it is removed.
+/// The phase in which an entry is removed.
 const SPANS: [(&str, Duration); 3] = [("fresh", Duration::ZERO), ("stale", SHORT), ("refused", SHORT)];
 
-fn removals(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider()).blocking();
+fn removals(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider()).blocking();
     let options = LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers();
     let options = built(options.stale_on_error(LONG / 2));
     let removals: [fn(&BlockingCache<String>); 4] = [
@@ -156,7 +156,7 @@ fn removals(ground: &Ground<'_>) -> Verdict {
     ];
     for remove in removals {
         for (span, wait) in SPANS {
-            let time = ground.time();
+            let time = fixture.time();
             assert_eq!(origin(&cache, &options, "first"), (Origin::Loaded, "first".into()), "{span}");
             if !wait.is_zero() {
                 time.go(wait);
@@ -175,14 +175,14 @@ fn removals(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn dead_is_dead(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider()).blocking();
+fn dead_is_dead(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider()).blocking();
     let options = LoadOptions::builder().ttl(TTL).fresh_for(SHORT).refresh_by_callers();
     let options = built(options.stale_on_error(Duration::from_nanos(1)));
-    let time = ground.time();
+    let time = fixture.time();
     origin(&cache, &options, "first");
     time.go(SHORT);
-    // Removed while its refresh was on its way to fail.
+    // Removed while its refresh was about to fail.
     let failed = cache.get_or_load_opts("k", &options, || {
         cache.delete("k").expect("delete");
         Err::<String, _>(NoSource(1))
@@ -195,41 +195,42 @@ fn dead_is_dead(ground: &Ground<'_>) -> Verdict {
         time.go(start + TTL + SHORT);
         Err::<String, _>(NoSource(2))
     });
-    assert_eq!(kind_of(failed), ErrorKind::LoadFailed, "and so does the deadline");
+    assert_eq!(kind_of(failed), ErrorKind::LoadFailed, "the deadline wins too");
     assert_eq!(kind_of(ask(&cache, &options, Err(NoSource(3)))), ErrorKind::LoadFailed);
     Ok(())
 }
 
-/// Where the row's time stands.
+/// The position of the clock.
 fn time_of(time: &Time<'_>) -> Duration {
     if time.is_exact() { SHORT } else { SHORT * 2 }
 }
 
-fn plain_verbs(ground: &Ground<'_>) -> Verdict {
+fn plain_verbs(fixture: &Fixture<'_>) -> Verdict {
     let options = built(LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers());
-    let contract = Contract::<String>::new(&ground.space, ground.provider()).expect("a contract opens");
+    let contract =
+        Contract::<String>::new(&fixture.namespace, fixture.provider()).expect("the contract opens");
     let contract = contract.default_ttl(LONG).load_options(options.clone());
-    let cache = contract.cache().expect("right options").blocking();
-    let time = ground.time();
+    let cache = contract.cache().expect("valid options").blocking();
+    let time = fixture.time();
     cache.set("k", &"set".to_owned(), Ttl::Default).expect("set");
     cache.set_multi([("m", &"set".to_owned())], LONG).expect("set_multi");
     cache.set("never", &"set".to_owned(), Ttl::Never).expect("set");
     cache.set("brief", &"set".to_owned(), SHORT / 2).expect("set");
     time.go(SHORT);
-    assert_eq!(cache.get("k").expect("get").as_deref(), Some("set"), "a get knows no staleness");
+    assert_eq!(cache.get("k").expect("get").as_deref(), Some("set"), "a get ignores staleness");
     assert!(cache.exists("k").expect("exists"));
     assert!(matches!(cache.ttl("k").expect("ttl"), TtlState::Remaining(left) if left > LONG / 2));
     assert_eq!(values_of(cache.get_each(["k", "m"]), "get_each").into_iter().flatten().count(), 2);
     assert_eq!(cache.get("brief").expect("get"), None);
     for (name, due) in [("k", "loaded"), ("m", "loaded"), ("never", "set")] {
-        let found = cache.get_or_load(name, || value("loaded")).expect("it loads");
+        let found = cache.get_or_load(name, || value("loaded")).expect("the load succeeds");
         assert_eq!(found.as_deref(), Some(due), "{name}");
     }
     Ok(())
 }
 
-fn batches(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn batches(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let tasks = Tasks::default();
     let options = LoadOptions::builder().ttl(LONG).fresh_for(SHORT);
     let options = built(options.spawner(tasks.spawner()));
@@ -237,9 +238,9 @@ fn batches(ground: &Ground<'_>) -> Verdict {
         let loader = move |names: Vec<String>| {
             std::future::ready(Ok::<_, NoSource>(names.into_iter().map(move |name| (name, text.to_owned()))))
         };
-        pollster::block_on(cache.get_or_load_multi_opts(names, &options, loader)).expect("it loads")
+        pollster::block_on(cache.get_or_load_multi_opts(names, &options, loader)).expect("the load succeeds")
     };
-    let time = ground.time();
+    let time = fixture.time();
     load(&["a", "b"], "first");
     time.go(SHORT);
     let stale = load(&["a", "b"], "second");
@@ -253,8 +254,8 @@ fn batches(ground: &Ground<'_>) -> Verdict {
     time.go(SHORT * 4);
     let mixed = load(&["a", "missing"], "third");
     assert_eq!(mixed["missing"].value.as_deref(), Some("third"));
-    assert_eq!(mixed["a"].value.as_deref(), Some("third"), "who waits anyway has the newer one");
-    // A refresh that fails is nobody's error.
+    assert_eq!(mixed["a"].value.as_deref(), Some("third"), "a call that waits anyway gets the newer value");
+    // A failed refresh is not an error of the call.
     let both =
         built(LoadOptions::builder().ttl(LONG).fresh_for(SHORT).refresh_by_callers().stale_on_error(LONG));
     let failing = |_: Vec<String>| Err::<Vec<(String, String)>, _>(NoSource(1));
@@ -263,14 +264,14 @@ fn batches(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn jitter(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider()).blocking();
+fn jitter(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider()).blocking();
     let options = LoadOptions::builder().ttl(LONG).fresh_for(LONG).refresh_by_callers();
     let options = built(options.jitter_percent(20.0));
     let mut seen = Vec::new();
     for number in 0..60 {
         let name = format!("k{number}");
-        let outcome = cache.get_or_load_opts(&name, &options, || value("v")).expect("it loads");
+        let outcome = cache.get_or_load_opts(&name, &options, || value("v")).expect("the load succeeds");
         let TtlState::Remaining(span) = outcome.ttl else { panic!("it has a deadline") };
         assert!(span <= LONG && span >= LONG.mul_f64(0.8), "{span:?}");
         assert!(matches!(cache.ttl(&name).expect("ttl"), TtlState::Remaining(left) if left <= span));
@@ -280,14 +281,15 @@ fn jitter(ground: &Ground<'_>) -> Verdict {
     assert!(*most - *least > LONG.mul_f64(0.1), "spread over the span: {least:?} to {most:?}");
     cache.set("set", &"v".to_owned(), LONG).expect("set");
     let never = built(LoadOptions::builder().ttl(Ttl::Never).jitter_percent(20.0));
-    let outcome = cache.get_or_load_opts("never", &never, || value("v")).expect("it loads");
+    let outcome = cache.get_or_load_opts("never", &never, || value("v")).expect("the load succeeds");
     assert_eq!(outcome.ttl, TtlState::Never);
     Ok(())
 }
 
-fn refused(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let contract = || Contract::<String>::new(&ground.space, handle.clone()).expect("a contract opens");
+fn refused(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let contract =
+        || Contract::<String>::new(&fixture.namespace, handle.clone()).expect("the contract opens");
     let beyond = || built(LoadOptions::builder().fresh_for(LONG * 2).refresh_by_callers());
     let error = contract().default_ttl(LONG).load_options(beyond()).build().expect_err("beyond the ttl");
     let turned = contract().load_options(beyond()).default_ttl(LONG).build();
@@ -298,7 +300,11 @@ fn refused(ground: &Ground<'_>) -> Verdict {
     }
     let cache = contract().default_ttl(LONG).cache().expect("a contract with a ttl").blocking();
     let answer = cache.get_or_load_opts("k", &beyond(), || value("never"));
-    assert_eq!(kind_of(answer), ErrorKind::Config, "so is it for one call, and nothing is loaded");
+    assert_eq!(
+        kind_of(answer),
+        ErrorKind::Config,
+        "options of one call are checked too, and nothing is loaded"
+    );
     assert_eq!(cache.get("k").expect("get"), None);
     Ok(())
 }

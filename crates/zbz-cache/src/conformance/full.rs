@@ -1,23 +1,26 @@
-//! Rows on room: values that never fit, refusing, evicting.
+//! Cases about a full cache: values that never fit, rejecting, evicting.
 
 use super::Setup;
-use super::ground::{
-    Bytes, Ground, LONG, NotApplicable, Row, SHORT, Verdict, assert_absent, bytes, kind_of, made_for, race,
-    row,
+use super::fixture::{
+    Bytes, Case, Fixture, LONG, NotApplicable, SHORT, Verdict, assert_absent, bytes, case, kind_of, made_for,
+    race,
 };
 use crate::{BlockingCache, Codec, Contract, Error, ErrorKind, ProviderHandle, Result, Stats, Ttl, TtlState};
 
-pub(super) const ROWS: &[Row] = &[
-    row("a value larger than can ever be held is refused, and the old one is gone", too_large),
-    row("a value that cannot be encoded changes nothing", not_encodable),
-    row("a full cache that rejects keeps what it holds", rejecting_keeps),
-    row(
-        "a full cache that rejects still takes what fits once the old value is discounted",
+pub(super) const CASES: &[Case] = &[
+    case("a value that can never fit is refused, and the old value is removed", too_large),
+    case("a value that cannot be encoded changes nothing", not_encodable),
+    case("a full cache that rejects keeps its entries", rejecting_keeps),
+    case(
+        "a full cache that rejects still accepts an overwrite that fits without the old value",
         rejecting_overwrites,
     ),
-    row("a full cache that rejects reclaims deleted and expired bytes before it refuses", rejecting_reclaims),
-    row("a cache that evicts is right about every hit and stays within its limit", evicting),
-    row("a cache that evicts stays within its limit while threads write", evicting_among_threads),
+    case(
+        "a full cache that rejects reclaims deleted and expired bytes before it refuses",
+        rejecting_reclaims,
+    ),
+    case("a cache that evicts returns only right values and stays within its limit", evicting),
+    case("a cache that evicts stays within its limit while threads write", evicting_among_threads),
 ];
 
 const MAX_BYTES: u64 = 4 << 20;
@@ -25,13 +28,13 @@ const EVICTING: Setup = Setup::Evicting { max_bytes: MAX_BYTES };
 const REJECTING: Setup = Setup::Rejecting { max_bytes: MAX_BYTES };
 const BLOCK: usize = 16 * 1024;
 
-fn too_large(ground: &Ground<'_>) -> Verdict {
-    let limited = [EVICTING, REJECTING].map(|setup| ground.provider_of(setup));
+fn too_large(fixture: &Fixture<'_>) -> Verdict {
+    let limited = [EVICTING, REJECTING].map(|setup| fixture.provider_of(setup));
     if let [Err(reason), Err(_)] = limited {
         return Err(reason);
     }
     for handle in limited.into_iter().flatten() {
-        let cache = bytes(&ground.space, &handle);
+        let cache = bytes(&fixture.namespace, &handle);
         let (small, huge) = (b"small".to_vec(), vec![7; MAX_BYTES as usize + 1]);
         for name in ["old", "neighbour", "old in batch"] {
             cache.set(name, &small, Ttl::Never).expect("set");
@@ -78,9 +81,9 @@ impl Codec<String> for Picky {
     }
 }
 
-fn not_encodable(ground: &Ground<'_>) -> Verdict {
-    let contract = Contract::<String>::with_codec(&ground.space, ground.provider(), Picky);
-    let cache: BlockingCache<String> = contract.expect("a contract opens").cache().blocking();
+fn not_encodable(fixture: &Fixture<'_>) -> Verdict {
+    let contract = Contract::<String>::with_codec(&fixture.namespace, fixture.provider(), Picky);
+    let cache: BlockingCache<String> = contract.expect("the contract opens").cache().blocking();
     let (good, bad) = ("good".to_owned(), "bad".to_owned());
     cache.set("old", &good, Ttl::Never).expect("set");
     for name in ["old", "new"] {
@@ -103,7 +106,7 @@ fn block(number: usize) -> Vec<u8> {
     made_for("block", number, BLOCK)
 }
 
-/// Sets blocks from `first` on until one is refused; answers the number of that one.
+/// Sets blocks from `first` on until one is refused; returns its number.
 fn fill(cache: &Bytes, first: usize) -> usize {
     let most = MAX_BYTES as usize / BLOCK;
     for number in first..=first + most {
@@ -115,18 +118,18 @@ fn fill(cache: &Bytes, first: usize) -> usize {
             }
         }
     }
-    panic!("more bytes were taken than fit");
+    panic!("more bytes were accepted than fit");
 }
 
-fn full_one(ground: &Ground<'_>) -> Result<(Bytes, usize), NotApplicable> {
-    let cache = bytes(&ground.space, &ground.provider_of(REJECTING)?);
+fn full_one(fixture: &Fixture<'_>) -> Result<(Bytes, usize), NotApplicable> {
+    let cache = bytes(&fixture.namespace, &fixture.provider_of(REJECTING)?);
     let count = fill(&cache, 0);
     assert!(count > 16, "a limit of 4 MiB holds more than {count} values of 16 KiB");
     Ok((cache, count))
 }
 
-fn rejecting_keeps(ground: &Ground<'_>) -> Verdict {
-    let (cache, count) = full_one(ground)?;
+fn rejecting_keeps(fixture: &Fixture<'_>) -> Verdict {
+    let (cache, count) = full_one(fixture)?;
     let before = cache.stats().expect("stats");
     assert_absent(&cache, &format!("{count}"));
     let larger = vec![1; 4 * BLOCK];
@@ -149,8 +152,8 @@ fn rejecting_keeps(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn rejecting_overwrites(ground: &Ground<'_>) -> Verdict {
-    let (cache, count) = full_one(ground)?;
+fn rejecting_overwrites(fixture: &Fixture<'_>) -> Verdict {
+    let (cache, count) = full_one(fixture)?;
     for round in 1..=3 {
         for number in 0..count {
             let set = cache.set(&format!("{number}"), &block(number + round * 1000), Ttl::Never);
@@ -170,8 +173,8 @@ fn rejecting_overwrites(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn rejecting_reclaims(ground: &Ground<'_>) -> Verdict {
-    let (cache, count) = full_one(ground)?;
+fn rejecting_reclaims(fixture: &Fixture<'_>) -> Verdict {
+    let (cache, count) = full_one(fixture)?;
     for number in (0..count).step_by(3) {
         assert!(cache.delete(&format!("{number}")).expect("delete"));
         cache.set(&format!("{number}"), &block(number), Ttl::Never).expect("in place of a deleted one");
@@ -182,7 +185,7 @@ fn rejecting_reclaims(ground: &Ground<'_>) -> Verdict {
         let value = &block(at)[..BLOCK - 64];
         cache.set(&format!("again {at}"), &value.to_vec(), Ttl::Never).expect("in place of deleted ones");
     }
-    let time = ground.time();
+    let time = fixture.time();
     for name in cache.keys("*").expect("keys") {
         assert!(cache.expire(&name, SHORT).expect("expire"), "{name} was there");
     }
@@ -211,26 +214,26 @@ fn assert_identity(stats: &Stats) {
     super::counting::assert_identity(stats);
 }
 
-/// A value of a size between nothing and 4 KiB.
+/// A value of up to 4 KiB.
 fn mixed(thread: usize, number: usize) -> (String, Vec<u8>) {
     let name = format!("{thread} {number}");
     let value = made_for(&name, number, (number * 997) % 4096);
     (name, value)
 }
 
-/// Four times what fits, in values of 2 KiB on average.
+/// Four times the capacity, in values of 2 KiB on average.
 const ENTRIES: usize = 4 * MAX_BYTES as usize / 2048;
 
-fn evicting(ground: &Ground<'_>) -> Verdict {
-    let handle: ProviderHandle = ground.provider_of(EVICTING)?;
-    let cache = bytes(&ground.space, &handle);
+fn evicting(fixture: &Fixture<'_>) -> Verdict {
+    let handle: ProviderHandle = fixture.provider_of(EVICTING)?;
+    let cache = bytes(&fixture.namespace, &handle);
     for number in 0..ENTRIES {
         let (name, value) = mixed(0, number);
-        cache.set(&name, &value, Ttl::Never).expect("an evicting cache takes it");
+        cache.set(&name, &value, Ttl::Never).expect("an evicting cache accepts it");
         if number % 64 == 0 {
             assert_within_limit(&cache.stats().expect("stats"));
         }
-        // Some keys are asked for all the time, as in real use.
+        // Some keys are read all the time, as in real use.
         let (name, value) = mixed(0, number % 100);
         assert!(cache.get(&name).expect("get").is_none_or(|found| found == value), "{name}");
     }
@@ -242,19 +245,19 @@ fn evicting(ground: &Ground<'_>) -> Verdict {
             hits += 1;
         }
     }
-    assert!(hits < ENTRIES, "four times what fits cannot all be there");
+    assert!(hits < ENTRIES, "not all of four times the capacity can be present");
     let stats = cache.stats().expect("stats");
     assert_within_limit(&stats);
     assert_identity(&stats);
     Ok(())
 }
 
-fn evicting_among_threads(ground: &Ground<'_>) -> Verdict {
-    let cache = bytes(&ground.space, &ground.provider_of(EVICTING)?);
+fn evicting_among_threads(fixture: &Fixture<'_>) -> Verdict {
+    let cache = bytes(&fixture.namespace, &fixture.provider_of(EVICTING)?);
     race(4, |thread| {
         for number in 0..ENTRIES / 4 {
             let (name, value) = mixed(thread, number);
-            cache.set(&name, &value, Ttl::Never).expect("an evicting cache takes it");
+            cache.set(&name, &value, Ttl::Never).expect("an evicting cache accepts it");
             let (name, value) = mixed((thread + 1) % 4, number.saturating_sub(20));
             assert!(cache.get(&name).expect("get").is_none_or(|found| found == value), "{name}");
             if number % 32 == 0 {

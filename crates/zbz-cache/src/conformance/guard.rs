@@ -1,21 +1,21 @@
-//! Rows on old values: what was loaded before a write, a removal or a clear never comes back.
+//! Cases about old values: a value loaded before a write, a removal or a clear never comes back.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::ground::{Done, Ground, LONG, Row, SHORT, Verdict, race, row, stored, values_of};
+use super::fixture::{Case, Done, Fixture, LONG, SHORT, Verdict, case, race, stored, values_of};
 use super::loader::{NoSource, Source, Tasks, begin, built, finish, join, texts, value};
 use crate::provider::{Invalidation, SetOptions};
 use crate::{Cache, Contract, LoadOptions, Loaded, Origin, Ttl, TtlState};
 
-pub(super) const ROWS: &[Row] = &[
-    row("what was loaded while its key was written or removed is not stored", every_verb),
-    row("it reaches those who waited, and who asks later waits for a newer load", later_callers),
-    row("a write of other keys, and a new deadline, leave a load alone", left_alone),
-    row("of a batch only what was written meanwhile is not stored", batches),
-    row("a refresh and an absence are guarded as a first load is", refreshes_and_absences),
-    row("a counter that is loaded and added to loses nothing", counters),
-    row("racing removals and loads leave no value older than the last removal", racing),
+pub(super) const CASES: &[Case] = &[
+    case("a value loaded while its key was written or removed is not stored", every_verb),
+    case("that value reaches its waiting callers, and later callers wait for a newer load", later_callers),
+    case("a write of another key, or a new deadline, does not affect a load", left_alone),
+    case("of a batch load only the names written meanwhile are not stored", batches),
+    case("refreshes and absences are guarded like first loads", refreshes_and_absences),
+    case("an add during the load of a counter is not lost", counters),
+    case("after racing removals and loads no value is older than the last removal", racing),
 ];
 
 /// A change of the entry "k".
@@ -49,9 +49,9 @@ const CHANGES: &[(&str, Option<&str>, Change)] = &[
     }),
 ];
 
-/// The changes that this provider can do.
-fn changes(ground: &Ground<'_>) -> Vec<(&'static str, Option<&'static str>, Change)> {
-    let able = ground.provider().provider().capabilities();
+/// The changes that this provider supports.
+fn changes(fixture: &Fixture<'_>) -> Vec<(&'static str, Option<&'static str>, Change)> {
+    let able = fixture.provider().provider().capabilities();
     let can = |name: &str| match name {
         "set_if_absent" => able.conditions,
         "take" => able.take,
@@ -60,29 +60,29 @@ fn changes(ground: &Ground<'_>) -> Vec<(&'static str, Option<&'static str>, Chan
     CHANGES.iter().copied().filter(|(name, ..)| can(name)).collect()
 }
 
-fn every_verb(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn every_verb(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     // Another handle of the same entries, made from a clone.
-    let (cache, other) = (texts(ground, &handle), texts(ground, &handle.clone()));
+    let (cache, other) = (texts(fixture, &handle), texts(fixture, &handle.clone()));
     let (source, options) = (Source::default(), LoadOptions::default());
-    for (name, left, change) in changes(ground) {
+    for (name, left, change) in changes(fixture) {
         let caller = begin(&source, &cache, "k", &options);
         change(&other, "k").expect("the change");
         source.say(value("old"));
         let outcome = finish(caller);
-        assert_eq!(outcome.value.as_deref(), Some("old"), "{name}: its caller has it");
-        assert_eq!(outcome.ttl, TtlState::Missing, "{name}: and knows that it was not stored");
+        assert_eq!(outcome.value.as_deref(), Some("old"), "{name}: its caller gets it");
+        assert_eq!(outcome.ttl, TtlState::Missing, "{name}: the outcome says that it was not stored");
         assert_eq!(cache.blocking().get("k").expect("get").as_deref(), left, "{name}");
         cache.blocking().delete("k").expect("delete");
     }
     let mut unstored = handle.blocking_stats().expect("stats").loads.unstored;
-    assert_eq!(unstored, changes(ground).len() as u64);
-    for (name, left, change) in changes(ground) {
+    assert_eq!(unstored, changes(fixture).len() as u64);
+    for (name, left, change) in changes(fixture) {
         let outcome = cache.blocking().get_or_load_opts("b", &options, || {
             change(&other, "b").expect("the change");
             value("old")
         });
-        assert_eq!(outcome.expect("it loads").value.as_deref(), Some("old"), "{name}");
+        assert_eq!(outcome.expect("the load succeeds").value.as_deref(), Some("old"), "{name}");
         assert_eq!(
             cache.blocking().get("b").expect("get").as_deref(),
             left,
@@ -95,10 +95,10 @@ fn every_verb(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn later_callers(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn later_callers(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let (source, options) = (Source::default(), LoadOptions::default());
-    for (name, _, change) in changes(ground) {
+    for (name, _, change) in changes(fixture) {
         let first = begin(&source, &cache, "k", &options);
         let waited = join(&source, &cache, "k", &options);
         change(&cache, "k").expect("the change");
@@ -107,7 +107,7 @@ fn later_callers(ground: &Ground<'_>) -> Verdict {
         let begun = source.begun();
         source.say(value("old"));
         assert_eq!(finish(first).value.as_deref(), Some("old"), "{name}");
-        assert_eq!(finish(waited).value.as_deref(), Some("old"), "{name}: who waited before has it");
+        assert_eq!(finish(waited).value.as_deref(), Some("old"), "{name}: an earlier caller gets it");
         source.say(value("new"));
         let later = finish(later);
         assert_eq!((later.value.as_deref(), later.origin), (Some("new"), Origin::Loaded), "{name}");
@@ -117,15 +117,15 @@ fn later_callers(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn left_alone(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = texts(ground, &handle);
-    let neighbour = Contract::<String>::new(&format!("{}x", ground.space), handle.clone());
-    let neighbour = neighbour.expect("a contract opens").cache().blocking();
+fn left_alone(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle);
+    let neighbour = Contract::<String>::new(&format!("{}x", fixture.namespace), handle.clone());
+    let neighbour = neighbour.expect("the contract opens").cache().blocking();
     let (source, options) = (Source::default(), LoadOptions::default());
     let caller = begin(&source, &cache, "k", &options);
     let (verbs, new) = (cache.blocking(), "new".to_owned());
-    // One after the other, so that none is under way when the load begins or ends.
+    // One after the other, so that no change is under way when the load begins or ends.
     for name in ["kk", "K", "other"] {
         verbs.set(name, &new, Ttl::Never).expect("set");
         verbs.delete(name).expect("delete");
@@ -142,29 +142,29 @@ fn left_alone(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn batches(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider()).blocking();
+fn batches(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider()).blocking();
     let found = cache.get_or_load_multi(["a", "b", "c"], |names| {
         cache.delete("a").expect("delete");
         cache.set("b", &"set".to_owned(), Ttl::Never).expect("set");
         Ok::<_, NoSource>(names.into_iter().map(|name| (name.clone(), name)).collect::<Vec<_>>())
     });
-    let found = found.expect("it loads");
+    let found = found.expect("the load succeeds");
     assert_eq!((found["a"].as_str(), found["b"].as_str(), found["c"].as_str()), ("a", "b", "c"));
     let each = values_of(cache.get_each(["a", "b", "c"]), "get_each");
     assert_eq!(each, [None, Some("set".to_owned()), Some("c".to_owned())]);
     Ok(())
 }
 
-fn refreshes_and_absences(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn refreshes_and_absences(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let (verbs, tasks, source) = (cache.blocking(), Tasks::default(), Source::default());
     let options = LoadOptions::builder().ttl(LONG).absent_ttl(LONG).fresh_for(SHORT);
     let options = built(options.spawner(tasks.spawner()));
-    // A clear takes the others with it, so it comes last.
-    let mut changes = changes(ground);
+    // A clear removes the other entries too, so it comes last.
+    let mut changes = changes(fixture);
     changes.sort_by_key(|(name, ..)| *name == "clear");
-    let time = ground.time();
+    let time = fixture.time();
     for (name, ..) in &changes {
         source.say(value("a"));
         finish(source.ask(&cache, name, &options));
@@ -177,7 +177,7 @@ fn refreshes_and_absences(ground: &Ground<'_>) -> Verdict {
         source.say(value("refreshed"));
         tasks.run();
         let left = match name {
-            // These leave the entry as it is.
+            // These changes keep the entry.
             "revoke_loads" | "revoke_loads of all" | "set_if_absent" => Some("a"),
             _ => left,
         };
@@ -187,29 +187,29 @@ fn refreshes_and_absences(ground: &Ground<'_>) -> Verdict {
     verbs.delete("absent").expect("delete");
     source.say(Ok(Loaded::absent()));
     assert_eq!(finish(absent).value, None);
-    assert!(!verbs.exists("absent").expect("exists"), "nor is an absence");
+    assert!(!verbs.exists("absent").expect("exists"), "an absence is not stored either");
     Ok(())
 }
 
-fn counters(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn counters(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     if !handle.provider().capabilities().counters {
         return Err("counters are not declared");
     }
-    let cache = Contract::counter(&ground.space, handle).expect("it opens").cache().blocking();
+    let cache = Contract::counter(&fixture.namespace, handle).expect("the contract opens").cache().blocking();
     let loaded = cache.get_or_load("k", || {
         assert_eq!(cache.add("k", 1, Ttl::Never).expect("add"), 1);
         Ok::<_, NoSource>(10)
     });
-    assert_eq!(loaded.expect("it loads"), Some(10));
-    assert_eq!(cache.get("k").expect("get"), Some(1), "the increment is not lost");
+    assert_eq!(loaded.expect("the load succeeds"), Some(10));
+    assert_eq!(cache.get("k").expect("get"), Some(1), "the add is not lost");
     Ok(())
 }
 
-fn racing(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = texts(ground, &handle).blocking();
-    // What the source holds; a removal follows each change of it.
+fn racing(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle).blocking();
+    // The value of the source; a removal follows each change of it.
     let (truth, done) = (AtomicU64::new(0), AtomicBool::new(false));
     race(4, |thread| {
         if thread == 0 {
@@ -234,17 +234,17 @@ fn racing(ground: &Ground<'_>) -> Verdict {
             let least = truth.load(Ordering::SeqCst);
             let loaded = cache.get_or_load("k", || {
                 let number = truth.load(Ordering::SeqCst);
-                // Room for a removal between reading the source and the store.
+                // Gives a removal a chance between the read of the source and the store.
                 std::thread::yield_now();
                 Ok::<_, NoSource>(number.to_string())
             });
-            let number: u64 = loaded.expect("it loads").expect("a value").parse().expect("a number");
-            // The removal after the last change may still be under way, the one before is not.
+            let number: u64 = loaded.expect("the load succeeds").expect("a value").parse().expect("a number");
+            // The removal after the last change may still be under way; the one before it has ended.
             assert!(number + 1 >= least, "{number} was answered after {least}");
         }
     });
     assert_eq!(
-        cache.get_or_load("k", || Ok::<_, NoSource>("300".to_owned())).expect("it loads").as_deref(),
+        cache.get_or_load("k", || Ok::<_, NoSource>("300".to_owned())).expect("the load succeeds").as_deref(),
         Some("300")
     );
     assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);

@@ -1,18 +1,18 @@
-//! The row on pushed changes.
+//! The case about pushed changes.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use super::ground::{Ground, Row, Verdict, put_always, row, stored};
+use super::fixture::{Case, Fixture, Verdict, case, put_always, stored};
 use crate::provider::{Invalidation, InvalidationSink};
 
-pub(super) const ROWS: &[Row] = &[row("a subscriber is told of every change under its prefix", told)];
+pub(super) const CASES: &[Case] = &[case("a subscriber receives every change under its prefix", told)];
 
-/// How long a link may take to be made or to tell.
+/// The longest wait for the subscription's connection, or for a change.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a sink was told, kept for the row's thread.
+/// An invalidation that a sink received, for the case's thread.
 #[derive(Debug, PartialEq)]
 enum Told {
     Key(Vec<u8>),
@@ -20,12 +20,12 @@ enum Told {
     Alive,
 }
 
-fn told(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn told(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     let provider = &**handle.provider();
     let (sender, receiver) = channel();
     let sink: InvalidationSink = Arc::new(move |invalidation| {
-        // Nobody listens any more once the row is over.
+        // The receiver is gone once the case has ended.
         let _ = match invalidation {
             Invalidation::Key(key) => sender.send(Told::Key(key.to_vec())),
             Invalidation::All => sender.send(Told::All),
@@ -33,15 +33,15 @@ fn told(ground: &Ground<'_>) -> Verdict {
             Invalidation::Lost => Ok(()),
         };
     });
-    let prefix = stored(&ground.space, "");
+    let prefix = stored(&fixture.namespace, "");
     let subscription = provider.invalidations(&prefix, sink);
     if !provider.capabilities().invalidations {
-        assert!(subscription.is_none(), "not declared, so there is no subscription");
-        return Err("not declared, and there is none");
+        assert!(subscription.is_none(), "pushes are not declared, so there must be no subscription");
+        return Err("not declared; there is no subscription");
     }
-    let subscription = subscription.expect("declared, so there is a subscription");
+    let subscription = subscription.expect("pushes are declared, so there must be a subscription");
     wait_for(&receiver, |told| *told == Told::Alive);
-    let key = stored(&ground.space, "k");
+    let key = stored(&fixture.namespace, "k");
     let of_key = |told: &Told| *told == Told::All || *told == Told::Key(key.clone());
     put_always(provider, &key, b"1");
     wait_for(&receiver, of_key);
@@ -61,7 +61,7 @@ fn wait_for(receiver: &Receiver<Told>, due: impl Fn(&Told) -> bool) {
         match receiver.recv_timeout(left) {
             Ok(told) if due(&told) => return,
             Ok(_) => {}
-            Err(_) => panic!("the subscriber was not told within {PATIENCE:?}"),
+            Err(_) => panic!("the subscriber received no change within {PATIENCE:?}"),
         }
     }
 }

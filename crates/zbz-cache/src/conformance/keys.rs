@@ -1,17 +1,17 @@
-//! Rows on keys and namespaces: limits to the byte, any character, no two alike.
+//! Cases about keys and namespaces: exact limits, any character, no collisions.
 
 use super::codec::Other;
-use super::ground::{
-    Ground, Row, Verdict, assert_absent, bytes, every_verb, kind_of, row, sorted, values_of,
+use super::fixture::{
+    Case, Fixture, Verdict, assert_absent, bytes, case, every_verb, kind_of, sorted, values_of,
 };
 use crate::{Contract, ErrorKind, Pattern, Ttl};
 
-pub(super) const ROWS: &[Row] = &[
-    row("names have 1 byte to the limit, for every verb; others change nothing", name_limits),
-    row("namespace and name joined keep to the limit, to the byte", joined_limit),
-    row("any character is fine in names and namespaces", odd_characters),
-    row("namespace and name never run into each other", injective),
-    row("one namespace holds one type and codec as long as that one lives", one_type),
+pub(super) const CASES: &[Case] = &[
+    case("names have from 1 byte to the limit, for every verb; others change nothing", name_limits),
+    case("namespace and name joined keep to the limit exactly", joined_limit),
+    case("any character is allowed in names and namespaces", odd_characters),
+    case("no two pairs of namespace and name share a key", injective),
+    case("a namespace has one type and codec as long as a contract of it lives", one_type),
 ];
 
 const ODD: [&str; 28] = [
@@ -45,8 +45,8 @@ const ODD: [&str; 28] = [
     "\u{1f600}",
 ];
 
-fn name_limits(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn name_limits(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let max = cache.cache().handle().provider().limits().max_key_bytes;
     let pairs = "\u{e9}".repeat(max / 2);
     for name in ["x", &"x".repeat(max - 1), &"x".repeat(max), &pairs] {
@@ -74,13 +74,13 @@ fn name_limits(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn joined_limit(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
+fn joined_limit(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
     let limits = handle.provider().limits();
-    assert!(limits.max_stored_key_bytes <= 32 * 1024, "joined keys have at most 32 KiB");
+    assert!(limits.max_stored_key_bytes <= 32 * 1024, "stored keys have at most 32 KiB");
     let room = limits.max_key_bytes.min(10);
     let len = limits.max_stored_key_bytes - room - 1;
-    let namespace = format!("{:x<len$}", ground.space);
+    let namespace = format!("{:x<len$}", fixture.namespace);
     let cache = bytes(&namespace, &handle);
     let longest = "n".repeat(room);
     cache.set(&longest, &b"fits".to_vec(), Ttl::Never).expect("it fits to the byte");
@@ -98,11 +98,11 @@ fn joined_limit(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn odd_characters(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let mut namespaces = vec![ground.space.clone()];
+fn odd_characters(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let mut namespaces = vec![fixture.namespace.clone()];
     for odd in ODD {
-        namespaces.extend([format!("{}{odd}", ground.space), format!("{odd}{}", ground.space)]);
+        namespaces.extend([format!("{}{odd}", fixture.namespace), format!("{odd}{}", fixture.namespace)]);
     }
     let caches: Vec<_> = namespaces.iter().map(|namespace| bytes(namespace, &handle)).collect();
     let value = |namespace: &str, name: &str| format!("{namespace} / {name}").into_bytes();
@@ -133,9 +133,9 @@ fn odd_characters(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn injective(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let space = &ground.space;
+fn injective(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let space = &fixture.namespace;
     let entries = [
         (space.clone(), "admin:1"),
         (format!("{space}:admin"), "1"),
@@ -164,23 +164,28 @@ fn injective(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn one_type(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let first = Contract::<String>::new(&ground.space, handle.clone()).expect("the first one").cache();
+fn one_type(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let first = Contract::<String>::new(&fixture.namespace, handle.clone()).expect("the first one").cache();
     first.blocking().set("k", &"v".to_owned(), Ttl::Never).expect("set");
-    let again = Contract::<String>::new(&ground.space, handle.clone()).expect("the same once more");
+    let again = Contract::<String>::new(&fixture.namespace, handle.clone()).expect("the same contract again");
     assert_eq!(again.cache().blocking().get("k").expect("get").as_deref(), Some("v"));
     let clone = handle.clone();
-    assert_eq!(kind_of(Contract::<u64>::new(&ground.space, clone.clone())), ErrorKind::Config, "type");
-    assert_eq!(kind_of(Contract::<String>::raw(&ground.space, clone.clone())), ErrorKind::Config, "raw");
-    let other = Contract::<String>::with_codec(&ground.space, clone.clone(), Other);
+    assert_eq!(kind_of(Contract::<u64>::new(&fixture.namespace, clone.clone())), ErrorKind::Config, "type");
+    assert_eq!(kind_of(Contract::<String>::raw(&fixture.namespace, clone.clone())), ErrorKind::Config, "raw");
+    let other = Contract::<String>::with_codec(&fixture.namespace, clone.clone(), Other);
     assert_eq!(kind_of(other), ErrorKind::Config, "codec");
-    assert_eq!(kind_of(Contract::counter(&ground.space, clone)), ErrorKind::Config, "counter");
+    assert_eq!(kind_of(Contract::counter(&fixture.namespace, clone)), ErrorKind::Config, "counter");
     let kept = first.clone();
     drop(first);
-    assert_eq!(kind_of(Contract::<u64>::new(&ground.space, handle.clone())), ErrorKind::Config, "a clone");
+    assert_eq!(
+        kind_of(Contract::<u64>::new(&fixture.namespace, handle.clone())),
+        ErrorKind::Config,
+        "a clone"
+    );
     drop(kept);
-    let other = Contract::<u64>::new(&ground.space, handle).expect("nobody holds it");
+    let other =
+        Contract::<u64>::new(&fixture.namespace, handle).expect("no contract of this namespace is left");
     assert_eq!(other.cache().blocking().get("k").expect("get"), None, "another type's bytes are a miss");
     Ok(())
 }

@@ -1,19 +1,22 @@
-//! Rows on listings: patterns, pages, and what may come and go meanwhile.
+//! Cases about listings: patterns, pages, and concurrent writes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::ground::{Bytes, Done, Ground, Row, Verdict, bytes, kind_of, made_for, race, row, sorted};
+use super::fixture::{Bytes, Case, Done, Fixture, Verdict, bytes, case, kind_of, made_for, race, sorted};
 use crate::{Cursor, ErrorKind, MAX_PATTERN_BYTES, Ttl};
 
-pub(super) const ROWS: &[Row] = &[
-    row("a pattern means what Redis means by it, over the whole key", patterns),
-    row("a malformed or too long pattern is refused", malformed),
-    row("a hostile pattern costs pattern times name", hostile),
-    row("a listing while others write shows what stays once and what never was not", while_others_write),
-    row("page by page it is the same listing", pages),
-    row("a cursor of any bytes does no harm", garbage_cursors),
+pub(super) const CASES: &[Case] = &[
+    case("patterns match as in Redis, over the whole key", patterns),
+    case("malformed and overlong patterns are refused", malformed),
+    case("a hostile pattern costs at most pattern length times name length", hostile),
+    case(
+        "a listing during writes shows each lasting key once, and no key that never existed",
+        while_others_write,
+    ),
+    case("a listing by pages is the same listing", pages),
+    case("a cursor of arbitrary bytes is harmless", garbage_cursors),
 ];
 
 const NAMES: [&str; 16] = [
@@ -35,8 +38,8 @@ const NAMES: [&str; 16] = [
     "\u{1f600}",
 ];
 
-fn patterns(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn patterns(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     cache.set_multi(NAMES.map(|name| (name, name.as_bytes().to_vec())), Ttl::Never).expect("set_multi");
     let long = format!("{}*", "?*".repeat(200));
     let cases: [(&str, &[&str]); 28] = [
@@ -77,8 +80,8 @@ fn patterns(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn malformed(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn malformed(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let longest = "x".repeat(MAX_PATTERN_BYTES);
     assert!(cache.keys(&longest).expect("a pattern of 1 KiB").is_empty());
     let longer = format!("{longest}x");
@@ -90,8 +93,8 @@ fn malformed(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn hostile(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn hostile(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let max = cache.cache().handle().provider().limits().max_key_bytes.min(1024);
     let name = "a".repeat(max);
     cache.set(&name, &b"v".to_vec(), Ttl::Never).expect("set");
@@ -102,11 +105,14 @@ fn hostile(ground: &Ground<'_>) -> Verdict {
         assert_eq!(cache.keys(&pattern).expect("a good pattern").len(), expected);
     }
     // A matcher that tries every split would take longer than the universe has lasted.
-    assert!(begun.elapsed() < Duration::from_secs(30), "the time is linear in pattern times name");
+    assert!(
+        begun.elapsed() < Duration::from_secs(30),
+        "the time is linear in pattern length times name length"
+    );
     Ok(())
 }
 
-/// How often each name was met over all pages.
+/// How often each name was listed over all pages.
 fn met_by_page(cache: &Bytes, pattern: &str) -> HashMap<String, u32> {
     let (mut met, mut cursor) = (HashMap::new(), None);
     loop {
@@ -114,7 +120,7 @@ fn met_by_page(cache: &Bytes, pattern: &str) -> HashMap<String, u32> {
         for name in page.names {
             *met.entry(name).or_default() += 1;
         }
-        // The bytes of a cursor are all there is of it.
+        // A cursor is fully described by its bytes.
         cursor = page.next.map(|next| Cursor::from_bytes(next.as_bytes().to_vec()));
         if cursor.is_none() {
             return met;
@@ -130,9 +136,10 @@ fn met_at_once(cache: &Bytes, pattern: &str) -> HashMap<String, u32> {
     met
 }
 
-fn while_others_write(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (cache, neighbour) = (bytes(&ground.space, &handle), bytes(&format!("{}x", ground.space), &handle));
+fn while_others_write(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (cache, neighbour) =
+        (bytes(&fixture.namespace, &handle), bytes(&format!("{}x", fixture.namespace), &handle));
     let exact = handle.provider().capabilities().exact_listing;
     let staying: Vec<String> = (0..400).map(|number| format!("stays {number}")).collect();
     cache.set_multi(staying.iter().map(|name| (name, b"s".to_vec())), Ttl::Never).expect("set_multi");
@@ -149,7 +156,7 @@ fn while_others_write(ground: &Ground<'_>) -> Verdict {
             if round % 3 != 0 {
                 cache.delete(&format!("goes {thread} {}", (round * 7) % 300)).expect("delete");
             }
-            // Written over with another size, so that it may move.
+            // Overwritten with another size, so that it may move.
             let name = &staying[(round * 13 + thread) % staying.len()];
             cache.set(name, &made_for(name, round, round % 900), Ttl::Never).expect("set");
         }
@@ -159,10 +166,10 @@ fn while_others_write(ground: &Ground<'_>) -> Verdict {
             for name in &staying {
                 let times = met.get(name).copied().unwrap_or(0);
                 let fine = if exact || !paged { times == 1 } else { times > 0 };
-                assert!(fine, "{name:?} stays and was met {times} times (pages: {paged})");
+                assert!(fine, "{name:?} stays and was listed {times} times (pages: {paged})");
             }
             let known = |name: &String| name.starts_with("stays ") || name.starts_with("goes ");
-            assert!(met.keys().all(known), "a name that never was");
+            assert!(met.keys().all(known), "a name that never existed");
         }
     });
     let listed = met_at_once(&cache, "stays*");
@@ -170,9 +177,10 @@ fn while_others_write(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn pages(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (cache, neighbour) = (bytes(&ground.space, &handle), bytes(&format!("{}x", ground.space), &handle));
+fn pages(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (cache, neighbour) =
+        (bytes(&fixture.namespace, &handle), bytes(&format!("{}x", fixture.namespace), &handle));
     assert!(met_by_page(&cache, "*").is_empty(), "an empty listing ends");
     let names: Vec<String> = (0..5000).map(|number| format!("{number}")).collect();
     for names in names.chunks(1000) {
@@ -194,9 +202,10 @@ fn pages(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn garbage_cursors(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (cache, neighbour) = (bytes(&ground.space, &handle), bytes(&format!("{}x", ground.space), &handle));
+fn garbage_cursors(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (cache, neighbour) =
+        (bytes(&fixture.namespace, &handle), bytes(&format!("{}x", fixture.namespace), &handle));
     let mine: Vec<String> = (0..300).map(|number| format!("mine {number}")).collect();
     cache.set_multi(mine.iter().map(|name| (name, b"v".to_vec())), Ttl::Never).expect("set_multi");
     neighbour.set("theirs", &b"v".to_vec(), Ttl::Never).expect("set");
@@ -205,11 +214,11 @@ fn garbage_cursors(ground: &Ground<'_>) -> Verdict {
     cursors.extend([1, 8, 16].map(|len| vec![0; len]));
     cursors.extend((0..100).map(|number| made_for("cursor", number, number % 24)));
     for cursor in cursors {
-        // Refused or taken for some place; then it shows this namespace and nothing else.
+        // Refused, or taken for some position; then it lists this namespace only.
         if let Ok(page) = cache.keys_page("*", Some(&Cursor::from_bytes(cursor.clone()))) {
             assert!(page.names.iter().all(|name| name.starts_with("mine ")), "{cursor:?}");
         }
     }
-    assert_eq!(met_at_once(&cache, "*").len(), mine.len(), "listings go on as before");
+    assert_eq!(met_at_once(&cache, "*").len(), mine.len(), "listings still work");
     Ok(())
 }

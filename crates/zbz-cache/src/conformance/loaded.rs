@@ -1,25 +1,25 @@
-//! Rows on what loaders may answer, and on batches of names.
+//! Cases about the answers of loaders, and about batches of names.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::ground::{Ground, LONG, Row, Verdict, kind_of, row, values_of};
+use super::fixture::{Case, Fixture, LONG, Verdict, case, kind_of, values_of};
 use super::loader::{NoSource, Source, begin, built, finish, poll_any, settle, texts, value};
 use crate::{Contract, ErrorKind, LoadOptions, Loaded, Origin, Result, Ttl, TtlState};
 
-pub(super) const ROWS: &[Row] = &[
-    row("a loader may give a time of its own, say absent, or say not to store", what_loaders_say),
-    row("an absence is remembered for its time, and is no stored None", absences),
-    row("a batch loads what is missing in one call, and shares it with others", batches),
-    row("a batch of loads can answer each name by itself, in order", each),
+pub(super) const CASES: &[Case] = &[
+    case("a loader may choose a TTL, report an absence, or forbid the store", what_loaders_say),
+    case("an absence is remembered for its TTL, and differs from a stored None", absences),
+    case("a batch loads its missing names in one call, and shares them with other callers", batches),
+    case("get_or_load_each answers each name by itself, in order", each),
 ];
 
-fn what_loaders_say(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn what_loaders_say(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let blocking = cache.blocking();
     let options = built(LoadOptions::builder().ttl(LONG));
     let load = |name: &str, loaded: Loaded<String>| {
-        blocking.get_or_load_opts(name, &options, || Ok::<_, NoSource>(loaded)).expect("it loads")
+        blocking.get_or_load_opts(name, &options, || Ok::<_, NoSource>(loaded)).expect("the load succeeds")
     };
     let text = || Loaded::value("v".to_owned());
     assert_eq!(load("default", text()).ttl, TtlState::Remaining(LONG));
@@ -39,9 +39,10 @@ fn what_loaders_say(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn absences(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let contract = Contract::<Option<u32>>::new(&ground.space, handle.clone()).expect("a contract opens");
+fn absences(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let contract =
+        Contract::<Option<u32>>::new(&fixture.namespace, handle.clone()).expect("the contract opens");
     let cache = contract.cache().blocking();
     let options = built(LoadOptions::builder().ttl(LONG).absent_ttl(LONG / 2));
     let mut runs = 0;
@@ -50,7 +51,7 @@ fn absences(ground: &Ground<'_>) -> Verdict {
             runs += 1;
             Ok::<_, NoSource>(loaded)
         });
-        (outcome.expect("it loads"), runs)
+        (outcome.expect("the load succeeds"), runs)
     };
     let (first, _) = load("absent", Loaded::absent());
     assert_eq!((first.value, first.ttl), (None, TtlState::Remaining(LONG / 2)));
@@ -67,20 +68,20 @@ fn absences(ground: &Ground<'_>) -> Verdict {
     assert_eq!(
         (stats.undecodable, stats.known_absences, stats.misses),
         (0, 3, 2),
-        "a known absence is neither a broken value nor a miss"
+        "a known absence is neither undecodable nor a miss"
     );
     cache.set("absent", &Some(3), Ttl::Never).expect("set");
     assert_eq!(cache.get("absent").expect("get"), Some(Some(3)), "a set ends it");
     cache.delete("absent").expect("delete");
     let (_, runs) = load("absent", Loaded::absent().ttl(LONG));
     assert_eq!(runs, 3);
-    assert!(cache.delete("absent").expect("delete"), "and so does a delete");
+    assert!(cache.delete("absent").expect("delete"), "a delete ends it too");
     assert_eq!(load("absent", Loaded::value(Some(4))).0.value, Some(Some(4)));
     Ok(())
 }
 
-fn each(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn each(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let blocking = cache.blocking();
     blocking.set("a", &"set".to_owned(), Ttl::Never).expect("set");
     let mut asked = Vec::new();
@@ -97,20 +98,20 @@ fn each(ground: &Ground<'_>) -> Verdict {
     };
     let expected = [text("of b"), Err(ErrorKind::InvalidKey), text("set"), Ok(None), text("of b")];
     assert_eq!(kinds(answers), expected, "the invalid name fails by itself");
-    assert_eq!(asked, [["b", "nothing"]], "the missing ones, once, in one call");
+    assert_eq!(asked, [["b", "nothing"]], "each missing name once, in one call");
     assert_eq!(blocking.get("b").expect("get").as_deref(), Some("of b"), "it was stored");
 
     let failing = |_: Vec<String>| std::future::ready(Err::<Vec<(String, String)>, _>(NoSource(1)));
     let answers = pollster::block_on(cache.get_or_load_each(["a", "u", ""], failing));
     let expected = [text("set"), Err(ErrorKind::LoadFailed), Err(ErrorKind::InvalidKey)];
-    assert_eq!(kinds(answers), expected, "what was found can be had though a load failed");
+    assert_eq!(kinds(answers), expected, "names that were found are answered although a load failed");
     let options = built(LoadOptions::builder().ttl(LONG));
     let outcomes = pollster::block_on(cache.get_or_load_each_opts(["u", "a", "u"], &options, |names| {
         std::future::ready(Ok::<_, NoSource>(
             names.into_iter().map(|name| (name, 1.to_string())).collect::<Vec<_>>(),
         ))
     }));
-    let origins = outcomes.into_iter().map(|outcome| outcome.expect("it loads").origin);
+    let origins = outcomes.into_iter().map(|outcome| outcome.expect("the load succeeds").origin);
     assert_eq!(origins.collect::<Vec<_>>(), [Origin::Loaded, Origin::Hit, Origin::Loaded]);
     assert!(blocking.get_or_load_each([""; 0], load_nothing).is_empty());
     Ok(())
@@ -120,9 +121,9 @@ fn load_nothing(_: Vec<String>) -> Result<Vec<(String, String)>, NoSource> {
     panic!("nothing is missing")
 }
 
-fn batches(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = texts(ground, &handle);
+fn batches(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle);
     let blocking = cache.blocking();
     blocking.set("a", &"set".to_owned(), Ttl::Never).expect("set");
     let mut asked = Vec::new();
@@ -131,12 +132,12 @@ fn batches(ground: &Ground<'_>) -> Verdict {
         let known = names.into_iter().filter(|name| name != "nothing");
         Ok(known.map(|name| (name.clone(), format!("of {name}"))).chain([("x".into(), "y".into())]).collect())
     };
-    let found = blocking.get_or_load_multi(["a", "b", "c", "nothing", "b"], load).expect("it loads");
-    assert_eq!(asked, [["b", "c", "nothing"]], "the missing ones, once, in one call");
+    let found = blocking.get_or_load_multi(["a", "b", "c", "nothing", "b"], load).expect("the load succeeds");
+    assert_eq!(asked, [["b", "c", "nothing"]], "each missing name once, in one call");
     assert_eq!(found.len(), 3);
     assert_eq!((found["a"].as_str(), found["b"].as_str()), ("set", "of b"));
     assert_eq!(blocking.get("c").expect("get").as_deref(), Some("of c"));
-    assert_eq!(blocking.get("x").expect("get"), None, "what was not asked for is passed over");
+    assert_eq!(blocking.get("x").expect("get"), None, "a name that was not asked for is ignored");
     assert_eq!(blocking.get_or_load_multi(["a", "b"], load_nothing).expect("hits").len(), 2);
     assert!(blocking.get_or_load_multi([""; 0], load_nothing).expect("nothing").is_empty());
 
@@ -150,7 +151,7 @@ fn batches(ground: &Ground<'_>) -> Verdict {
     }));
     settle(&cache, || poll_any(batch.as_mut()).is_none());
     source.say(value("single"));
-    let found = pollster::block_on(batch).expect("it loads");
+    let found = pollster::block_on(batch).expect("the load succeeds");
     assert_eq!((found["s"].as_str(), found["t"].as_str()), ("single", "batch"));
     assert_eq!(finish(single).value.as_deref(), Some("single"));
 

@@ -1,4 +1,4 @@
-//! What the rows on loading share: loaders that wait for a sign, callers that are polled by hand.
+//! Helpers for the cases about loading: loaders that wait for a signal, callers that are polled by hand.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,11 +8,11 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use super::ground::Ground;
+use super::fixture::Fixture;
 use crate::load::{LoadOptionsBuilder, LoadOutcome, Spawner};
 use crate::{Cache, Contract, LoadOptions, Loaded, ProviderHandle, Result};
 
-/// The error of loaders here.
+/// The error of these loaders.
 #[derive(Debug, PartialEq)]
 pub(super) struct NoSource(pub(super) u32);
 
@@ -29,20 +29,20 @@ pub(super) type Answer = Result<Loaded<String>, NoSource>;
 /// A caller of `get_or_load_opts`, to be polled by hand.
 pub(super) type Caller<'a> = Pin<Box<dyn Future<Output = Result<LoadOutcome<String>>> + Send + 'a>>;
 
-pub(super) fn texts(ground: &Ground<'_>, handle: &ProviderHandle) -> Cache<String> {
-    let contract = Contract::<String>::new(&ground.space, handle.clone());
-    contract.expect("a contract opens").cache()
+pub(super) fn texts(fixture: &Fixture<'_>, handle: &ProviderHandle) -> Cache<String> {
+    let contract = Contract::<String>::new(&fixture.namespace, handle.clone());
+    contract.expect("the contract opens").cache()
 }
 
 pub(super) fn built(options: LoadOptionsBuilder) -> LoadOptions {
-    options.build().expect("right options")
+    options.build().expect("valid options")
 }
 
 pub(super) fn value(text: &str) -> Answer {
     Ok(Loaded::value(text.to_owned()))
 }
 
-/// What loads wait for: the answer that they are to give. Counts the loaders that run.
+/// A source of values: loaders wait here for their answers. Counts the loaders that began.
 #[derive(Clone, Default)]
 pub(super) struct Source {
     begun: Arc<AtomicUsize>,
@@ -61,7 +61,7 @@ impl Source {
         self.begun.load(Ordering::SeqCst)
     }
 
-    /// Lets the load that waits, or the next one, end with this.
+    /// Gives this answer to the waiting load, or else to the next one.
     pub(super) fn say(&self, answer: Answer) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.answers.insert(0, answer);
@@ -70,7 +70,7 @@ impl Source {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// A loader's future: the next answer that is said.
+    /// A loader's future, ready with the next answer.
     pub(super) fn load(&self) -> impl Future<Output = Answer> + Send + use<> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let said = Arc::clone(&self.said);
@@ -86,7 +86,7 @@ impl Source {
         })
     }
 
-    /// A caller that loads from here.
+    /// A caller that loads from this source.
     pub(super) fn ask<'a>(
         &self,
         cache: &'a Cache<String>,
@@ -98,7 +98,7 @@ impl Source {
     }
 }
 
-/// Polls once; the answer, if it is there.
+/// Polls once; returns the answer if it is ready.
 pub(super) fn poll_any<F: Future + ?Sized>(future: Pin<&mut F>) -> Option<F::Output> {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => Some(outcome),
@@ -106,8 +106,8 @@ pub(super) fn poll_any<F: Future + ?Sized>(future: Pin<&mut F>) -> Option<F::Out
     }
 }
 
-/// Polls a caller that has to wait until it does so for a load, and not for the provider: at once
-/// in memory, and soon across a network.
+/// Polls a caller until it waits for a load, no longer for the provider: at once in memory, and soon
+/// across a network.
 pub(super) fn settle<T: 'static>(cache: &Cache<T>, mut waits: impl FnMut() -> bool) {
     let is_near = cache.handle().provider().ttl(b"any").is_ready();
     for _ in 0..if is_near { 1 } else { 100 } {
@@ -118,7 +118,7 @@ pub(super) fn settle<T: 'static>(cache: &Cache<T>, mut waits: impl FnMut() -> bo
     }
 }
 
-/// Polls until it has its answer, on this thread; what it waits for must come of itself.
+/// Blocks until the caller has its answer.
 pub(super) fn finish(caller: Caller<'_>) -> LoadOutcome<String> {
     pollster::block_on(caller).expect("a load answers")
 }
@@ -140,7 +140,7 @@ pub(super) fn begin<'a>(
     caller
 }
 
-/// Joins the load of a name, or waits for the end of one that is past.
+/// Joins the load of a name, or waits for the end of a revoked one.
 pub(super) fn join<'a>(
     source: &Source,
     cache: &'a Cache<String>,
@@ -150,11 +150,11 @@ pub(super) fn join<'a>(
     let begun = source.begun();
     let mut caller = source.ask(cache, name, options);
     settle(cache, || poll_any(caller.as_mut()).is_none());
-    assert_eq!(source.begun(), begun, "no load of its own");
+    assert_eq!(source.begun(), begun, "it began no load of its own");
     caller
 }
 
-/// Tasks that were spawned, to be run by hand.
+/// Spawned tasks, run by hand.
 #[derive(Clone, Default)]
 pub(super) struct Tasks(Arc<Mutex<Vec<Task>>>);
 

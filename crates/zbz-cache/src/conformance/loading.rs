@@ -1,4 +1,4 @@
-//! Rows on `get_or_load`: one load for all who ask, whatever becomes of them.
+//! Cases about `get_or_load`: all callers of a key share one load.
 
 use std::error::Error as _;
 use std::panic::resume_unwind;
@@ -7,29 +7,29 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ground::{Ground, LONG, Row, Verdict, kind_of, race, row};
+use super::fixture::{Case, Fixture, LONG, Verdict, case, kind_of, race};
 use super::loader::{NoSource, Source, begin, built, finish, join, texts, value};
 use crate::{ErrorKind, LoadOptions, Origin, Result, Ttl, TtlState};
 
-pub(super) const ROWS: &[Row] = &[
-    row("a miss is loaded and stored, and a hit is not loaded", loaded_and_stored),
-    row("of callers that ask at once one loads, and all have its answer", one_loads),
-    row("a load goes on when its first caller leaves, and ends when the last one does", callers_leave),
-    row("an error reaches exactly who waited for that load, with its type", errors),
-    row("a panic of a loader is an error of those who wait, and nothing else", panics),
-    row("a loader that asks for its own key is refused", cycles),
-    row("a load past its timeout is given up, and what it brings is not stored", timeouts),
-    row("a blocking caller left alone with an async load runs its own loader", left_alone),
-    row("a blocking caller on a thread that polls a load is refused, and does not sleep", no_deadlock),
-    row("counted are loads, failures, shared answers, and each lookup once", counted),
+pub(super) const CASES: &[Case] = &[
+    case("a missing value is loaded and stored, and a present one is not loaded", loaded_and_stored),
+    case("of concurrent callers one loads, and all get its answer", one_loads),
+    case("a load goes on when its first caller leaves, and ends when the last one does", callers_leave),
+    case("an error reaches exactly the callers that waited for that load, with its type", errors),
+    case("a panic of a loader is an error for its callers, and has no other effect", panics),
+    case("a loader that asks for its own key is refused", cycles),
+    case("a load past its timeout is given up, and its value is not stored", timeouts),
+    case("a blocking caller left alone with an async load runs its own loader", left_alone),
+    case("a blocking caller on a thread that polls a load is refused, and does not block", no_deadlock),
+    case("loads, failures and shared answers are counted, and each lookup once", counted),
 ];
 
 fn plain() -> LoadOptions {
     LoadOptions::default()
 }
 
-fn loaded_and_stored(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn loaded_and_stored(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let options = built(LoadOptions::builder().ttl(LONG));
     let source = Source::default();
     source.say(value("a"));
@@ -52,16 +52,16 @@ fn loaded_and_stored(ground: &Ground<'_>) -> Verdict {
             runs += 1;
             Ok::<_, NoSource>("c".to_owned())
         });
-        assert_eq!(loaded.expect("it loads").as_deref(), Some("c"));
+        assert_eq!(loaded.expect("the load succeeds").as_deref(), Some("c"));
     }
     assert_eq!(runs, 1);
     assert_eq!(kind_of(blocking.get_or_load("", loader)), ErrorKind::InvalidKey);
     Ok(())
 }
 
-fn one_loads(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (one, other) = (texts(ground, &handle), texts(ground, &handle));
+fn one_loads(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (one, other) = (texts(fixture, &handle), texts(fixture, &handle));
     let (runs, at_once) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for round in 0..30 {
         let name = format!("k{round}");
@@ -83,7 +83,7 @@ fn one_loads(ground: &Ground<'_>) -> Verdict {
             }
         });
         for answer in answers {
-            assert_eq!(answer.expect("it loads"), Some(format!("value {round}")));
+            assert_eq!(answer.expect("the load succeeds"), Some(format!("value {round}")));
         }
         assert_eq!(runs.load(Ordering::SeqCst), round + 1, "one load a round");
     }
@@ -91,7 +91,7 @@ fn one_loads(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-/// The same loader as a future that is ready when it is first polled.
+/// The loader as a future that is ready when it is first polled.
 fn load_now<'a>(
     runs: &'a AtomicUsize,
     at_once: &'a AtomicUsize,
@@ -106,9 +106,9 @@ fn load_now<'a>(
     }
 }
 
-fn callers_leave(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = texts(ground, &handle);
+fn callers_leave(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle);
     let (source, options) = (Source::default(), plain());
     let first = begin(&source, &cache, "k", &options);
     let second = join(&source, &cache, "k", &options);
@@ -118,7 +118,7 @@ fn callers_leave(ground: &Ground<'_>) -> Verdict {
     source.say(value("a"));
     let outcome = finish(second);
     assert_eq!((outcome.value.as_deref(), outcome.origin), (Some("a"), Origin::Coalesced));
-    assert_eq!(source.begun(), 1, "the load went on");
+    assert_eq!(source.begun(), 1, "the load continued");
 
     let alone = begin(&source, &cache, "other", &options);
     drop(alone);
@@ -126,12 +126,12 @@ fn callers_leave(ground: &Ground<'_>) -> Verdict {
     assert_eq!(cache.blocking().get("other").expect("get"), None);
     source.say(value("b"));
     assert_eq!(finish(source.ask(&cache, "other", &options)).value.as_deref(), Some("b"));
-    assert_eq!(source.begun(), 3, "the next caller began anew");
+    assert_eq!(source.begun(), 3, "the next caller began a new load");
     Ok(())
 }
 
-fn errors(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn errors(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let (source, options) = (Source::default(), plain());
     let first = begin(&source, &cache, "k", &options);
     let second = join(&source, &cache, "k", &options);
@@ -144,33 +144,33 @@ fn errors(ground: &Ground<'_>) -> Verdict {
         source.map(std::ptr::from_ref)
     };
     let shared = pollster::block_on(second).expect_err("it waited for that load");
-    assert_eq!(of(&shared), of(&failed), "the same one, not a copy");
+    assert_eq!(of(&shared), of(&failed), "the same error, not a copy");
     assert_eq!(failed.load_source::<NoSource>(), Some(&NoSource(7)));
-    assert!(failed.to_string().contains("no source 7"), "its words are in the message: {failed}");
+    assert!(failed.to_string().contains("no source 7"), "its text is in the message: {failed}");
     source.say(value("a"));
     let next = finish(source.ask(&cache, "k", &options));
-    assert_eq!(next.value.as_deref(), Some("a"), "nobody after them gets it");
+    assert_eq!(next.value.as_deref(), Some("a"), "later callers do not get it");
     let blocking = cache.blocking();
     let failing = || Err::<String, _>("text of the loader");
     let failed = blocking.get_or_load("b", failing).expect_err("the loader failed");
     assert_eq!(failed.source().map(ToString::to_string).as_deref(), Some("text of the loader"));
-    assert!(failed.to_string().contains("text of the loader"), "and in the message: {failed}");
+    assert!(failed.to_string().contains("text of the loader"), "the text is in the message: {failed}");
     let failing = |_: Vec<String>| Err::<Vec<(String, String)>, _>(NoSource(7));
     let failed = blocking.get_or_load_multi(["b", "c"], failing).expect_err("the loader failed");
-    assert_eq!(failed.load_source::<NoSource>(), Some(&NoSource(7)), "a batch's, too");
+    assert_eq!(failed.load_source::<NoSource>(), Some(&NoSource(7)), "the source of a batch error too");
     assert!(failed.source().is_some() && failed.to_string().contains("no source 7"), "{failed}");
     assert_eq!(blocking.get("b").expect("get"), None);
     Ok(())
 }
 
-/// A panic that reports nothing: it is no failure.
+/// A panic without a report, since it is expected.
 fn nothing() -> Poll<Result<String, NoSource>> {
     resume_unwind(Box::new("a future that panics"))
 }
 
-fn panics(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = texts(ground, &handle);
+fn panics(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle);
     let blocking = cache.blocking();
     let here = || -> Result<String, NoSource> { resume_unwind(Box::new("a loader that panics")) };
     let failed = blocking.get_or_load("k", here).expect_err("a panic is an error");
@@ -189,8 +189,8 @@ fn panics(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn cycles(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn cycles(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let blocking = cache.blocking();
     let ask = |name: &str| blocking.get_or_load(name, || Ok::<_, NoSource>("inner".to_owned()));
     let mut inner = None;
@@ -205,13 +205,13 @@ fn cycles(ground: &Ground<'_>) -> Verdict {
     let inside = cache.clone();
     let outer = pollster::block_on(cache.get_or_load("f", move || async move {
         let over = inside.clone();
-        // By way of another key.
+        // Through another key.
         let middle = inside.get_or_load("g", move || async move {
             over.get_or_load("f", || std::future::ready(Ok::<_, NoSource>("inner".to_owned()))).await
         });
         middle.await
     }));
-    let error = outer.expect_err("it was refused, and so failed");
+    let error = outer.expect_err("the inner load was refused, so the outer one failed");
     let mut innermost: &dyn std::error::Error = &error;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -221,10 +221,10 @@ fn cycles(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn timeouts(ground: &Ground<'_>) -> Verdict {
+fn timeouts(fixture: &Fixture<'_>) -> Verdict {
     const SPAN: Duration = Duration::from_millis(30);
-    let handle = ground.provider();
-    let cache = texts(ground, &handle);
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle);
     let options = built(LoadOptions::builder().timeout(SPAN));
     let begun = Instant::now();
     let never = || std::future::pending::<Result<String, NoSource>>();
@@ -233,7 +233,7 @@ fn timeouts(ground: &Ground<'_>) -> Verdict {
     assert!(begun.elapsed() >= SPAN, "not before its time");
     assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
 
-    // A blocking loader goes on; who waits for it does not.
+    // A blocking loader goes on, but its callers stop waiting.
     let blocking = cache.blocking();
     let done = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -250,21 +250,21 @@ fn timeouts(ground: &Ground<'_>) -> Verdict {
         }
         let waits = || blocking.get_or_load_opts("b", &options, || Ok::<_, NoSource>("own".to_owned()));
         let waited = waits();
-        // One that came after the time was over loads for itself.
+        // A caller that came after the timeout loads for itself.
         let fine = matches!(&waited, Err(error) if error.kind() == ErrorKind::LoadTimeout) || waited.is_ok();
         done.store(2, Ordering::SeqCst);
         assert!(fine, "{waited:?}");
-        let late = slow.join().expect("no panic").expect("its own caller has its value");
+        let late = slow.join().expect("no panic").expect("its own caller gets its value");
         assert_eq!((late.value.as_deref(), late.ttl), (Some("late"), TtlState::Missing));
         let stored = blocking.get("b").expect("get");
-        assert_ne!(stored.as_deref(), Some("late"), "what came too late is not stored");
+        assert_ne!(stored.as_deref(), Some("late"), "a late value is not stored");
     });
     Ok(())
 }
 
-fn left_alone(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = texts(ground, &handle);
+fn left_alone(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle);
     let (source, options) = (Source::default(), plain());
     let asynchronous = begin(&source, &cache, "k", &options);
     let blocking = cache.blocking();
@@ -279,21 +279,21 @@ fn left_alone(ground: &Ground<'_>) -> Verdict {
         thread::sleep(Duration::from_millis(20));
         assert_eq!(loaded.load(Ordering::SeqCst), 0, "one load at a time");
         drop(asynchronous);
-        let value = waits.join().expect("no panic").expect("it loads");
+        let value = waits.join().expect("no panic").expect("the load succeeds");
         assert_eq!((value.as_deref(), loaded.load(Ordering::SeqCst)), (Some("own"), 1));
     });
     assert_eq!(handle.blocking_stats().expect("stats").loads.under_way, 0);
     Ok(())
 }
 
-fn no_deadlock(ground: &Ground<'_>) -> Verdict {
-    let cache = texts(ground, &ground.provider());
+fn no_deadlock(fixture: &Fixture<'_>) -> Verdict {
+    let cache = texts(fixture, &fixture.provider());
     let (source, options) = (Source::default(), plain());
     let polled_here = begin(&source, &cache, "k", &options);
     let blocking = cache.blocking();
     let own = || Ok::<_, NoSource>("own".to_owned());
     assert_eq!(kind_of(blocking.get_or_load("k", own)), ErrorKind::LoadDeadlock);
-    assert_eq!(blocking.get_or_load("free", own).expect("it loads").as_deref(), Some("own"));
+    assert_eq!(blocking.get_or_load("free", own).expect("the load succeeds").as_deref(), Some("own"));
     thread::scope(|scope| {
         let waits = scope.spawn(|| blocking.get_or_load("k", own));
         source.say(value("a"));
@@ -303,9 +303,9 @@ fn no_deadlock(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn counted(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let cache = texts(ground, &handle);
+fn counted(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let cache = texts(fixture, &handle);
     let stats = || handle.blocking_stats().expect("stats");
     let (source, options, before) = (Source::default(), plain(), stats());
     let first = begin(&source, &cache, "k", &options);

@@ -1,4 +1,4 @@
-//! Rows on users' code that runs inside a call, and on the futures of the typed handle.
+//! Cases about user code that runs inside a call, and about the futures of the typed handle.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -9,22 +9,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Waker};
 use std::thread;
 
-use super::ground::{Ground, Row, Verdict, row, values_of};
+use super::fixture::{Case, Fixture, Verdict, case, values_of};
 use crate::{Cache, Codec, Contract, Result, Ttl};
 
-pub(super) const ROWS: &[Row] = &[
-    row("a codec that panics harms only the call it runs in", panicking_codec),
-    row("a codec may use the same cache from inside", reentrant_codec),
-    row("caches and futures cross threads whatever the value's type", futures_are_send),
-    row("a future that is dropped unpolled does nothing", dropped_unpolled),
-    row("a future that is dropped half-way is done or not done", dropped_half_way),
+pub(super) const CASES: &[Case] = &[
+    case("a panicking codec affects only the call it runs in", panicking_codec),
+    case("a codec may use the same cache", reentrant_codec),
+    case("caches and futures are Send for every value type", futures_are_send),
+    case("a future that was never polled does nothing", dropped_unpolled),
+    case("a call whose future is dropped half-way took effect or did not", dropped_half_way),
 ];
 
 fn text(bytes: &[u8]) -> Option<String> {
     String::from_utf8(bytes.to_vec()).ok()
 }
 
-/// Panics where it is told to.
+/// Panics on the values that say so.
 struct Panicking(Arc<AtomicU8>);
 
 const NOWHERE: u8 = 0;
@@ -34,7 +34,7 @@ const DECODING: u8 = 2;
 impl Panicking {
     fn reach(&self, place: u8) {
         if self.0.load(Ordering::SeqCst) == place {
-            // A panic that reports nothing: it is no failure.
+            // A panic without a report, since it is expected.
             resume_unwind(Box::new("a codec that panics"));
         }
     }
@@ -57,25 +57,25 @@ impl Codec<String> for Panicking {
     }
 }
 
-fn panicking_codec(ground: &Ground<'_>) -> Verdict {
+fn panicking_codec(fixture: &Fixture<'_>) -> Verdict {
     let place = Arc::new(AtomicU8::new(NOWHERE));
     let codec = Panicking(Arc::clone(&place));
-    let contract = Contract::<String>::with_codec(&ground.space, ground.provider(), codec);
-    let cache = contract.expect("a contract opens").cache().blocking();
+    let contract = Contract::<String>::with_codec(&fixture.namespace, fixture.provider(), codec);
+    let cache = contract.expect("the contract opens").cache().blocking();
     let (old, new) = ("old".to_owned(), "new".to_owned());
     for round in 0..3 {
         place.store(NOWHERE, Ordering::SeqCst);
         cache.set("k", &old, Ttl::Never).expect("set");
         place.store(ENCODING, Ordering::SeqCst);
         let set = catch_unwind(AssertUnwindSafe(|| cache.set("k", &new, Ttl::Never)));
-        assert!(set.is_err(), "the panic is the caller's");
+        assert!(set.is_err(), "the panic reaches the caller");
         let set = catch_unwind(AssertUnwindSafe(|| cache.set_multi([("k", &new)], Ttl::Never)));
-        assert!(set.is_err(), "the panic is the caller's");
+        assert!(set.is_err(), "the panic reaches the caller");
         place.store(DECODING, Ordering::SeqCst);
         assert!(catch_unwind(AssertUnwindSafe(|| cache.get("k"))).is_err());
         assert!(catch_unwind(AssertUnwindSafe(|| cache.get_multi(["k"]))).is_err());
         place.store(NOWHERE, Ordering::SeqCst);
-        // The same key, from this thread and from another one.
+        // The same key, from this thread and another one.
         assert_eq!(cache.get("k").expect("get").as_ref(), Some(&old), "round {round}");
         let other = cache.clone();
         thread::spawn(move || {
@@ -101,7 +101,7 @@ impl Reentrant {
         drop(held);
         cache.set("inner", &"inside".to_owned(), Ttl::Never).expect("set from inside");
         assert_eq!(cache.get("inner").expect("get from inside").as_deref(), Some("inside"));
-        // The very key that the call is about.
+        // The key of the call itself.
         cache.exists("k").expect("exists from inside");
         cache.delete("k").expect("delete from inside");
         assert!(!cache.keys("*").expect("keys from inside").is_empty());
@@ -127,10 +127,10 @@ impl Codec<String> for Reentrant {
     }
 }
 
-fn reentrant_codec(ground: &Ground<'_>) -> Verdict {
+fn reentrant_codec(fixture: &Fixture<'_>) -> Verdict {
     let codec = Reentrant::default();
-    let contract = Contract::<String>::with_codec(&ground.space, ground.provider(), codec.clone());
-    let cache = contract.expect("a contract opens").cache();
+    let contract = Contract::<String>::with_codec(&fixture.namespace, fixture.provider(), codec.clone());
+    let cache = contract.expect("the contract opens").cache();
     let inside = |cache: Option<Cache<String>>| {
         *codec.0.lock().unwrap_or_else(PoisonError::into_inner) = cache;
     };
@@ -138,20 +138,20 @@ fn reentrant_codec(ground: &Ground<'_>) -> Verdict {
     for _ in 0..3 {
         inside(Some(cache.clone()));
         verbs.set("k", &outer, Ttl::Never).expect("set");
-        // What was read is the value of before, though the codec wrote another one meanwhile.
+        // The read returns the value from before, although the codec wrote another one meanwhile.
         assert_eq!(verbs.get("k").expect("get"), Some(outer.clone()));
         assert_eq!(verbs.get("k").expect("get").as_deref(), Some("from inside"));
         verbs.set_multi([("k", &outer), ("other", &outer)], Ttl::Never).expect("set_multi");
         let each = values_of(verbs.get_each(["k", "other"]), "get_each");
         assert_eq!(each, [Some(outer.clone()), Some(outer.clone())]);
-        // It holds the cache that holds it.
+        // The codec holds the cache that holds the codec.
         inside(None);
         verbs.clear().expect("clear");
     }
     Ok(())
 }
 
-/// Values that may not leave their thread.
+/// Values that are not Send.
 struct Counted;
 
 impl Codec<Rc<String>> for Counted {
@@ -173,12 +173,12 @@ fn send<F: Future + Send>(future: F) -> F {
     future
 }
 
-fn futures_are_send(ground: &Ground<'_>) -> Verdict {
+fn futures_are_send(fixture: &Fixture<'_>) -> Verdict {
     fn shared<T: Send + Sync + Clone>(value: T) -> T {
         value
     }
-    let contract = Contract::<Rc<String>>::with_codec(&ground.space, ground.provider(), Counted);
-    let cache = shared(contract.expect("a contract opens").cache());
+    let contract = Contract::<Rc<String>>::with_codec(&fixture.namespace, fixture.provider(), Counted);
+    let cache = shared(contract.expect("the contract opens").cache());
     let value = Rc::new("v".to_owned());
     let writes = async {
         send(cache.set("k", &value, Ttl::Never)).await?;
@@ -206,8 +206,8 @@ fn futures_are_send(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn dropped_unpolled(ground: &Ground<'_>) -> Verdict {
-    let verbs = ground.cache();
+fn dropped_unpolled(fixture: &Fixture<'_>) -> Verdict {
+    let verbs = fixture.cache();
     let (cache, old, new) = (verbs.cache(), b"old".to_vec(), b"new".to_vec());
     verbs.set("k", &old, Ttl::Never).expect("set");
     let before = verbs.stats().expect("stats");
@@ -233,8 +233,8 @@ fn poll_once(future: impl Future) {
     let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
 }
 
-fn dropped_half_way(ground: &Ground<'_>) -> Verdict {
-    let verbs = ground.cache();
+fn dropped_half_way(fixture: &Fixture<'_>) -> Verdict {
+    let verbs = fixture.cache();
     let (cache, old, new) = (verbs.cache(), vec![b'o'; 3000], vec![b'n'; 5000]);
     for round in 0..50 {
         verbs.set("k", &old, Ttl::Never).expect("set");
@@ -243,12 +243,12 @@ fn dropped_half_way(ground: &Ground<'_>) -> Verdict {
         poll_once(cache.delete("d"));
         poll_once(cache.get("k"));
         poll_once(cache.get_multi(["k", "d"]));
-        let value = verbs.get("k").expect("get").expect("it is there throughout");
+        let value = verbs.get("k").expect("get").expect("the entry always exists");
         assert!(value == old || value == new, "round {round}: neither the old value nor the new one");
         let deleted = verbs.get("d").expect("get");
         assert!(deleted.is_none() || deleted == Some(old.clone()), "round {round}");
     }
-    // A write that was under way may land as long as it is not waited for, so other keys are asked.
+    // A write whose future was dropped may still take effect, so other keys are read.
     verbs.set("later", &new, Ttl::Never).expect("set");
     assert_eq!(verbs.get("later").expect("get"), Some(new));
     Ok(())

@@ -1,23 +1,29 @@
-//! Rows on values: misses, exact bytes, and who sees what when.
+//! Cases about values: misses, exact bytes, and visibility between threads.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use super::ground::{Bytes, Done, Ground, Row, Verdict, assert_absent, made_for, race, row, values_of};
+use super::fixture::{Bytes, Case, Done, Fixture, Verdict, assert_absent, case, made_for, race, values_of};
 use crate::Ttl;
 
-pub(super) const ROWS: &[Row] = &[
-    row("a key that was never set is a miss for every verb", never_set),
-    row("values of every size and of every byte come back exactly, also over one another", exact_values),
-    row("thousands of similar keys keep their own values", similar_keys),
-    row("an acknowledged set is seen and an acknowledged delete is a miss, on any thread", acknowledged),
-    row("readers of one writer never see its numbers go back, nor a mix of two", numbers_never_go_back),
-    row("after threads were at one key it holds what one of them set", one_key_for_all),
+pub(super) const CASES: &[Case] = &[
+    case("a key that was never set is a miss for every verb", never_set),
+    case("values of every size and every byte come back exactly, also after overwrites", exact_values),
+    case("thousands of similar keys keep their own values", similar_keys),
+    case(
+        "after a set returned every thread sees it, and after a delete returned every get is a miss",
+        acknowledged,
+    ),
+    case(
+        "readers of one writer never see an older value after a newer one, nor a mix of two",
+        numbers_never_go_back,
+    ),
+    case("after threads raced on one key it holds a value that one of them set", one_key_for_all),
 ];
 
-fn never_set(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn never_set(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     assert_absent(&cache, "never");
     assert!(cache.keys("*").expect("keys").is_empty(), "nothing is listed");
     cache.set("other", &b"x".to_vec(), Ttl::Never).expect("set");
@@ -25,8 +31,8 @@ fn never_set(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn exact_values(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn exact_values(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let sizes = [0, 1, 4095, 4096, 4097, 65_536];
     for first in sizes {
         for second in sizes {
@@ -46,12 +52,12 @@ fn exact_values(ground: &Ground<'_>) -> Verdict {
     let all: Vec<u8> = (0..=u8::MAX).collect();
     cache.set("all", &all, Ttl::Never).expect("set");
     assert_eq!(cache.get("all").expect("get"), Some(all));
-    assert!(cache.exists("size").expect("exists"), "the first key is still there");
+    assert!(cache.exists("size").expect("exists"), "the first key still exists");
     Ok(())
 }
 
-fn similar_keys(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn similar_keys(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     let names: Vec<String> = (0..1000)
         .flat_map(|n| [format!("k{n}"), format!("{n}k"), format!("k{n}:"), format!("K{n:08}")])
         .collect();
@@ -72,8 +78,8 @@ fn similar_keys(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn acknowledged(ground: &Ground<'_>) -> Verdict {
-    let cache = &ground.cache();
+fn acknowledged(fixture: &Fixture<'_>) -> Verdict {
+    let cache = &fixture.cache();
     let ((to_reader, told), (to_writer, answered)) = (channel::<String>(), channel::<()>());
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -89,7 +95,7 @@ fn acknowledged(ground: &Ground<'_>) -> Verdict {
         for round in 0..500 {
             let name = format!("round-{}", round % 7);
             cache.set(&name, &made_for(&name, 1, 40), Ttl::Never).expect("set");
-            assert!(cache.exists(&name).expect("exists"), "its own writer sees it");
+            assert!(cache.exists(&name).expect("exists"), "the writer sees its own set");
             to_reader.send(name.clone()).expect("the reader listens");
             answered.recv().expect("the reader answers");
             assert_eq!(cache.get(&name).expect("get"), None, "{name:?} was deleted before");
@@ -99,22 +105,22 @@ fn acknowledged(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-/// A number whose length changes with it, so that bytes of two would not fit together.
+/// A number in a form whose length varies, so that a mix of two would be noticed.
 fn spelled(number: u64) -> Vec<u8> {
     number.to_le_bytes().repeat(1 + (number % 601) as usize)
 }
 
 fn read_number(cache: &Bytes, name: &str) -> u64 {
-    let value = cache.get(name).expect("get").expect("it is there throughout");
+    let value = cache.get(name).expect("get").expect("the entry always exists");
     let first = value.first_chunk().expect("at least one number");
     let number = u64::from_le_bytes(*first);
     assert!(value == spelled(number), "the value is a mix: begins with {number}");
     number
 }
 
-fn numbers_never_go_back(ground: &Ground<'_>) -> Verdict {
+fn numbers_never_go_back(fixture: &Fixture<'_>) -> Verdict {
     const LAST: u64 = 2000;
-    let cache = ground.cache();
+    let cache = fixture.cache();
     cache.set("n", &spelled(0), Ttl::Never).expect("set");
     let (acknowledged, done) = (AtomicU64::new(0), AtomicBool::new(false));
     race(4, |index| {
@@ -137,8 +143,8 @@ fn numbers_never_go_back(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn one_key_for_all(ground: &Ground<'_>) -> Verdict {
-    let cache = ground.cache();
+fn one_key_for_all(fixture: &Fixture<'_>) -> Verdict {
+    let cache = fixture.cache();
     for round in 0..20 {
         race(4, |thread| {
             for step in 0..25 {

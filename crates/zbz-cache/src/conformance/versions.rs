@@ -1,45 +1,45 @@
-//! Rows on versions: a swap never succeeds after the bytes changed.
+//! Cases about versions: a swap never succeeds after the bytes changed.
 
 use super::conditions::assert_unsupported;
-use super::ground::{Ground, LONG, Row, Verdict, look, put, put_always, race, row, stored, value_at};
+use super::fixture::{Case, Fixture, LONG, Verdict, case, look, put, put_always, race, stored, value_at};
 use crate::Ttl;
 use crate::provider::{Condition, Provider, ReadBatch, SetOptions, SetOutcome, Version};
 
-pub(super) const ROWS: &[Row] = &[
-    row("a swap by version stores if nothing changed, and else changes nothing", swap),
-    row("a version is refused after the bytes changed and came back", came_back),
-    row("after expire and persist a swap is done whole or refused", after_a_new_deadline),
-    row("increments by racing swaps are all counted", racing_swaps),
+pub(super) const CASES: &[Case] = &[
+    case("a swap by version stores if the bytes are unchanged, and otherwise changes nothing", swap),
+    case("after the bytes changed and changed back an old version is refused", came_back),
+    case("after expire and persist a swap is done completely or refused", after_a_new_deadline),
+    case("racing swaps lose no increment", racing_swaps),
 ];
 
-const UNDECLARED: &str = "not declared: reads bring none, and a swap says Unsupported";
+const UNDECLARED: &str = "not declared; reads return no version, and a swap returns Unsupported";
 
 fn version_of(provider: &dyn Provider, key: &[u8]) -> Version {
-    let (_, found) = look(provider, key).expect("it is there");
-    found.version().expect("versions are declared, so a read brings one")
+    let (_, found) = look(provider, key).expect("the entry exists");
+    found.version().expect("versions are declared, so a read returns one")
 }
 
 fn swap_to(provider: &dyn Provider, key: &[u8], value: &[u8], version: Version) -> SetOutcome {
     put(provider, key, value, SetOptions::new(Ttl::Never).when(Condition::Version(version)))
 }
 
-fn swap(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (provider, key) = (&**handle.provider(), stored(&ground.space, "k"));
+fn swap(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (provider, key) = (&**handle.provider(), stored(&fixture.namespace, "k"));
     put_always(provider, &key, b"1");
     if !provider.capabilities().versions {
-        let (_, found) = look(provider, &key).expect("it is there");
-        assert_eq!(found.version(), None, "versions are not declared, so a read brings none");
+        let (_, found) = look(provider, &key).expect("the entry exists");
+        assert_eq!(found.version(), None, "versions are not declared, so a read returns none");
         let condition = Condition::Version(Version::from_u128(1));
-        assert_unsupported(provider, &ground.space, &SetOptions::new(Ttl::Never).when(condition));
+        assert_unsupported(provider, &fixture.namespace, &SetOptions::new(Ttl::Never).when(condition));
         return Err(UNDECLARED);
     }
     let first = version_of(provider, &key);
-    assert_eq!(version_of(provider, &key), first, "reading changes no version");
+    assert_eq!(version_of(provider, &key), first, "a read does not change the version");
     let mut batch = ReadBatch::default();
     batch = provider.get_multi(&[&key], batch).wait().expect("get_multi");
-    let (_, found) = batch.get(0).expect("it is there");
-    assert_eq!(found.version(), Some(first), "a batch brings it too");
+    let (_, found) = batch.get(0).expect("the entry exists");
+    assert_eq!(found.version(), Some(first), "a batch returns it too");
     assert_eq!(swap_to(provider, &key, b"2", first), SetOutcome::Stored);
     let second = version_of(provider, &key);
     assert_eq!(swap_to(provider, &key, b"3", first), SetOutcome::ConditionFailed);
@@ -47,10 +47,10 @@ fn swap(ground: &Ground<'_>) -> Verdict {
     assert_eq!(swap_to(provider, &key, b"4", second), SetOutcome::Stored);
     for made_up in [0, 1, u128::MAX] {
         let outcome = swap_to(provider, &key, b"5", Version::from_u128(made_up));
-        assert_eq!(outcome, SetOutcome::ConditionFailed, "a made-up version");
+        assert_eq!(outcome, SetOutcome::ConditionFailed, "an invented version");
     }
     let last = version_of(provider, &key);
-    let other = stored(&ground.space, "other");
+    let other = stored(&fixture.namespace, "other");
     put_always(provider, &other, b"other");
     assert_eq!(swap_to(provider, &other, b"6", last), SetOutcome::ConditionFailed, "another key's version");
     assert!(provider.delete(&key).wait().expect("delete"));
@@ -59,9 +59,9 @@ fn swap(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn came_back(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (provider, key) = (&**handle.provider(), stored(&ground.space, "k"));
+fn came_back(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (provider, key) = (&**handle.provider(), stored(&fixture.namespace, "k"));
     if !provider.capabilities().versions {
         return Err(UNDECLARED);
     }
@@ -74,7 +74,7 @@ fn came_back(ground: &Ground<'_>) -> Verdict {
         put_always(provider, &key, &[b'b'; 100]);
         assert_eq!(swap_to(provider, &key, b"c", version), SetOutcome::ConditionFailed, "round {round}");
         put_always(provider, &key, b"a");
-        // Equal bytes set again may match; what must not be is a value that nobody set.
+        // Equal bytes that were set again may match; the value must be one that was set.
         let outcome = swap_to(provider, &key, b"d", version);
         let expected = if outcome == SetOutcome::Stored { b"d" } else { b"a" };
         assert_eq!(value_at(provider, &key).as_deref(), Some(&expected[..]), "round {round}");
@@ -82,9 +82,9 @@ fn came_back(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn after_a_new_deadline(ground: &Ground<'_>) -> Verdict {
-    let handle = ground.provider();
-    let (provider, key) = (&**handle.provider(), stored(&ground.space, "k"));
+fn after_a_new_deadline(fixture: &Fixture<'_>) -> Verdict {
+    let handle = fixture.provider();
+    let (provider, key) = (&**handle.provider(), stored(&fixture.namespace, "k"));
     if !provider.capabilities().versions {
         return Err(UNDECLARED);
     }
@@ -101,10 +101,10 @@ fn after_a_new_deadline(ground: &Ground<'_>) -> Verdict {
     Ok(())
 }
 
-fn racing_swaps(ground: &Ground<'_>) -> Verdict {
+fn racing_swaps(fixture: &Fixture<'_>) -> Verdict {
     const EACH: u64 = 100;
-    let handle = ground.provider();
-    let (provider, key) = (&**handle.provider(), stored(&ground.space, "sum"));
+    let handle = fixture.provider();
+    let (provider, key) = (&**handle.provider(), stored(&fixture.namespace, "sum"));
     if !provider.capabilities().versions {
         return Err(UNDECLARED);
     }
@@ -112,7 +112,7 @@ fn racing_swaps(ground: &Ground<'_>) -> Verdict {
     race(4, |_| {
         let mut done = 0;
         while done < EACH {
-            let (value, found) = look(provider, &key).expect("it is there throughout");
+            let (value, found) = look(provider, &key).expect("the entry always exists");
             let version = found.version().expect("versions are declared");
             let number: u64 = String::from_utf8_lossy(&value).parse().expect("a number");
             let next = (number + 1).to_string();
@@ -121,7 +121,7 @@ fn racing_swaps(ground: &Ground<'_>) -> Verdict {
             }
         }
     });
-    let sum = value_at(provider, &key).expect("it is there");
+    let sum = value_at(provider, &key).expect("the entry exists");
     assert_eq!(String::from_utf8_lossy(&sum), (4 * EACH).to_string(), "no increment is lost");
     Ok(())
 }

@@ -181,7 +181,7 @@ fn what_the_writer_sees_is_refused_in_every_set() {
     is_always_refused(MessagePack, None, Some(()), "encoded as nil");
     is_always_refused(Json, None, Some(f64::INFINITY), "not finite");
     let counts = |years: &[u16]| Counts { by_year: years.iter().map(|&year| (year, 1)).collect() };
-    is_always_refused(Json, counts(&[]), counts(&[1999]), "keys are no strings");
+    is_always_refused(Json, counts(&[]), counts(&[1999]), "keys are not strings");
     is_always_refused(MessagePack, Number::Text("x".into()), Number::Wide(1 << 100), "128 bits");
     is_always_refused(Json, Number::Text("x".into()), Number::Wide(1), "128 bits");
 }
@@ -209,7 +209,7 @@ async fn fields_that_are_skipped_do_not_move_others() {
 #[tokio::test]
 async fn flattened_maps_with_keys_of_numbers_are_refused_in_json() {
     let (old, value) = (Counts { by_year: BTreeMap::new() }, Counts { by_year: BTreeMap::from([(1999, 3)]) });
-    is_refused(Json, old.clone(), value.clone(), "keys are no strings").await;
+    is_refused(Json, old.clone(), value.clone(), "keys are not strings").await;
     comes_back(MessagePack, old, value).await;
     comes_back(Json, BTreeMap::new(), BTreeMap::from([(1999_u16, 3_u64)])).await;
 }

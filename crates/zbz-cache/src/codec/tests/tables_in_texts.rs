@@ -1,4 +1,4 @@
-//! Hash tables in one text each, which each copy writes in an order of its own.
+//! Hash tables that are encoded into one text, each copy in another order.
 
 use std::collections::{HashMap, HashSet};
 
@@ -81,7 +81,7 @@ fn they_are_taken_in_whatever_order_they_come_back() {
     for _ in 0..50 {
         for len in [1, 2, 3, 50] {
             checked(&MessagePack, &beside(len, 5_u8)).unwrap();
-            // A number of 128 bits is looked at in every set.
+            // A number of 128 bits is checked in every set.
             checked(&MessagePack, &beside(len, 5_u128)).unwrap();
             #[cfg(feature = "json")]
             checked(&Json, &beside(len, 5_u128)).unwrap();

@@ -1,4 +1,4 @@
-//! Tags in tags, and what stands beside them.
+//! Nested tags, and the fields beside them.
 
 use super::*;
 

@@ -1,19 +1,19 @@
-//! [`Keys`]: whether one map has a key twice.
+//! [`Keys`]: finds maps with one key twice.
 
 use std::cell::{Cell, RefCell};
 
 use super::super::digest::hash_of;
 use super::{Suspicion, Watch};
 
-/// The first so many keys may be tags, one for each tagged type that another one wraps.
+/// How many of the first keys may be tags: one for each of the tagged types wrapped in each other.
 pub(super) const TAGS: usize = 4;
 
-/// Finds keys that one map has twice: a tag, which comes first, among the keys of the map that it
-/// tags, or a field among those of a map that is flattened beside it.
+/// Finds a key that one map has twice: a tag, which comes first, that is also a key of the tagged map; or
+/// a field that is also a key of a map flattened beside it.
 pub(super) enum Keys {
-    /// Of a map that says its length: only a tag can be there twice.
+    /// For a map with a known length: only a tag can be there twice.
     Counted { met: Cell<usize>, first: [Cell<Start>; TAGS] },
-    /// Of a map that does not, as flattened ones do not. Hashes.
+    /// For a map without a known length, such as a flattened one: the hashes of its keys.
     Open { met: RefCell<Vec<u64>> },
 }
 
@@ -56,20 +56,20 @@ impl Keys {
     }
 }
 
-/// What tells a key from most others, and is cheap to look at.
+/// A cheap summary that distinguishes a key from most others.
 #[derive(Clone, Copy)]
 pub(super) struct Start {
     len: usize,
-    /// Its first bytes, and its last ones, where keys that are alike differ. Together all of a key of up
-    /// to 16 bytes.
+    /// The first and the last eight bytes, where similar keys differ. Together they are the whole of a key
+    /// of up to 16 bytes.
     head: u64,
     tail: u64,
-    /// Of keys longer than that.
+    /// The hash of a longer key.
     hash: u64,
 }
 
 impl Start {
-    /// Of no key, since none is so long.
+    /// Equal to no key, since none is that long.
     const NONE: Start = Start { len: usize::MAX, head: 0, tail: 0, hash: 0 };
 
     #[inline]
@@ -95,7 +95,7 @@ impl Start {
         Start { hash: if self.is_whole() { 0 } else { hash_of(key) }, ..self }
     }
 
-    /// Whether this is of the same key as `start`, the start of `key`, which has no hash.
+    /// Whether this is the summary of `key`. `start` is the summary of `key` without a hash.
     #[inline]
     fn is_of(self, start: Start, key: &str) -> bool {
         let is_alike = self.tail == start.tail && self.head == start.head && self.len == start.len;

@@ -1,4 +1,4 @@
-//! What lists, tuples, structs and maps are made of, on its way to the format.
+//! The parts of lists, tuples, structs and maps, observed on their way to the format.
 
 use serde::Serialize;
 use serde::ser::{
@@ -61,7 +61,7 @@ pub(in crate::codec) struct Fields<'w, C> {
     levels: usize,
     said: usize,
     met: usize,
-    /// The names of the first ones, among which are the tags if there are any.
+    /// The names of the first fields, which include the tags, if any.
     first: [&'static str; TAGS],
 }
 

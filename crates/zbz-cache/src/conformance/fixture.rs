@@ -1,8 +1,8 @@
-//! What every row stands on: its own names, providers, a way through time, and small helpers.
+//! [`Fixture`]: the namespace, the providers and the clock of one case; and helpers for cases.
 //!
-//! Real time is only ever trusted in the safe direction: an entry must be there if it is surely
-//! before its deadline still, and gone if that is surely past. A slow machine makes the suite
-//! check less, never fail.
+//! In real time only certain facts are checked: an entry must exist if its deadline is certainly ahead,
+//! and must be gone if its deadline has certainly passed. On a slow machine the suite checks less, but
+//! never fails for that.
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
@@ -18,61 +18,61 @@ use super::{Harness, Setup};
 use crate::provider::{Found, Provider, SetOptions, SetOutcome};
 use crate::{BlockingCache, Contract, ErrorKind, ProviderHandle, Result, Ttl, TtlState};
 
-/// Why a row does not apply.
+/// Why a case does not apply.
 pub(super) type NotApplicable = &'static str;
 
-/// How a row ends that does not panic.
+/// The outcome of a case that does not panic.
 pub(super) type Verdict = Result<(), NotApplicable>;
 
-/// One behaviour and its check.
-pub(super) struct Row {
+/// One behaviour, and the function that checks it.
+pub(super) struct Case {
     pub(super) name: &'static str,
-    pub(super) run: fn(&Ground<'_>) -> Verdict,
+    pub(super) run: fn(&Fixture<'_>) -> Verdict,
 }
 
-pub(super) const fn row(name: &'static str, run: fn(&Ground<'_>) -> Verdict) -> Row {
-    Row { name, run }
+pub(super) const fn case(name: &'static str, run: fn(&Fixture<'_>) -> Verdict) -> Case {
+    Case { name, run }
 }
 
 pub(super) type Bytes = BlockingCache<Vec<u8>>;
 
-/// A time to live that a row waits for.
+/// A TTL whose end a case waits for.
 pub(super) const SHORT: Duration = Duration::from_millis(150);
 
-/// A time to live that no row outlives.
+/// A TTL longer than any case.
 pub(super) const LONG: Duration = Duration::from_secs(3600);
 
-/// How far from a deadline real time has to be to say on which side it is.
+/// The distance from a deadline at which real time certainly lies on one side of it.
 const SLACK: Duration = Duration::from_millis(60);
 
-/// The ground of one row.
-pub(super) struct Ground<'a> {
+/// The fixture of one case.
+pub(super) struct Fixture<'a> {
     harness: &'a Harness,
-    /// A namespace that nobody else uses, of `a-z`, `0-9` and `-`.
-    pub(super) space: String,
+    /// A unique namespace of `a-z`, `0-9` and `-`.
+    pub(super) namespace: String,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> Fixture<'a> {
     pub(super) fn new(harness: &'a Harness, index: usize) -> Self {
         let nonce = RandomState::new().hash_one(index);
-        Ground { harness, space: format!("row{index}-{nonce:016x}") }
+        Fixture { harness, namespace: format!("case{index}-{nonce:016x}") }
     }
 
-    /// A roomy provider.
+    /// A provider of [`Setup::Default`].
     pub(super) fn provider(&self) -> ProviderHandle {
         (self.harness.factory)(Setup::Default).expect("every harness makes Setup::Default")
     }
 
     /// # Errors
     ///
-    /// The harness has none of that kind.
+    /// The harness does not make such a provider.
     pub(super) fn provider_of(&self, setup: Setup) -> Result<ProviderHandle, NotApplicable> {
         (self.harness.factory)(setup).ok_or("the harness makes no provider with such a limit")
     }
 
-    /// A raw contract of this row's namespace on a roomy provider of its own.
+    /// A raw contract of this case's namespace, on a new provider of [`Setup::Default`].
     pub(super) fn cache(&self) -> Bytes {
-        bytes(&self.space, &self.provider())
+        bytes(&self.namespace, &self.provider())
     }
 
     /// A clock that starts at zero now.
@@ -82,7 +82,7 @@ impl<'a> Ground<'a> {
     }
 }
 
-/// The time since a row began to write.
+/// The time since a case began to write.
 pub(super) struct Time<'a> {
     advance: Option<&'a dyn Fn(Duration)>,
     started: Instant,
@@ -96,7 +96,7 @@ impl Time<'_> {
         self.advance.is_some()
     }
 
-    /// Checks what holds before `at`, unless real time has come too near to say.
+    /// Checks that `holds` is true before `at`, unless real time is too near to `at` to tell.
     pub(super) fn before(&self, at: Duration, holds: bool, what: &str) {
         let surely = match self.advance {
             Some(_) => self.passed.get() < at,
@@ -105,14 +105,14 @@ impl Time<'_> {
         assert!(holds || !surely, "before its deadline: {what}");
     }
 
-    /// Goes to the last moment before `at`, where time is exact.
+    /// With an exact clock, goes to the last nanosecond before `at`.
     pub(super) fn go_just_before(&self, at: Duration) {
         if self.is_exact() {
             self.go(at.saturating_sub(Duration::from_nanos(1)));
         }
     }
 
-    /// Goes to `at` exactly; real time safely past it, counted from the first such wait.
+    /// Goes to `at` exactly; in real time safely past it, counted from the first call.
     pub(super) fn go(&self, at: Duration) {
         if let Some(advance) = self.advance {
             advance(at.saturating_sub(self.passed.get()));
@@ -125,18 +125,18 @@ impl Time<'_> {
     }
 }
 
-/// A raw contract about byte strings.
+/// A raw contract of byte strings.
 pub(super) fn bytes(namespace: &str, handle: &ProviderHandle) -> Bytes {
     let contract = Contract::<Vec<u8>>::raw(namespace, handle.clone());
     contract.expect("a raw contract opens").cache().blocking()
 }
 
-/// The stored key of a name in a namespace without signs that joining escapes.
+/// The stored key of a name, for a namespace without characters that joining escapes.
 pub(super) fn stored(namespace: &str, name: &str) -> Vec<u8> {
     format!("{namespace}:{name}").into_bytes()
 }
 
-/// The provider's own answer for a stored key.
+/// Reads a stored key from the provider itself.
 pub(super) fn look(provider: &dyn Provider, key: &[u8]) -> Option<(Vec<u8>, Found)> {
     let read = provider.get(key, b"old contents".to_vec()).wait().expect("a get answers");
     if read.found.is_none() {
@@ -149,7 +149,7 @@ pub(super) fn value_at(provider: &dyn Provider, key: &[u8]) -> Option<Vec<u8>> {
     look(provider, key).map(|(value, _)| value)
 }
 
-/// The provider's own set, which must not fail.
+/// Sets through the provider itself; must not fail.
 pub(super) fn put(provider: &dyn Provider, key: &[u8], value: &[u8], options: SetOptions) -> SetOutcome {
     provider.set(key, value, options).wait().expect("a set answers")
 }
@@ -159,12 +159,12 @@ pub(super) fn put_always(provider: &dyn Provider, key: &[u8], value: &[u8]) {
     assert_eq!(outcome, SetOutcome::Stored, "a set without a condition stores");
 }
 
-/// The kind of an error there has to be.
+/// The kind of the error that `answer` has to be.
 pub(super) fn kind_of<T: Debug>(answer: Result<T>) -> ErrorKind {
-    answer.expect_err("an error was due").kind()
+    answer.expect_err("an error was expected").kind()
 }
 
-/// Every verb on one name, writes and all.
+/// Calls every verb on one name, writes included.
 pub(super) fn every_verb(cache: &Bytes, name: &str) -> Vec<(&'static str, Result<()>)> {
     let value = b"from every verb".to_vec();
     vec![
@@ -182,7 +182,7 @@ pub(super) fn every_verb(cache: &Bytes, name: &str) -> Vec<(&'static str, Result
     ]
 }
 
-/// Checks that nothing is there under a name, by every verb that can tell.
+/// Checks by every verb that can tell that a name has no entry.
 pub(super) fn assert_absent(cache: &Bytes, name: &str) {
     let why = "an absent key answers";
     assert_eq!(cache.get(name).expect(why), None);
@@ -196,18 +196,18 @@ pub(super) fn assert_absent(cache: &Bytes, name: &str) {
     assert_eq!(cache.delete_multi([name]).expect(why), 0);
 }
 
-/// The answers of a batch none of which failed.
+/// The values of a batch in which no name failed.
 pub(super) fn values_of<T>(each: Vec<Result<T>>, why: &str) -> Vec<T> {
     each.into_iter().map(|answer| answer.expect(why)).collect()
 }
 
-/// What was listed, in order.
+/// The names in order.
 pub(super) fn sorted(mut names: Vec<String>) -> Vec<String> {
     names.sort();
     names
 }
 
-/// Runs `work` on so many threads at once; a panic of one is the caller's.
+/// Runs `work` on `threads` threads at once; panics if one does.
 pub(super) fn race<R: Send>(threads: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
     let (line, work) = (&Barrier::new(threads), &work);
     thread::scope(|scope| {
@@ -222,7 +222,7 @@ pub(super) fn race<R: Send>(threads: usize, work: impl Fn(usize) -> R + Sync) ->
     })
 }
 
-/// Says that something is done when it is dropped, by a panic too, so that nobody waits for ever.
+/// Sets its flag when it is dropped, even by a panic, so that no thread waits for ever.
 pub(super) struct Done<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for Done<'_> {
@@ -231,7 +231,7 @@ impl Drop for Done<'_> {
     }
 }
 
-/// Bytes that only fit this name and number: `len` of them.
+/// `len` bytes that depend on this name and number.
 pub(super) fn made_for(name: &str, number: usize, len: usize) -> Vec<u8> {
     let mut state = number as u64;
     for byte in name.bytes() {
@@ -239,7 +239,7 @@ pub(super) fn made_for(name: &str, number: usize, len: usize) -> Vec<u8> {
     }
     let mut value = Vec::with_capacity(len + 8);
     while value.len() < len {
-        // The upper bits of such a sequence are the random ones.
+        // Only the upper bits of such a sequence are random.
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         value.extend_from_slice(&(state >> 24).to_le_bytes()[..5]);
     }
