@@ -17,7 +17,7 @@ use crate::providers::redis::client::Client;
 use crate::providers::redis::cluster::node::Node;
 use crate::providers::redis::connection::command;
 use crate::providers::redis::connection::send_queue::{Broken, Values};
-use crate::providers::redis::failure::{self, Access, Concern, Failure, WriteOutcome};
+use crate::providers::redis::error::{self, Access, Concern, Failure, WriteOutcome};
 use crate::providers::redis::verbs::scan::pattern;
 
 /// Between two tries. What a server that is down costs is bounded by its breaker.
@@ -32,8 +32,7 @@ pub(in crate::providers::redis) async fn check(
     let until = patience.map(|span| Instant::now() + span);
     loop {
         let deadline = until.map_or(client.deadline(), |until| until.min(client.deadline()));
-        let late =
-            || failure::timed_out(WriteOutcome::Unsent, &format!("{:?}", client.settings.call_timeout));
+        let late = || error::timed_out(WriteOutcome::Unsent, &format!("{:?}", client.settings.call_timeout));
         let checked = timeout_at(deadline, check_once(&client, &prefixes, deadline)).await;
         let Err(why) = checked.unwrap_or_else(|_| Err(late())) else { return Ok(()) };
         if client.closing.load(Ordering::Relaxed) {
@@ -112,12 +111,12 @@ async fn ask(
         Err(Broken::Lost(failure)) => return Err(failure),
         Err(_) => {
             let span = format!("{:?}", client.settings.call_timeout);
-            return Err(failure::timed_out(WriteOutcome::Unsent, &span));
+            return Err(error::timed_out(WriteOutcome::Unsent, &span));
         }
     };
     for (((right, _), pattern), answer) in asked.into_iter().zip(answers.into_iter().skip(1)) {
         let Value::ServerError(error) = answer else { continue };
-        let why = failure::of_server_error(&node.address, &error);
+        let why = error::of_server_error(&node.address, &error);
         match error.code() {
             "NOPERM" if why.concern == Concern::Keys => missing.keys(node, pattern),
             "NOPERM" => missing.command(node, right),
