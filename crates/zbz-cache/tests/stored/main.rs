@@ -240,9 +240,9 @@ async fn numbers_that_are_not_finite_are_refused_in_json() {
 
 #[tokio::test]
 async fn what_is_nested_deeper_than_the_reader_goes_is_refused() {
-    is_refused(MessagePack, nested(1), nested(128), "nested more than 127 deep").await;
-    is_refused(Json, nested(1), nested(128), "nested more than 127 deep").await;
-    is_refused(MessagePack, nested(1), nested(1_000), "nested more than 127 deep").await;
+    is_refused(MessagePack, nested(1), nested(128), "nested more than 127 levels deep").await;
+    is_refused(Json, nested(1), nested(128), "nested more than 127 levels deep").await;
+    is_refused(MessagePack, nested(1), nested(1_000), "nested more than 127 levels deep").await;
     comes_back(MessagePack, nested(1), nested(127)).await;
     comes_back(Json, nested(1), nested(127)).await;
 }
