@@ -115,7 +115,7 @@ fn a_client_shows_its_certificate_where_it_is_asked_for() {
     };
     let error = refused(trusting());
     assert!(
-        error.contains("asks for a client's certificate") && error.contains("tls_cert and tls_key"),
+        error.contains("requires a client certificate") && error.contains("tls_cert and tls_key"),
         "{error}"
     );
     let stranger = Files::new("localhost");
