@@ -13,7 +13,7 @@ use zbz_cache_cli::replay::through::{Build, Through, Unbuilt};
 
 use super::ahead;
 use super::simulator::Simulator;
-use crate::policy::{self, Belady};
+use crate::policy::{self, Belady, Future};
 
 /// Who takes part in a replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,20 +62,8 @@ impl Contestant {
             Contestant::Engine => return Engine::through(),
             Contestant::Policy(name) => (name, Box::new(|capacity| simulated(name, capacity))),
             Contestant::Belady => {
-                // Read once for all sizes, and not before it is needed.
                 let future = OnceCell::new();
-                let build = move |capacity| {
-                    let Capacity::Keys(keys) = capacity else {
-                        let problem = "of a kind that belady does not take: give it a percentage or keys";
-                        return Err(Unbuilt::Skipped(problem.to_owned()));
-                    };
-                    if future.get().is_none() {
-                        let _ = future.set(Rc::new(ahead::read(input, survey)?));
-                    }
-                    let known = future.get().map(Rc::clone).unwrap_or_default();
-                    Ok(Box::new(Simulator::clairvoyant(keys, known)) as Box<dyn Target>)
-                };
-                (Belady::NAME, Box::new(build))
+                (Belady::NAME, Box::new(move |capacity| clairvoyant(capacity, &future, input, survey)))
             }
         };
         Through { name: name.to_owned(), percent_of: self.percent_of(), build }
@@ -85,4 +73,25 @@ impl Contestant {
 fn simulated(name: &str, capacity: Capacity) -> Result<Box<dyn Target>, Unbuilt> {
     let target = Simulator::new(name, capacity).map_err(Unbuilt::Skipped)?;
     Ok(Box::new(target))
+}
+
+/// The policy that knows the future, which is read when it is first needed, once for all sizes.
+fn clairvoyant(
+    capacity: Capacity,
+    future: &OnceCell<Rc<Future>>,
+    input: &Input,
+    survey: &Survey,
+) -> Result<Box<dyn Target>, Unbuilt> {
+    let Capacity::Keys(keys) = capacity else {
+        let problem = "of a kind that belady does not take: give it a percentage or keys";
+        return Err(Unbuilt::Skipped(problem.to_owned()));
+    };
+    let known = match future.get() {
+        Some(known) => known,
+        None => {
+            let read = Rc::new(ahead::read(input, survey)?);
+            future.get_or_init(|| read)
+        }
+    };
+    Ok(Box::new(Simulator::clairvoyant(keys, Rc::clone(known))))
 }
