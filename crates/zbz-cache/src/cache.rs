@@ -1,8 +1,8 @@
 //! [`Cache`]: the typed handle, and all its verbs.
 //!
-//! Each verb is three steps: what needs `T` or the caller's arguments happens at the call, the
-//! provider's verb when the future is first polled, decoding when the provider has answered. No
-//! value of `T` lives across a wait, so the futures are `Send` whatever `T` is.
+//! Each verb has three steps. All work that needs `T` or the caller's arguments is done at the call. The
+//! provider's verb begins at the first poll of the future. Decoding follows the provider's answer. No
+//! value of `T` lives across a wait, so the futures are `Send` for every `T`.
 
 use std::any::Any;
 use std::borrow::Borrow;
@@ -33,14 +33,13 @@ pub use listing::NamePage;
 
 use batch::{Names, Values};
 
-/// A typed cache: one namespace of one provider. Cheap to clone, and `Send` and `Sync` whatever
-/// `T` is.
+/// A typed cache: one namespace of one provider. Cheap to clone, and `Send` and `Sync` for every `T`.
 ///
-/// No future of it does anything before it is polled; each may be dropped at any point, and what
-/// it was doing is then done or not, never half. On the memory provider every one is ready at its
-/// first poll. Any verb answers `Closed` once the provider was closed, and with a provider across
-/// a network `Timeout` or `Unavailable`; `# Errors` names only what comes besides. A batch without
-/// any valid name does not reach the provider, and touches nothing.
+/// Its futures do nothing before they are polled. They may be dropped at any point; the verb then took
+/// effect or did not, never half. On the memory provider they are ready at the first poll. Every verb
+/// returns `Closed` once the provider was closed, and over a network may return `Timeout` or
+/// `Unavailable`; `# Errors` lists only the others. A batch without any valid name does not reach the
+/// provider, and changes nothing.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
@@ -58,7 +57,7 @@ pub struct Cache<T> {
 }
 
 struct Shared<T> {
-    /// The provider of the handle, one pointer nearer.
+    /// The provider of `handle`, kept here to save a pointer.
     provider: Arc<dyn Provider>,
     parts: Parts<T>,
 }
@@ -84,12 +83,12 @@ impl<T: 'static> ContractSettings<T> {
 }
 
 impl<T: 'static> Cache<T> {
-    /// The value of `name`; `None` if it is not there, its time has passed, or its bytes do not
-    /// decode (then it is counted as such). A hit is the value that was set; what would not come
-    /// back equal, [`set`](Cache::set) refuses (see [`codec`](crate::codec)).
+    /// The value of `name`; `None` if it is absent or expired, or if its bytes do not decode (which is
+    /// counted). A hit is exactly the value that was set: [`set`](Cache::set) refuses values that would not
+    /// come back equal (see [`codec`](crate::codec)).
     ///
-    /// In memory it allocates nothing but what `T` needs, for values to 64 KiB and keys to 256
-    /// bytes; a thread's first read registers the thread as well.
+    /// In memory it allocates only what `T` needs, for values up to 64 KiB and keys up to 256 bytes. A
+    /// thread's first read also registers the thread.
     ///
     /// # Errors
     ///
@@ -112,7 +111,7 @@ impl<T: 'static> Cache<T> {
     ///
     /// `TooLarge`: more than the provider can ever hold; the old value is gone, or the message says
     /// that it could not be removed. `InvalidKey`, `Codec` (the value would not come back equal),
-    /// `Full` (told to reject, not evict): nothing was changed. `Timeout` and
+    /// `Full` (configured to reject rather than evict): nothing was changed. `Timeout` and
     /// `Unavailable`: the outcome is unknown.
     pub fn set(&self, name: &str, value: &T, ttl: impl Into<Ttl>) -> impl Future<Output = Result<()>> + Send {
         let (shared, ttl) = (&*self.shared, ttl.into());
@@ -124,7 +123,7 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// Removes `name`; true if it was there.
+    /// Removes `name`; true if it existed.
     ///
     /// # Errors
     ///
@@ -133,7 +132,7 @@ impl<T: 'static> Cache<T> {
         self.write_verb("delete", name, |provider, key| provider.delete(key))
     }
 
-    /// Whether `name` is there. Counts no lookup.
+    /// Whether `name` exists. Counts no lookup.
     ///
     /// # Errors
     ///
@@ -159,7 +158,7 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// Gives the entry a new deadline, `ttl` from now; true if it was there. Zero deletes it.
+    /// Gives the entry a new deadline, `ttl` from now; true if it existed. Zero deletes it.
     ///
     /// # Errors
     ///
@@ -179,7 +178,7 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// Takes the entry's deadline away; true if it was there.
+    /// Removes the entry's deadline; true if the entry existed.
     ///
     /// # Errors
     ///
@@ -188,13 +187,12 @@ impl<T: 'static> Cache<T> {
         self.verb("persist", name, |provider, key| provider.expire(key, Ttl::Never))
     }
 
-    /// The values of those of `names` that are there, by name. Not atomic.
+    /// The values of those of `names` that exist, by name. Not atomic.
     ///
     /// # Errors
     ///
     /// If some names fail (`InvalidKey`, a part of the provider that cannot be reached):
-    /// [`Error::batch_outcome`] tells which. [`get_each`](Cache::get_each) answers the others all
-    /// the same.
+    /// [`Error::batch_outcome`] says which. [`get_each`](Cache::get_each) returns the others' values even so.
     pub fn get_multi<I>(&self, names: I) -> impl Future<Output = Result<HashMap<String, T>>> + Send
     where
         I: IntoIterator,
@@ -209,9 +207,8 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// One answer for each of `names`, in their order, as [`get`](Cache::get) would give it: what
-    /// fails for one name is that name's answer and no other's. What fails as a whole is the
-    /// answer of every name. Not atomic.
+    /// One answer for each of `names`, in their order, as [`get`](Cache::get) would give it. An error of one
+    /// name is that name's answer alone; an error of the whole call is the answer of every name. Not atomic.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> zbz_cache::Result<()> {
@@ -240,8 +237,8 @@ impl<T: 'static> Cache<T> {
     ///
     /// # Errors
     ///
-    /// If some entries fail, for the reasons that [`set`](Cache::set) has:
-    /// [`Error::batch_outcome`] tells what was done and what failed, by name.
+    /// If some entries fail, with the errors of [`set`](Cache::set): [`Error::batch_outcome`] has the names
+    /// that were stored, and each failed name's error.
     pub fn set_multi<I, K, V>(
         &self,
         entries: I,
@@ -263,11 +260,11 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// Removes many; answers how many were there. Not atomic.
+    /// Removes many names; returns how many existed. Not atomic.
     ///
     /// # Errors
     ///
-    /// If some names fail: [`Error::batch_outcome`] tells which.
+    /// If some names fail: [`Error::batch_outcome`] says which.
     pub fn delete_multi<I>(&self, names: I) -> impl Future<Output = Result<u64>> + Send
     where
         I: IntoIterator,
@@ -283,7 +280,7 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// What the whole provider counted, over all namespaces.
+    /// The counters of the whole provider, over all namespaces.
     ///
     /// # Errors
     ///
@@ -308,7 +305,7 @@ impl<T: 'static> Cache<T> {
         &self.shared.parts.handle
     }
 
-    /// As [`verb`](Self::verb), of one that may remove the entry.
+    /// As [`verb`](Self::verb), for a verb that may remove the entry.
     fn write_verb<'a, R: Send>(
         &'a self,
         operation: &'static str,
@@ -332,7 +329,7 @@ impl<T: 'static> Cache<T> {
 }
 
 impl<T: 'static> Shared<T> {
-    /// Joins the key and begins the provider's verb; an invalid key is its answer.
+    /// Joins the key and begins the provider's verb; an invalid key is answered at once.
     #[inline]
     fn start<'a, R>(
         &'a self,
@@ -350,7 +347,7 @@ impl<T: 'static> Shared<T> {
         Ok(value)
     }
 
-    /// How a lookup of one key ended that brought these bytes.
+    /// The kind of lookup of one key that found these bytes.
     fn lookups(&self, decoded: bool, found: bool, bytes: &[u8]) -> Lookups {
         match (decoded, found) {
             (true, _) => Lookups::HIT,

@@ -1,5 +1,5 @@
-//! [`Contract`]: what is agreed about one namespace: its name, its provider, how values become
-//! bytes, and, in its [`ContractSettings`], how long they live and how they are loaded.
+//! [`Contract`]: the agreement about one namespace: its name, its provider, its codec, and, in its
+//! [`ContractSettings`], how long values live and how they are loaded.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) struct Parts<T> {
     pub(crate) handle: ProviderHandle,
     pub(crate) namespace: Namespace,
     pub(crate) codec: Framed<T>,
-    /// What [`Ttl::Default`] comes to: the contract's, else what the provider tells of its own.
+    /// The meaning of [`Ttl::Default`]: the contract's TTL, or else the provider's.
     pub(crate) default_ttl: Ttl,
     pub(crate) load_options: LoadOptions,
     /// What they come to.
@@ -67,8 +67,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Contract<T> {
 }
 
 impl<T: 'static> Contract<T> {
-    /// A contract with a codec of one's choice. One of one's own is trusted to bring back what it
-    /// encoded; see [`Codec::check`].
+    /// A contract with another codec. A codec of your own is trusted to decode what it encoded; see
+    /// [`Codec::check`].
     ///
     /// # Errors
     ///
@@ -106,12 +106,12 @@ impl<T: 'static> Contract<T> {
         ContractSettings::of(self).load_options(options)
     }
 
-    /// The number of the values' shape, 0 unless set; see [`ContractSettings::schema`].
+    /// The schema number of the values, 0 unless set; see [`ContractSettings::schema`].
     pub fn schema(self, schema: u16) -> ContractSettings<T> {
         ContractSettings::of(self).schema(schema)
     }
 
-    /// What becomes of loads and plain reads while the provider does not answer; see
+    /// How loads and plain reads behave while the provider does not answer; see
     /// [`ContractSettings::on_failure`].
     pub fn on_failure(self, on_failure: OnFailure) -> ContractSettings<T> {
         ContractSettings::of(self).on_failure(on_failure)
@@ -123,7 +123,7 @@ impl<T: 'static> Contract<T> {
     }
 }
 
-/// The default deadline that a provider has, and tells. One of never is as good as none.
+/// The default TTL that a provider declares. A default of never counts as none.
 fn told_default(handle: &ProviderHandle) -> Ttl {
     match handle.provider().default_ttl() {
         Ttl::Never => Ttl::Default,
@@ -132,8 +132,7 @@ fn told_default(handle: &ProviderHandle) -> Ttl {
 }
 
 impl<T: Raw> Contract<T> {
-    /// A contract about bytes as they are, with no codec and no header: `Bytes`, `Vec<u8>` or
-    /// `String`.
+    /// A contract of plain bytes, without codec and header: `Bytes`, `Vec<u8>` or `String`.
     ///
     /// # Errors
     ///
@@ -144,7 +143,7 @@ impl<T: Raw> Contract<T> {
 }
 
 impl Contract<i64> {
-    /// A contract about counters, stored as bare decimals.
+    /// A contract of counters, stored as plain decimal numbers.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! The one error of this crate: a kind to match on, and the words to act on.
+//! [`Error`]: the one error of this crate, with a kind to match on and a message to act on.
 //!
-//! Messages are lower case, say what to do next where something can be done, and never print a
-//! whole key, a value or a secret. An error is one pointer wide and cheap to clone, so that the
-//! outcome of one piece of work can be handed to every caller that waited for it.
+//! Messages are lower case, say what to do next if something can be done, and never contain a
+//! whole key, a value or a secret. An error is one pointer wide and cheap to clone, so that one outcome
+//! can be handed to every caller that waited for it.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -15,7 +15,7 @@ use cause::Cause;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, as a value to match on.
+/// The kind of an error, to match on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -31,13 +31,13 @@ pub enum ErrorKind {
     /// The value is larger than the provider can ever hold. The old value of the key is gone,
     /// unless the message says otherwise: a write under a condition changes nothing.
     TooLarge,
-    /// The cache is full and was told to reject rather than evict. Nothing was changed.
+    /// The cache is full and configured to reject rather than evict. Nothing was changed.
     Full,
     /// The value cannot be encoded, or would not come back equal; see [`codec`](crate::codec).
     /// Nothing was changed.
     Codec,
-    /// The stored bytes are not what the verb works on (a counter that holds no number, or one
-    /// that would overflow). Nothing was changed.
+    /// The verb cannot work on the stored bytes (a counter that is not a number, or one that would
+    /// overflow). Nothing was changed.
     InvalidValue,
     /// The provider does not have this verb; see [`Capabilities`](crate::provider::Capabilities).
     Unsupported,
@@ -46,29 +46,29 @@ pub enum ErrorKind {
     Unavailable,
     /// The provider did not answer within the deadline. Whether a write took effect is unknown.
     Timeout,
-    /// The provider refused us: wrong credentials, or a user without the permission. Nothing was
+    /// The provider refused access: wrong credentials, or a user without the permission. Nothing was
     /// changed.
     Denied,
-    /// The loader failed. Its own error is the source, and what it says is in the message;
-    /// [`Error::load_source`] reaches it with its type.
+    /// The loader failed. Its own error is the source, and its text is in the message;
+    /// [`Error::load_source`] returns it with its type.
     LoadFailed,
     /// The loader did not end within the load's timeout and was given up. Nothing was stored.
     LoadTimeout,
-    /// The loader panicked; its words are the source, and in the message.
+    /// The loader panicked; the panic's text is the source, and in the message.
     LoadPanicked,
     /// A loader asked for the key that it is loading.
     LoadCycle,
-    /// A blocking load would have slept on a thread that polls a load which is still under way, and
-    /// nobody might have polled that one. Nothing was loaded.
+    /// A blocking load was called on a thread that polls another load. While it blocked, no thread might have
+    /// polled that one. Nothing was loaded.
     LoadDeadlock,
     /// The provider was closed.
     Closed,
 }
 
 impl ErrorKind {
-    /// Whether the provider did not answer, or not to us: [`Unavailable`](ErrorKind::Unavailable),
-    /// [`Timeout`](ErrorKind::Timeout) or [`Denied`](ErrorKind::Denied). Every other kind says something of the
-    /// call. Loads go on through an outage: see [`OnFailure`](crate::OnFailure).
+    /// Whether the provider did not answer, or denied access: [`Unavailable`](ErrorKind::Unavailable),
+    /// [`Timeout`](ErrorKind::Timeout) or [`Denied`](ErrorKind::Denied). Every other kind is about the call
+    /// itself. Loads go on through an outage: see [`OnFailure`](crate::OnFailure).
     pub fn is_outage(self) -> bool {
         matches!(self, ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Denied)
     }
@@ -125,22 +125,22 @@ struct Inner {
     operation: Option<&'static str>,
     cause: Option<Cause>,
     batch: Option<BatchOutcome>,
-    /// Why the cache could not be read, where a load went on without it and failed, too. Its own cause is the
-    /// loader's.
+    /// For a load that went on without the cache and failed too: why the cache could not be read. Its source
+    /// is the loader's error.
     outage: Option<Error>,
 }
 
-/// What a batch did before and after the entries that failed.
+/// The outcome of a batch in which some names failed.
 ///
 /// The keys are the caller's own names, without the namespace. `Debug` prints how many there are,
 /// not the keys.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct BatchOutcome {
-    /// The names for which the verb was carried out.
+    /// The names for which the verb succeeded.
     pub done: Vec<String>,
-    /// The names for which it was not, each with its reason. For kinds that leave the outcome
-    /// unknown ([`ErrorKind::Timeout`], [`ErrorKind::Unavailable`]) it may have been.
+    /// The names for which it failed, each with its error. For kinds that leave the outcome unknown
+    /// ([`ErrorKind::Timeout`], [`ErrorKind::Unavailable`]) it may have taken effect.
     pub failed: Vec<(String, Error)>,
 }
 
@@ -165,7 +165,7 @@ impl Error {
         Error::new(ErrorKind::Unsupported, message).with_operation(verb)
     }
 
-    /// The answer of every verb after close.
+    /// The error of every verb after close.
     pub fn closed() -> Self {
         Error::new(ErrorKind::Closed, "the cache was closed; make a new provider to go on")
     }
@@ -189,7 +189,7 @@ impl Error {
         Error::new(ErrorKind::LoadFailed, "the loader failed").edit(|inner| inner.cause = Some(cause))
     }
 
-    /// Adds why the cache could not be read for the load that failed so, unless there is something already.
+    /// Adds why the cache could not be read for the load that failed, unless that is set already.
     #[must_use]
     pub(crate) fn with_outage(self, outage: Option<&Error>) -> Self {
         match (outage, &self.inner.outage) {
@@ -220,8 +220,8 @@ impl Error {
         self.edit(|inner| inner.operation = Some(operation))
     }
 
-    /// The error of a batch: its kind and its words are those of the first failure, its source that
-    /// of the first failure that has one.
+    /// The error of a batch. Its kind and message are those of the first failure; its source is the first
+    /// source of any failure.
     pub(crate) fn batch(outcome: BatchOutcome) -> Self {
         let first = outcome.failed.first().map(|(_, error)| error);
         let kind = first.map_or(ErrorKind::Unavailable, Error::kind);
@@ -239,31 +239,35 @@ impl Error {
         self
     }
 
-    /// What went wrong, to match on.
+    /// The kind, to match on.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
 
-    /// The name of the provider, where one was involved.
+    /// The name of the provider, if one was involved.
     pub fn provider(&self) -> Option<&str> {
         self.inner.provider.as_deref()
     }
 
-    /// The verb that failed, where one was involved.
+    /// The verb that failed, if one was involved.
     pub fn operation(&self) -> Option<&'static str> {
         self.inner.operation
     }
 
-    /// For a batch: what was done and what failed, by name.
+    /// For a batch: the names that succeeded, and those that failed.
     pub fn batch_outcome(&self) -> Option<&BatchOutcome> {
         self.inner.batch.as_ref()
     }
 
-    /// The error by which the provider did not answer: this one, if its kind [says so](ErrorKind::is_outage); of
-    /// a load that went on without the cache and failed, why the cache could not be read; of a batch the first
-    /// of any of its failures. Both errors of such a load are in the chain of sources: this one first, then the
-    /// loader's own, which [`load_source`](Error::load_source) reaches with its type whatever became of the
-    /// cache. The message has the words of both.
+    /// The error that says that the provider did not answer, if there is one:
+    ///
+    /// - this error, if its kind [is an outage](ErrorKind::is_outage);
+    /// - for a load that went on without the cache and failed, the error of the cache;
+    /// - for a batch, the first outage of any of its failures.
+    ///
+    /// Both errors of such a load are in the chain of sources: first the cache's, then the loader's, which
+    /// [`load_source`](Error::load_source) returns with its type in any case. The message has the texts of
+    /// both.
     pub fn outage(&self) -> Option<&Error> {
         if let Some(outage) = &self.inner.outage {
             return Some(outage);
@@ -273,13 +277,13 @@ impl Error {
         of_batch.or_else(|| Some(self).filter(|error| error.kind().is_outage()))
     }
 
-    /// The loader's error, if it is an `E` or holds one: the first along the chain of sources, of a
-    /// batch the first of any of its failures. It sees through `Arc`, `Box`, what an
-    /// [`io::Error`](std::io::Error) was made of, and this error where a loader loads.
+    /// The loader's error, if it is an `E` or holds one: the first along the chain of sources; for a
+    /// batch, the first of any of its failures. It looks inside `Arc`, `Box`, the inner error of an
+    /// [`io::Error`](std::io::Error), and this error for a loader that itself loads.
     ///
-    /// An `anyhow::Error` is seen through with the feature `anyhow`, which is on by default. Without it the outermost error
-    /// in one is out of reach, as it is in any type that hides it when it becomes a
-    /// `Box<dyn Error>`; what has a `context` is reached.
+    /// It looks inside an `anyhow::Error` too, with the feature `anyhow`, which is on by default. Without the
+    /// feature the outermost error inside is out of reach, as in any type that hides it when it becomes a
+    /// `Box<dyn Error>`; an error under a `context` is found.
     ///
     /// ```
     /// use std::num::ParseIntError;
@@ -298,7 +302,7 @@ impl Error {
         own.or_else(|| failed.into_iter().find_map(|(_, error)| error.load_source()))
     }
 
-    /// What happened, without what it happened to.
+    /// The message without the provider and the operation.
     fn write_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, message, cause, batch, outage, .. } = &*self.inner;
         if let Some(BatchOutcome { done, failed }) = batch

@@ -1,4 +1,4 @@
-//! [`ProviderHandle`]: what users hold of a provider.
+//! [`ProviderHandle`]: a shared provider, as users hold it.
 
 mod ready;
 
@@ -12,8 +12,8 @@ use crate::flight::Flights;
 use crate::provider::{Health, HealthSink, Invalidation, Provider, Subscription};
 use crate::stats::Stats;
 
-/// A provider, shared: cloning is cheap, and all contracts made from clones of one handle are
-/// about the same entries. Made by [`new_provider`](crate::new_provider) or from a [`Provider`].
+/// A shared provider: cloning is cheap, and all contracts made from clones of one handle share its
+/// entries. Made by [`new_provider`](crate::new_provider) or from a [`Provider`].
 ///
 /// Dropping the last clone (caches hold one each) closes the provider without waiting for it.
 /// After a fork the child process must not use it.
@@ -25,19 +25,19 @@ pub struct ProviderHandle {
 struct Shared {
     name: Arc<str>,
     provider: Arc<dyn Provider>,
-    /// What each namespace in use holds; entries live as long as some contract of theirs.
+    /// The type and codec of each namespace in use; a namespace is in use as long as a contract of it lives.
     bindings: Mutex<HashMap<String, Weak<Binding>>>,
     flights: Arc<Flights>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Only refreshes in the background are left; every other load holds the handle.
+        // Only background refreshes are left; every other load holds the handle.
         self.flights.close();
     }
 }
 
-/// What one namespace holds; kept by every contract and cache of it.
+/// The type and codec of one namespace; kept by every contract and cache of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Binding {
     value: TypeId,
@@ -45,7 +45,7 @@ pub(crate) struct Binding {
 }
 
 impl ProviderHandle {
-    /// A handle of this provider, for those that are not made by name.
+    /// Makes a handle of this provider, for a provider that is not made by name.
     pub fn new(provider: impl Provider) -> Self {
         ProviderHandle::from_shared(Arc::new(provider))
     }
@@ -67,9 +67,9 @@ impl ProviderHandle {
         &self.shared.name
     }
 
-    /// The provider's byte verbs, below contracts: no namespaces, no codecs, nothing counted as a
-    /// lookup unless the caller records it. Loads under way do not learn of writes made here, nor
-    /// of those of the native client: [`revoke_loads`](ProviderHandle::revoke_loads) tells them.
+    /// The provider's byte verbs, below contracts: no namespaces, no codecs, and no lookup is counted unless
+    /// the caller records it. Loads under way do not notice writes made here or by the native client: call
+    /// [`revoke_loads`](ProviderHandle::revoke_loads) after them.
     pub fn provider(&self) -> &Arc<dyn Provider> {
         &self.shared.provider
     }
@@ -80,22 +80,22 @@ impl ProviderHandle {
         self.shared.provider.native()?.downcast_ref()
     }
 
-    /// Tells loads under way that entries changed elsewhere. Their values reach their callers and are
-    /// not stored, and a caller that asks from now on waits for a load that begins after this. The
-    /// key is a stored one, namespace and name joined. Verbs of caches do this themselves.
+    /// Tells loads under way that entries changed elsewhere. Their values reach their callers and are not
+    /// stored, and later callers wait for a load that begins after this call. The keys are stored keys,
+    /// namespace and name joined. Verbs of caches do this by themselves.
     pub fn revoke_loads(&self, changed: Invalidation<'_>) {
         self.shared.flights.told(changed);
     }
 
-    /// Whether each of the provider's servers answers. Waits for nothing and sends nothing; empty for a provider
-    /// without servers, and for one that does not watch them.
+    /// Whether each of the provider's servers answers. Neither waits nor sends anything. Empty for a provider
+    /// that has no servers or does not watch them.
     pub fn health(&self) -> Health {
         self.shared.provider.health()
     }
 
-    /// Calls `sink` for each change of a server's state until the subscription is dropped, on the provider's own
-    /// thread: it must be quick and never block. `None` from a provider that has no servers, or does not watch
-    /// them. A server that is down is probed for as long as somebody has a subscription.
+    /// Calls `sink` for each change of a server's state, until the subscription is dropped. It runs on the
+    /// provider's own thread: it must be quick and never block. `None` from a provider that has no servers or
+    /// does not watch them. While there is a subscription, a server that is down is probed.
     pub fn tell_health(&self, sink: HealthSink) -> Option<Subscription> {
         self.shared.provider.tell_health(sink)
     }
@@ -104,11 +104,11 @@ impl ProviderHandle {
         &self.shared.flights
     }
 
-    /// What the provider counted, over all namespaces, and what loading did through this handle.
+    /// The provider's counters, over all namespaces, and those of loads through this handle.
     ///
     /// # Errors
     ///
-    /// What the provider answers; one with a network may not be reachable.
+    /// Those of the provider: over a network it may be unreachable.
     pub async fn stats(&self) -> Result<Stats> {
         let stats = self.shared.provider.stats().await;
         stats.map(|stats| self.with_loads(stats)).map_err(|error| self.name_error(error, "stats"))
@@ -119,20 +119,20 @@ impl ProviderHandle {
         flights.counters.fill(stats, flights.under_way())
     }
 
-    /// Closes the provider for every clone of the handle: afterwards each verb answers `Closed`,
-    /// and so do loads under way. Idempotent.
+    /// Closes the provider for every clone of the handle: from then on each verb returns `Closed`, as do
+    /// loads under way. Idempotent.
     ///
     /// # Errors
     ///
-    /// What the provider answers.
+    /// Those of the provider.
     pub async fn close(&self) -> Result<()> {
         let closed = self.shared.provider.close().await;
         self.shared.flights.close();
         closed.map_err(|error| self.name_error(error, "close"))
     }
 
-    /// [`stats`](ProviderHandle::stats) without async: this thread sleeps until the answer comes, so with
-    /// a provider across a network do not call it on an async executor's own threads.
+    /// [`stats`](ProviderHandle::stats) without async: this thread blocks until the answer comes. With a
+    /// provider across a network do not call it on an async executor's own threads.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl ProviderHandle {
         stats.map(|stats| self.with_loads(stats)).map_err(|error| self.name_error(error, "stats"))
     }
 
-    /// [`close`](ProviderHandle::close) without async: this thread sleeps as in
+    /// [`close`](ProviderHandle::close) without async: this thread blocks as in
     /// [`blocking_stats`](ProviderHandle::blocking_stats).
     ///
     /// # Errors
@@ -159,7 +159,7 @@ impl ProviderHandle {
         error.with_provider(&self.shared.name).with_operation(operation)
     }
 
-    /// The names of the contracts that live.
+    /// The names of the living contracts.
     fn open_namespaces(&self) -> Vec<String> {
         let bindings = self.shared.bindings.lock().unwrap_or_else(PoisonError::into_inner);
         bindings.iter().filter(|(_, held)| held.strong_count() > 0).map(|(name, _)| name.clone()).collect()

@@ -1,9 +1,9 @@
 //! [`Namespace`]: how a namespace and a name become one stored key, and back.
 //!
 //! A stored key is the namespace with every `:` and `\` in it escaped by `\`, then `:`, then the
-//! name as it is. The first `:` that is not escaped ends the namespace, so the joining is
-//! injective, and no namespace's prefix begins another's: what lists or clears one never meets
-//! another. Keys stay readable where people look at them (`users:123` in a Redis shell).
+//! unchanged name. The first `:` that is not escaped ends the namespace. So joining is injective, and no
+//! namespace's prefix begins another's: listing or clearing one namespace never touches another. Keys
+//! stay readable for people (`users:123` in a Redis shell).
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::Limits;
@@ -43,7 +43,7 @@ impl Namespace {
         Ok(Namespace { prefix, limits })
     }
 
-    /// What every stored key of this namespace, and of no other, begins with.
+    /// The prefix of every stored key of this namespace, and of no other key.
     pub(crate) fn prefix(&self) -> &[u8] {
         &self.prefix
     }
@@ -72,7 +72,7 @@ impl Namespace {
         Err(Error::new(ErrorKind::InvalidKey, message))
     }
 
-    /// Calls `run` with the stored key of `name`, built on the stack where it fits.
+    /// Calls `run` with the stored key of `name`, built on the stack if it fits.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Namespace {
     }
 }
 
-/// The prefix of the namespace that a stored key belongs to; `None` for one that no contract made.
+/// The prefix of a stored key's namespace; `None` for a key that no contract made.
 #[cfg(feature = "tiered")]
 pub(crate) fn prefix_of(key: &[u8]) -> Option<&[u8]> {
     let mut is_escaped = false;
@@ -130,7 +130,7 @@ pub(crate) struct Packed {
 }
 
 impl Packed {
-    /// Appends what `write` appends, as one string more; nothing if it fails.
+    /// Appends one string, the bytes that `write` appends; nothing if it fails.
     pub(crate) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
         let start = self.bytes.len();
         let written = write(&mut self.bytes);

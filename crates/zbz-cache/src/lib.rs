@@ -22,21 +22,21 @@
 //! # The parts
 //!
 //! - [`new_provider`] makes a [`ProviderHandle`] by name from [`Options`]; [`register_provider`]
-//!   adds one's own [`Provider`] (`examples/own_provider.rs` is a whole one).
-//! - [`Contract`] says what a namespace holds and how it becomes bytes ([`Codec`]), and makes a
-//!   [`Cache`]: the typed verbs, async; [`BlockingCache`] has the same without.
+//!   adds your own [`Provider`] (`examples/own_provider.rs` is a complete one).
+//! - [`Contract`] gives a namespace its type and its [`Codec`], and makes a [`Cache`] with the typed
+//!   verbs, async; [`BlockingCache`] has the same verbs without async.
 //! - [`Cache::get_or_load`] is the verb for most callers: from the cache, or loaded once for all
 //!   callers that ask; [`LoadOptions`] say how long entries are fresh and what happens when a load fails.
-//! - [`Ttl`], [`TtlState`], [`Pattern`], [`Stats`], [`Error`] are what verbs take and answer.
+//! - [`Ttl`], [`TtlState`], [`Pattern`], [`Stats`], [`Error`] are the arguments and results of verbs.
 //!
 //! The [guide] goes through it one feature at a time.
 //!
 //! # What every provider promises
 //!
 //! A miss is `Ok(None)`; errors are for failures. A hit is exactly the value that was set for
-//! exactly that key. The deadline is exact: never returned at or after it, never lost before it
-//! except by eviction. Batches are not atomic. No input panics. The feature `conformance` has the
-//! suite that checks all of it on any provider.
+//! exactly that key. Deadlines are exact: an entry is never returned at or after its deadline, and never
+//! lost before it except by eviction. Batches are not atomic. No input causes a panic. The feature
+//! `conformance` has the suite that checks all of this on any provider.
 //!
 //! # Features
 //!
@@ -48,13 +48,13 @@
 //! | `json` | no | codec `Json` |
 //! | `tokio` | no | refreshes run in the tokio runtime a contract is made in |
 //! | `tracing` | yes | warnings, as events of the crate `tracing` |
-//! | `anyhow` | yes | [`Error::load_source`] reaches what a loader's `anyhow::Error` was made of |
-//! | `conformance` | no | `conformance::check`, for tests of one's own provider |
+//! | `anyhow` | yes | [`Error::load_source`] finds the error inside a loader's `anyhow::Error` |
+//! | `conformance` | no | `conformance::check`, for tests of your own provider |
 
 #![forbid(unsafe_code)]
 
-/// A warning for the program's log, where no caller's answer can say it: the arguments of
-/// `tracing::warn!`. Without the feature `tracing` they are evaluated and nothing is said.
+/// Logs a warning that no caller's answer can carry; takes the arguments of `tracing::warn!`. Without the
+/// feature `tracing` they are evaluated, and nothing is logged.
 #[cfg(feature = "tracing")]
 macro_rules! warn_log {
     ($($arguments:tt)+) => { tracing::warn!($($arguments)+) };

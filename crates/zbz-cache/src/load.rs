@@ -1,5 +1,5 @@
-//! What loaders answer ([`Loaded`]), how loads are done ([`LoadOptions`], [`Spawner`]) and what
-//! callers learn besides the value ([`LoadOutcome`]).
+//! The answers of loaders ([`Loaded`]), the options of loads ([`LoadOptions`], [`Spawner`]), and their
+//! results ([`LoadOutcome`]).
 
 mod answer;
 mod on_failure;

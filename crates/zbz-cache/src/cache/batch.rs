@@ -1,5 +1,5 @@
-//! The batch verbs' common part: many names (and values) on their way to the provider, and what
-//! became of each.
+//! The common part of the batch verbs: many names (and values) on their way to the provider, and the
+//! outcome of each.
 
 use std::borrow::Borrow;
 
@@ -12,16 +12,16 @@ use crate::provider::{Failures, Lookups, Provider, ReadBatch};
 use crate::reply::Reply;
 use crate::ttl::Ttl;
 
-/// The names of a batch with their stored keys; those that are no valid keys stand apart.
+/// The names of a batch with their stored keys; invalid names are kept apart.
 pub(super) struct Names {
     names: Vec<String>,
     keys: Packed,
     invalid: Vec<Invalid>,
 }
 
-/// A name that is no valid key.
+/// A name that is not a valid key.
 struct Invalid {
-    /// Its place among all names of the call.
+    /// Its index among all names of the call.
     place: usize,
     name: String,
     error: Error,
@@ -57,7 +57,7 @@ impl Names {
         self.keys.as_slices().into_iter().map(|key| flights.write(key)).collect()
     }
 
-    /// Begins a batch verb with the stored keys; one without any does not reach the provider.
+    /// Begins a batch verb with the stored keys; without any the provider is not reached.
     pub(super) fn start<'a, R: Default>(&self, begin: impl FnOnce(&[&[u8]]) -> Reply<'a, R>) -> Reply<'a, R> {
         match self.keys.as_slices().as_slice() {
             [] => Reply::ready(Ok(R::default())),
@@ -89,8 +89,8 @@ impl Names {
         Err(Error::batch(outcome))
     }
 
-    /// One answer for each name of the call, in order: these of the valid ones, and the errors of
-    /// the others.
+    /// One answer for each name of the call, in order: the given ones for valid names, and the errors of the
+    /// others.
     fn with_invalid<R>(&self, answers: impl IntoIterator<Item = Result<R>>) -> Vec<Result<R>> {
         let mut all = Vec::with_capacity(self.names.len() + self.invalid.len());
         let mut answers = answers.into_iter();
@@ -125,7 +125,7 @@ impl Values {
         let mut batch = Values { names: Names::new(namespace, [""; 0]), values: Packed::default() };
         for (name, value) in entries {
             let name = name.as_ref();
-            // The name is looked at first: an invalid one leaves no value behind.
+            // The name is checked first: an invalid one leaves no value behind.
             let encoded = namespace.check(name).and_then(|()| {
                 let codec = &parts.codec;
                 batch.values.push(|bytes| codec.encode(value.borrow(), span, bytes))
@@ -162,8 +162,8 @@ impl Values {
 impl<T: 'static> Shared<T> {
     /// # Errors
     ///
-    /// That of the whole batch, or the batch error if some names failed; the others were looked
-    /// up all the same, and are counted.
+    /// The error of the whole batch, or the batch error if some names failed; the others were looked up even
+    /// so, and are counted.
     pub(super) async fn read_batch(&self, names: &Names) -> Result<ReadBatch> {
         let batch = names.start(|keys| self.provider.get_values(keys, ReadBatch::default())).await;
         let batch = self.batch_without_answers(batch, names.names.len());

@@ -1,4 +1,4 @@
-//! The verbs that depend on what is there, or read and write in one step.
+//! The conditional verbs, and those that read and write in one step.
 
 use std::future::Future;
 
@@ -9,13 +9,13 @@ use crate::provider::{Condition, Found, SetOptions, SetOutcome, Version};
 use crate::scratch;
 use crate::ttl::{Ttl, TtlState};
 
-/// A value with what a later [`compare_and_swap`](Cache::compare_and_swap) needs.
+/// A value, and its version for a later [`compare_and_swap`](Cache::compare_and_swap).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Versioned<T> {
     /// The value.
     pub value: T,
-    /// The mark of the bytes it was read from.
+    /// The version of the bytes it was read from.
     pub version: Version,
     /// The remaining time.
     pub ttl: TtlState,
@@ -23,8 +23,8 @@ pub struct Versioned<T> {
 
 impl<T: 'static> Cache<T> {
     /// Stores the value if there is none, in one step. A key that is known to be absent
-    /// ([`Loaded::absent`](crate::Loaded::absent)) has none; its place is taken by version, so a
-    /// provider without versions refuses until that knowledge has expired.
+    /// ([`Loaded::absent`](crate::Loaded::absent)) has none. Its entry is replaced by version, so a provider
+    /// without versions refuses until that entry has expired.
     ///
     /// # Errors
     ///
@@ -48,8 +48,8 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// Stores the value if there is one, in one step. A key that is known to be absent has none,
-    /// which is looked at before that step.
+    /// Stores the value if there is one, in one step. A key that is known to be absent has none; that is
+    /// checked before the step.
     ///
     /// # Errors
     ///
@@ -72,8 +72,8 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// Stores the value as `options` say: under any condition, keeping the deadline of a live entry, or both.
-    /// Their ttl is the one of [`set`](Cache::set); a condition of absence or presence is judged as by
+    /// Stores the value with `options`: under a condition, keeping the deadline of a live entry, or both. The
+    /// TTL works as in [`set`](Cache::set), and the conditions absent and present as in
     /// [`set_if_absent`](Cache::set_if_absent) and [`replace`](Cache::replace).
     ///
     /// ```
@@ -93,7 +93,7 @@ impl<T: 'static> Cache<T> {
     ///
     /// # Errors
     ///
-    /// As [`set`](Cache::set), and `Unsupported` by a provider without what `options` need.
+    /// As [`set`](Cache::set), and `Unsupported` if the provider lacks an ability that `options` need.
     pub fn set_opts(
         &self,
         name: &str,
@@ -136,9 +136,9 @@ impl<T: 'static> Cache<T> {
         }
     }
 
-    /// Stores the value if the entry still holds the bytes of that version, in one step. Equal
-    /// bytes set again may match; after a change of the deadline or an internal move it may be
-    /// refused, so read again and retry.
+    /// Stores the value if the entry still holds the bytes of that version, in one step. Equal bytes that were
+    /// set again may match. After a change of the deadline or an internal move the swap may be refused, so
+    /// read again and retry.
     ///
     /// ```
     /// use zbz_cache::provider::SetOutcome;
@@ -176,8 +176,8 @@ impl<T: 'static> Cache<T> {
         async move { shared.store(name, encoded, options, "compare_and_swap").await }
     }
 
-    /// The value of `name`, which is removed in one step: of several callers at most one has it.
-    /// Counts no lookup. Bytes that do not decode are removed too.
+    /// Removes `name` and returns its value, in one step: at most one of several callers gets it. Counts no
+    /// lookup. Bytes that do not decode are removed too.
     ///
     /// # Errors
     ///
@@ -195,7 +195,7 @@ impl<T: 'static> Cache<T> {
     }
 }
 
-/// No entry's: of its 128 bits any provider leaves some unset.
+/// The version of no entry: every provider leaves some of the 128 bits unset.
 const NO_VERSION: Version = Version::from_u128(u128::MAX);
 
 impl<T: 'static> Shared<T> {
@@ -205,8 +205,8 @@ impl<T: 'static> Shared<T> {
             if self.set_bytes(name, value, set).await? == SetOutcome::Stored {
                 return Ok(SetOutcome::Stored);
             }
-            // To the provider a known absence is an entry; its version lets the value take exactly
-            // its place. If that fails, something else is there by now, and is judged anew.
+            // To the provider a known absence is an entry; its version lets the value replace exactly that
+            // entry. If that fails, the key holds something else by now, and is checked again.
             let Some(version) = self.known_absence(name).await?.and_then(|found| found.version()) else {
                 return Ok(SetOutcome::ConditionFailed);
             };
@@ -219,7 +219,7 @@ impl<T: 'static> Shared<T> {
 
     async fn replace(&self, name: &str, value: &[u8], options: SetOptions) -> Result<SetOutcome> {
         match self.known_absence(name).await?.map(|found| found.version()) {
-            // Tried nevertheless, so that a caller without the right to write is told so in every case.
+            // Tried nevertheless, so that a caller without the right to write gets that error in every case.
             Some(Some(_)) => {
                 return self.set_bytes(name, value, options.when(Condition::Version(NO_VERSION))).await;
             }
@@ -233,7 +233,7 @@ impl<T: 'static> Shared<T> {
         self.write(name, |provider, key| provider.set(key, value, options)).await
     }
 
-    /// The entry that says that `name` is absent, if that is what is there.
+    /// The version of the entry that says that `name` is absent, if there is one.
     async fn known_absence(&self, name: &str) -> Result<Option<Found>> {
         if !self.parts.codec.has_header() {
             return Ok(None);
@@ -246,14 +246,14 @@ impl<T: 'static> Shared<T> {
 }
 
 impl Cache<i64> {
-    /// Adds `delta`, which may be negative, to the counter `name` and answers the sum, in one step. One that is absent starts at 0
-    /// and gets `ttl`; one that is there keeps its deadline. For contracts made by
+    /// Adds `delta`, which may be negative, to the counter `name` and returns the sum, in one step. An absent
+    /// counter starts at 0 and gets `ttl`; an existing one keeps its deadline. For contracts made by
     /// [`Contract::counter`](crate::Contract::counter).
     ///
     /// # Errors
     ///
-    /// `InvalidValue`: what is there is no counter, the sum does not fit an `i64`, or the contract
-    /// is none of counters; nothing was changed. `Unsupported` by a provider without
+    /// `InvalidValue`: the entry is not a counter, the sum does not fit an `i64`, or the contract is not one
+    /// of counters; nothing was changed. `Unsupported` by a provider without
     /// [`counters`](crate::provider::Capabilities::counters).
     pub fn add(
         &self,

@@ -1,4 +1,4 @@
-//! The verbs on the namespace as a whole: listing it, clearing it.
+//! The verbs about the whole namespace: listing and clearing.
 
 use std::collections::HashSet;
 
@@ -7,21 +7,21 @@ use crate::error::Result;
 use crate::glob::Pattern;
 use crate::provider::{Cursor, Page};
 
-/// Some names of a listing, and where it goes on.
+/// A part of a listing, and the cursor of the next one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NamePage {
     /// Names without the namespace, in no order.
     pub names: Vec<String>,
-    /// What gives the next page; `None` after the last one.
+    /// The cursor of the next page; `None` after the last one.
     pub next: Option<Cursor>,
 }
 
 impl<T: 'static> Cache<T> {
     /// The names that match `pattern`, without the namespace, in no order. See [`Pattern`].
     ///
-    /// In memory a name that is there throughout is listed exactly once; one that is absent
-    /// throughout never.
+    /// In memory a name that exists throughout is listed exactly once, and one that is absent throughout
+    /// never.
     ///
     /// # Errors
     ///
@@ -44,8 +44,8 @@ impl<T: 'static> Cache<T> {
         Ok(names)
     }
 
-    /// One page of [`keys`](Cache::keys), for listings that should not be held in memory: the
-    /// first one for no cursor. A page may be empty though others follow.
+    /// One page of [`keys`](Cache::keys), for listings that should not be held in memory; without a cursor
+    /// the first one. A page may be empty although others follow.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl<T: 'static> Cache<T> {
         Ok(NamePage { names, next })
     }
 
-    /// Removes every entry of this namespace that was set before the call, and no other's.
+    /// Removes every entry of this namespace that was set before the call; other namespaces keep theirs.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Plain verbs while the provider does not answer, in contracts that take that for a miss
+//! Plain verbs while the provider does not answer, in contracts that treat that as a miss
 //! ([`OnFailure::Miss`]).
 
 use std::sync::atomic::Ordering;
@@ -11,12 +11,12 @@ use crate::provider::{Failures, Lookups, ReadBatch};
 use crate::ttl::{Lifetime, Ttl};
 
 impl<T: 'static> Shared<T> {
-    /// Whether a plain verb that failed so is none to its caller.
+    /// Whether a plain verb hides this error from its caller.
     fn is_excused(&self, error: &Error) -> bool {
         self.parts.terms.on_failure == OnFailure::Miss && error.kind().is_outage()
     }
 
-    /// The answer of a read that failed: what a missing entry answers, or the error.
+    /// The answer of a failed read: that for a missing entry, or the error.
     #[cold]
     pub(super) fn without_answer<R>(&self, error: Error, operation: &'static str, miss: R) -> Result<R> {
         if !self.is_excused(&error) {
@@ -26,7 +26,7 @@ impl<T: 'static> Shared<T> {
         Ok(miss)
     }
 
-    /// The answer of a get that failed, which is a lookup as well.
+    /// The answer of a failed get, which is also a lookup.
     #[cold]
     pub(super) fn get_without_answer(&self, error: Error) -> Result<Option<T>> {
         let answer = self.without_answer(error, "get", None)?;
@@ -51,7 +51,7 @@ impl<T: 'static> Shared<T> {
         Ok(batch)
     }
 
-    /// The answer of a plain set that failed. One that removes tells it.
+    /// The answer of a failed plain set. A set that removes returns the error.
     #[cold]
     pub(super) fn without_store(&self, error: Error, ttl: Ttl) -> Result<()> {
         if !self.is_excused(&error) || self.removes(ttl) {
@@ -61,7 +61,7 @@ impl<T: 'static> Shared<T> {
         Ok(())
     }
 
-    /// What failed of many sets.
+    /// The failures of many sets.
     pub(super) fn without_stores(
         &self,
         stored: Result<Failures>,

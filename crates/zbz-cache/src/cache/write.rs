@@ -9,7 +9,7 @@ use crate::scratch;
 use crate::ttl::Ttl;
 
 impl<T: 'static> Shared<T> {
-    /// Encodes a value that is set with this ttl.
+    /// Encodes a value that is set with this TTL.
     pub(super) fn encode(&self, value: &T, ttl: Ttl) -> Result<Vec<u8>> {
         let mut bytes = scratch::take();
         let span = self.parts.terms.span(ttl.or(self.parts.default_ttl));
@@ -17,8 +17,8 @@ impl<T: 'static> Shared<T> {
         Ok(bytes)
     }
 
-    /// As [`start`](Shared::start), of a verb that changes the entry: loads of the key that
-    /// overlap it, until the announcement is dropped, are not stored.
+    /// As [`start`](Shared::start), for a verb that changes the entry: loads of the key that overlap it are
+    /// not stored. The verb lasts until the announcement is dropped.
     #[inline]
     pub(super) fn start_write<'a, R>(
         &'a self,
@@ -40,7 +40,7 @@ impl<T: 'static> Shared<T> {
         reply.await
     }
 
-    /// Stores what was encoded, and gives its buffer back.
+    /// Stores the encoded value, and gives its buffer back.
     pub(super) async fn store(
         &self,
         name: &str,

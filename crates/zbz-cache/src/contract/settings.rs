@@ -1,4 +1,4 @@
-//! [`ContractSettings`]: what a contract says besides its name, provider and codec, judged together.
+//! [`ContractSettings`]: the optional settings of a contract, validated together.
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use crate::error::Result;
 use crate::load::{LoadOptions, OnFailure, Terms};
 use crate::ttl::Ttl;
 
-/// A contract with settings. They may be given in any order, and the last of a kind counts; whether they
-/// go together is judged when the contract is [built](ContractSettings::build) or the [cache](ContractSettings::cache) is
-/// made.
+/// A contract with settings. They may be given in any order, and the last of a kind counts. They are
+/// validated when the contract is [built](ContractSettings::build) or the
+/// [cache](ContractSettings::cache) is made.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,8 +39,8 @@ impl<T: 'static> ContractSettings<T> {
         ContractSettings { contract, default_ttl: None, load_options: None, schema: None, on_failure: None }
     }
 
-    /// The deadline of values that are set with [`Ttl::Default`]; without it the provider's. One of
-    /// zero, by which each of them is gone at once, costs a warning.
+    /// The TTL of values that are set with [`Ttl::Default`]; without it the provider's. A TTL of zero, with
+    /// which such values are never stored, is logged as a warning.
     pub fn default_ttl(mut self, ttl: impl Into<Ttl>) -> Self {
         let ttl = ttl.into();
         ttl.warn_if_gone(self.contract.name());
@@ -48,36 +48,36 @@ impl<T: 'static> ContractSettings<T> {
         self
     }
 
-    /// How loads are done unless a call says otherwise; see [`LoadOptions`]. They are judged against the
-    /// [`default_ttl`](ContractSettings::default_ttl); without one, against what the
-    /// [provider tells](crate::Provider::default_ttl) of its own. With a `fresh_for`, entries that are set
-    /// become stale as loaded ones do.
+    /// How loads are done unless a call says otherwise; see [`LoadOptions`]. They are validated against the
+    /// [`default_ttl`](ContractSettings::default_ttl), or without one against the
+    /// [provider's](crate::Provider::default_ttl). With a `fresh_for`, entries that are set become stale as
+    /// loaded ones do.
     pub fn load_options(mut self, options: LoadOptions) -> Self {
         self.load_options = Some(options);
         self
     }
 
-    /// The number of the values' shape, 0 unless set. Values stored under another number are
-    /// misses, so raise it when a change of the type would make old values wrong.
+    /// The schema number of the values, 0 unless set. Values stored under another number are misses, so raise
+    /// it when a change of the type would make old values wrong.
     pub fn schema(mut self, schema: u16) -> Self {
         self.schema = Some(schema);
         self
     }
 
-    /// What becomes of loads and plain reads while the provider does not answer: unless set, loads go on and
-    /// plain verbs tell the error ([`OnFailure::LoadAround`]).
+    /// How loads and plain reads behave while the provider does not answer. Unless set, loads go on and plain
+    /// verbs return the error ([`OnFailure::LoadAround`]).
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.on_failure = Some(on_failure);
         self
     }
 
-    /// The contract, with all that was said.
+    /// Validates the settings, and makes the contract.
     ///
     /// # Errors
     ///
-    /// `Config`: a `fresh_for` beyond the ttl or without a spawner, or one on a raw contract,
-    /// whose values have no header to hold it; load options without a ttl, where the default is zero; a
-    /// schema number on a raw contract or one of counters, which have no place for it.
+    /// `Config`: a `fresh_for` longer than the TTL or without a spawner, or one on a raw contract, whose
+    /// values have no header to hold it; load options without a TTL, if the default is zero; a schema number
+    /// on a raw contract or one of counters, which have no header either.
     pub fn build(self) -> Result<Contract<T>> {
         let ContractSettings { mut contract, default_ttl, load_options, schema, on_failure } = self;
         let handle = contract.parts.handle.clone();

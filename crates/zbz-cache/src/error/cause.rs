@@ -1,4 +1,4 @@
-//! [`Cause`]: the error behind another one, kept so that its type can be reached.
+//! [`Cause`]: the source of an error, kept so that its type can be recovered.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::Error;
 
-/// Cheap to clone, as the error that holds it is.
+/// Cheap to clone, like the error that holds it.
 #[derive(Clone)]
 pub(super) enum Cause {
     Plain(Arc<dyn StdError + Send + Sync>),
-    /// As it came: once it is boxed, nobody reaches the type of the error that it was made of.
+    /// Kept unboxed: a boxed `anyhow::Error` hides the type of the error inside.
     #[cfg(feature = "anyhow")]
     Anyhow(Arc<anyhow::Error>),
 }
@@ -20,7 +20,7 @@ impl Cause {
         Cause::Plain(Arc::new(error))
     }
 
-    /// What a loader returned.
+    /// The error that a loader returned.
     pub(super) fn of_load<E>(error: E) -> Self
     where
         E: Into<Box<dyn StdError + Send + Sync>> + 'static,
@@ -37,7 +37,7 @@ impl Cause {
         match self {
             Cause::Plain(error) => &**error,
             #[cfg(feature = "anyhow")]
-            // One that was made of a boxed error hides that, too.
+            // An `anyhow::Error` made of a boxed error hides that too.
             Cause::Anyhow(error) => match error.downcast_ref::<Box<dyn StdError + Send + Sync>>() {
                 Some(boxed) => &**boxed,
                 None => &***error,
@@ -57,13 +57,13 @@ fn anyhow_from<E: 'static>(error: E) -> Result<anyhow::Error, E> {
     Err(error.expect("only the other type was taken"))
 }
 
-/// The first `E` among an error, what it wraps and what caused it.
+/// The first `E` among an error, the errors it wraps, and its sources.
 pub(super) fn find<'a, E: StdError + 'static>(mut error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     loop {
         if let Some(found) = error.downcast_ref::<E>() {
             return Some(found);
         }
-        // One of this crate may be a batch's, which has several causes.
+        // An error of this crate may be that of a batch, which has several causes.
         if let Some(own) = error.downcast_ref::<Error>() {
             return own.load_source();
         }
@@ -74,7 +74,7 @@ pub(super) fn find<'a, E: StdError + 'static>(mut error: &'a (dyn StdError + 'st
     }
 }
 
-/// What a wrapper holds whose `source` passes over it.
+/// The error inside a wrapper whose `source` skips it.
 fn inside<'a, E: StdError + 'static>(
     error: &'a (dyn StdError + 'static),
 ) -> Option<&'a (dyn StdError + 'static)> {

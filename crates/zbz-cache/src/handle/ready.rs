@@ -8,28 +8,32 @@ use crate::key::Namespace;
 use crate::reply::Reply;
 
 impl ProviderHandle {
-    /// Whether the provider would serve calls of the open contracts: over a network that its servers are found by
-    /// name and reached, that they take the TLS, the user and the password, that the user has all rights that the
-    /// verbs of a contract need, and that all of them answer. Nothing is changed. A cache that is full is ready.
+    /// Whether the provider would serve calls of the open contracts. Over a network this checks that
+    ///
+    /// - its servers are found by name, reached, and answer;
+    /// - they accept the TLS settings, the user and the password;
+    /// - the user has all rights that the verbs of a contract need.
+    ///
+    /// Nothing is changed. A full cache is ready.
     ///
     /// # Errors
     ///
-    /// What stands in the way, and what to do about it. Rights that are missing are named together, as the words of
-    /// `ACL SETUSER` that give them. `Closed`.
+    /// The obstacle, and what to do about it. Missing rights are named together, in the form in which
+    /// `ACL SETUSER` gives them. `Closed`.
     pub async fn ping(&self) -> Result<()> {
         self.check(None).await.map_err(|error| self.name_error(error, "ping"))
     }
 
-    /// [`ping`](ProviderHandle::ping), again and again until it succeeds or the time is over.
+    /// Calls [`ping`](ProviderHandle::ping) repeatedly, until it succeeds or the time is over.
     ///
     /// # Errors
     ///
-    /// The last one of `ping`.
+    /// That of the last `ping`.
     pub async fn wait_ready(&self, timeout: Duration) -> Result<()> {
         self.check(Some(timeout)).await.map_err(|error| self.name_error(error, "wait_ready"))
     }
 
-    /// [`ping`](ProviderHandle::ping) without async: this thread sleeps as in
+    /// [`ping`](ProviderHandle::ping) without async: this thread blocks as in
     /// [`blocking_stats`](ProviderHandle::blocking_stats).
     ///
     /// # Errors
@@ -39,7 +43,7 @@ impl ProviderHandle {
         self.check(None).wait().map_err(|error| self.name_error(error, "ping"))
     }
 
-    /// [`wait_ready`](ProviderHandle::wait_ready) without async: this thread sleeps as in
+    /// [`wait_ready`](ProviderHandle::wait_ready) without async: this thread blocks as in
     /// [`blocking_stats`](ProviderHandle::blocking_stats).
     ///
     /// # Errors
@@ -53,7 +57,7 @@ impl ProviderHandle {
         let provider = self.provider();
         let limits = provider.limits();
         let open = self.open_namespaces().into_iter();
-        // Each was made once before.
+        // Each prefix was built once before, so this cannot fail.
         let namespaces: Vec<Namespace> = open.filter_map(|name| Namespace::new(&name, limits).ok()).collect();
         let prefixes: Vec<&[u8]> = namespaces.iter().map(Namespace::prefix).collect();
         provider.check_ready(&prefixes, patience)

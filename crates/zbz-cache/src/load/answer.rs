@@ -1,4 +1,4 @@
-//! What loaders may return: a `Result` of anything that becomes a [`Loaded`], with any error.
+//! The results that loaders may return: a `Result` of anything that becomes a [`Loaded`], with any error.
 
 use std::error::Error as StdError;
 
@@ -11,11 +11,11 @@ mod sealed {
     impl<K, L> Sealed for (K, L) {}
 }
 
-/// What the loader of one key returns: `Result<L, E>`, where `L` is a `T`, an `Option<T>` or a
-/// [`Loaded<T>`], and `E` any error that is `Send` and `Sync`, or whatever else becomes a boxed one: a
-/// text, an `anyhow::Error`. [`Error::load_source`] reaches it.
+/// The result of a loader of one key: `Result<L, E>`, where `L` is a `T`, an `Option<T>` or a
+/// [`Loaded<T>`], and `E` any error that is `Send` and `Sync`, or anything else that converts into a boxed
+/// error: a text, an `anyhow::Error`. [`Error::load_source`] returns it.
 pub trait LoadAnswer<T>: sealed::Sealed {
-    /// What was learned.
+    /// Converts the result.
     ///
     /// # Errors
     ///
@@ -33,7 +33,7 @@ where
     }
 }
 
-/// One name and what was learned about it: `(String, L)` with an `L` as of [`LoadAnswer`].
+/// One name and its answer: `(String, L)` with an `L` as in [`LoadAnswer`].
 pub trait LoadedEntry<T>: sealed::Sealed {
     /// The two.
     fn into_entry(self) -> (String, Loaded<T>);
@@ -45,9 +45,9 @@ impl<T, K: Into<String>, L: Into<Loaded<T>>> LoadedEntry<T> for (K, L) {
     }
 }
 
-/// What the loader of many keys returns: `Result<I, E>`, where `I` is a map, a vector or whatever
-/// else gives names and what was learned about them, with errors as of [`LoadAnswer`]. A name
-/// that it leaves out is absent; one that was not asked for is passed over.
+/// The result of a loader of many keys: `Result<I, E>`, where `I` is a map, a vector or anything else
+/// that iterates over names and their answers, and `E` is as in [`LoadAnswer`]. A name that it leaves out
+/// is absent; a name that was not asked for is ignored.
 pub trait LoadAnswers<T>: sealed::Sealed {
     /// Calls `each` for every name.
     ///

@@ -1,12 +1,12 @@
-//! [`OnFailure`]: what a contract wants while its provider does not answer.
+//! [`OnFailure`]: the behaviour of a contract while its provider does not answer.
 
-/// What becomes of loads and reads while the provider does not answer, which is an error of kind `Unavailable`,
-/// `Timeout` or `Denied` ([`ErrorKind::is_outage`](crate::ErrorKind::is_outage)). A contract says it by
-/// [`on_failure`](crate::Contract::on_failure).
+/// How loads and reads behave while the provider does not answer, that is, after an error of kind
+/// `Unavailable`, `Timeout` or `Denied` ([`ErrorKind::is_outage`](crate::ErrorKind::is_outage)). A contract
+/// chooses by [`on_failure`](crate::Contract::on_failure).
 ///
-/// Whatever it says, these tell the error: verbs that remove (`delete`, `take`, `clear`, a TTL of zero) or move a
-/// deadline, because the old value would stay; verbs with a condition, versions, counters and listings, because
-/// their answer decides something.
+/// These verbs always return the error: verbs that remove (`delete`, `take`, `clear`, a TTL of zero) or
+/// move a deadline, because the old value would stay; and verbs with a condition, versions, counters and
+/// listings, because their answer decides something.
 ///
 /// ```
 /// use zbz_cache::{Contract, OnFailure, options};
@@ -19,12 +19,12 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnFailure {
-    /// Loads go on: a load whose look at the cache fails runs its loader, shared by all who ask as ever, and
-    /// hands the value out without storing it ([`Origin::LoadedAround`](crate::Origin::LoadedAround)). Plain
-    /// verbs tell the error.
+    /// Loads go on: if a load cannot read the cache it runs its loader, shared by all its callers as always,
+    /// and returns the value without storing it ([`Origin::LoadedAround`](crate::Origin::LoadedAround)). Plain
+    /// verbs return the error.
     #[default]
     LoadAround,
-    /// Every verb tells the error, loads too.
+    /// Every verb returns the error, loads too.
     Error,
     /// Loads go on, and plain reads (`get`, `get_multi`, `get_each`, `exists`, `ttl`) answer as for a missing entry;
     /// plain sets (`set`, `set_multi`) are dropped and answer `Ok`. Both are counted:

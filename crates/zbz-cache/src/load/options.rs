@@ -1,5 +1,5 @@
-//! [`LoadOptions`]: how loads are done and what becomes of their answers, as defaults on a
-//! contract or for one call.
+//! [`LoadOptions`]: how loads are done and how their values are stored, as defaults on a contract or for
+//! one call.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::ttl::{Lifetime, TTL_HORIZON, Ttl};
 
-/// Options of loads. An option that is not set for a call is as the contract has it; one that neither
-/// sets is off. Made by [`builder`](LoadOptions::builder), or [from a map](LoadOptions::from_options).
+/// Options of loads. An option that is not set for a call is that of the contract; if neither sets it, it
+/// is off. Made by [`builder`](LoadOptions::builder), or [from a map](LoadOptions::from_options).
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,18 +55,17 @@ impl LoadOptionsBuilder {
         self
     }
 
-    /// How long it is remembered that there is no value. Without it, only where the loader gives
-    /// a time.
+    /// How long an absence is remembered. Without it, only if the loader gives a TTL.
     pub fn absent_ttl(mut self, span: Duration) -> Self {
         self.options.absent_ttl = Some(span);
         self
     }
 
-    /// How long an entry is fresh, at most its ttl. Between the two it is stale: it is served at
+    /// How long an entry is fresh, at most its TTL. After that it is stale until its TTL ends: it is served at
     /// once, and refreshed in the background, once at a time. Needs a [spawner](Self::spawner)
     /// (with the feature `tokio`, the runtime in which the contract is made is one), or
-    /// [`refresh_by_callers`](Self::refresh_by_callers). A refresh that its executor drops, as one
-    /// does that was shut down, counts as failed, and callers refresh by themselves for a second.
+    /// [`refresh_by_callers`](Self::refresh_by_callers). If its executor drops a refresh, for example because
+    /// it was shut down, the refresh counts as failed, and callers refresh by themselves for a second.
     pub fn fresh_for(mut self, span: Duration) -> Self {
         self.options.fresh_for = Some(span);
         self
@@ -78,14 +77,14 @@ impl LoadOptionsBuilder {
         self
     }
 
-    /// No background: of the callers that meet a stale entry one loads and waits, the others are
-    /// served the stale value meanwhile.
+    /// Refreshes without a background: one of the callers of a stale entry loads and waits, and the others get
+    /// the stale value meanwhile.
     pub fn refresh_by_callers(mut self) -> Self {
         self.options.refresh = Some(Refresh::ByCallers);
         self
     }
 
-    /// When a refresh fails, the stale value is served up to its ttl, and nobody tries again for
+    /// After a failed refresh the stale value is served until its TTL ends, and no caller tries again for
     /// this long.
     pub fn stale_on_error(mut self, cool_down: Duration) -> Self {
         self.options.cool_down = Some(cool_down);
@@ -101,8 +100,8 @@ impl LoadOptionsBuilder {
         self
     }
 
-    /// Shortens the time of loaded entries, their fresh time with it, by a random share of at
-    /// most so many percent, so that entries that were loaded together do not expire together.
+    /// Shortens the TTL of loaded entries, and their fresh time with it, by a random share of at most this
+    /// many percent, so that entries that were loaded together do not expire together.
     pub fn jitter_percent(mut self, percent: f64) -> Self {
         self.options.jitter = Some(percent);
         self
@@ -112,8 +111,8 @@ impl LoadOptionsBuilder {
     ///
     /// # Errors
     ///
-    /// `Config`: a span of zero, or one beyond 100 years (a `ttl` beyond them is never), a
-    /// jitter outside of 0 to 100, or a `fresh_for` beyond the ttl.
+    /// `Config`: a span of zero, or one above 100 years (a `ttl` above that is never), a jitter outside of 0
+    /// to 100, or a `fresh_for` longer than the TTL.
     pub fn build(self) -> Result<LoadOptions> {
         self.options.check_alone()?;
         if self.options.ttl != Ttl::Default {
@@ -133,14 +132,13 @@ impl LoadOptions {
         LoadOptionsBuilder::default()
     }
 
-    /// From names and values, as a program's configuration has them: `ttl`, `absent_ttl`,
-    /// `fresh_for`, `stale_on_error`, `timeout` are durations (`ttl` also "never", and not zero),
-    /// `jitter` a percentage (`"10%"` or 10). Of the spawner only a program can tell.
+    /// Makes them from names and values, such as a program's configuration has: `ttl`, `absent_ttl`,
+    /// `fresh_for`, `stale_on_error` and `timeout` are durations (`ttl` also "never", and not zero),
+    /// `jitter` is a percentage (`"10%"` or 10). A spawner can only be set in code.
     ///
     /// # Errors
     ///
-    /// `Config`: an unknown name, a value that is none, or what [`build`](LoadOptionsBuilder::build)
-    /// refuses.
+    /// `Config`: an unknown name, a malformed value, or as in [`build`](LoadOptionsBuilder::build).
     pub fn from_options(options: &Options) -> Result<LoadOptionsBuilder> {
         options.refuse_unknown(&NAMES)?;
         let mut builder = LoadOptions::builder();
@@ -155,7 +153,7 @@ impl LoadOptions {
         Ok(builder)
     }
 
-    /// These, and what they leave unset from `defaults`.
+    /// These options, with unset ones taken from `defaults`.
     pub(crate) fn or(&self, defaults: &LoadOptions) -> LoadOptions {
         LoadOptions {
             ttl: self.ttl.or(defaults.ttl),
@@ -174,7 +172,7 @@ impl LoadOptions {
         LoadOptions { refresh: refresh.or(self.refresh), ..self }
     }
 
-    /// Whether every value is one by itself.
+    /// Checks each value by itself.
     fn check_alone(&self) -> Result<()> {
         let spans = [
             ("absent_ttl", self.absent_ttl),
@@ -203,7 +201,7 @@ impl LoadOptions {
         }
     }
 
-    /// Whether they fit this ttl.
+    /// Checks them against this TTL.
     pub(super) fn check_with(&self, ttl: Ttl) -> Result<()> {
         if let Some(fresh_for) = self.fresh_for {
             let advice = match (ttl, ttl.lifetime()) {

@@ -1,11 +1,11 @@
-//! [`Loaded`] and [`LoadOutcome`]: what a loader learned, and what its caller is told.
+//! [`Loaded`] and [`LoadOutcome`]: a loader's answer, and the result of a load for its caller.
 
 use std::time::Duration;
 
 use crate::ttl::{Ttl, TtlState};
 
-/// What a loader learned about a key. Made from a value, from an `Option` whose `None` is
-/// [absent](Loaded::absent), or by name.
+/// A loader's answer for one key. Made from a value, from an `Option` whose `None` is
+/// [absent](Loaded::absent), or by one of its functions.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,26 +25,26 @@ pub struct Loaded<T> {
 }
 
 impl<T> Loaded<T> {
-    /// A value, to be stored for the time that the call's options say.
+    /// A value, stored for the TTL of the call's options.
     #[must_use]
     pub fn value(value: T) -> Self {
         Loaded { value: Some(value), ttl: Ttl::Default, is_stored: true }
     }
 
     /// There is no value. That is stored for the `absent_ttl` of the call's options, and not at
-    /// all without one. It is another thing than a stored `None` of an optional `T`.
+    /// all without one. It differs from a stored `None` of an optional `T`.
     #[must_use]
     pub fn absent() -> Self {
         Loaded { value: None, ttl: Ttl::Default, is_stored: true }
     }
 
-    /// Gives it a time to live of its own; [`Ttl::Default`] is that of the options.
+    /// Gives it a TTL of its own; [`Ttl::Default`] is that of the options.
     #[must_use]
     pub fn ttl(self, ttl: impl Into<Ttl>) -> Self {
         Loaded { ttl: ttl.into(), ..self }
     }
 
-    /// Keeps it out of the cache: only the callers that wait get it.
+    /// Keeps it out of the cache: only the waiting callers get it.
     #[must_use]
     pub fn not_stored(self) -> Self {
         Loaded { is_stored: false, ..self }
@@ -73,16 +73,16 @@ pub enum Origin {
     Stale,
     /// From this call's loader.
     Loaded,
-    /// From the loader of a call that was there before.
+    /// From the loader of an earlier call.
     Coalesced,
-    /// From this call's loader, and not stored: the provider did not answer the look at the cache.
+    /// From this call's loader, and not stored: the provider did not answer when the cache was read.
     LoadedAround,
-    /// From a copy that may be out of date: the side that has the truth does not answer, and the provider was
-    /// told to serve its copies meanwhile.
+    /// From a copy that may be out of date: the far side does not answer, and the provider is configured to
+    /// serve its copies meanwhile.
     Degraded,
 }
 
-/// What `get_or_load_opts` answers.
+/// The result of `get_or_load_opts`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadOutcome<T> {

@@ -10,7 +10,7 @@ use crate::flight::{Losses, Waiter};
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs futures in the background, on an executor of one's choice. Cheap to clone.
+/// Runs futures in the background, on any executor. Cheap to clone.
 ///
 /// ```
 /// use zbz_cache::Spawner;
@@ -27,12 +27,11 @@ pub struct Spawner {
 impl Spawner {
     /// A spawner that gives each task to `spawn`, which must not wait for it.
     ///
-    /// A task that is dropped before its end, by a panic of `spawn` too, is a refresh that failed:
-    /// it is counted and warned of, and for a second callers refresh by themselves. One that is
-    /// neither polled nor dropped within five seconds is the same to the next caller of its entry.
-    /// A task that was polled must be polled again when it is woken, or dropped: what keeps it
-    /// otherwise keeps its entry stale, until the load's
-    /// [timeout](crate::LoadOptionsBuilder::timeout) or the entry's ttl.
+    /// A task that is dropped before its end, even by a panic of `spawn`, is a failed refresh: it is counted
+    /// and warned of, and callers refresh by themselves for a second. So is, for the next caller of its
+    /// entry, a task that is neither polled nor dropped within five seconds. A task that was polled must be
+    /// polled again when it is woken, or dropped. Otherwise its entry stays stale until the load's
+    /// [timeout](crate::LoadOptionsBuilder::timeout) or the end of the entry's TTL.
     pub fn new(spawn: impl Fn(Task) + Send + Sync + 'static) -> Self {
         Spawner { spawn: Arc::new(spawn), losses: Arc::default() }
     }
@@ -41,7 +40,7 @@ impl Spawner {
     ///
     /// # Errors
     ///
-    /// `Config`: there is none here.
+    /// `Config`: there is no runtime here.
     #[cfg(feature = "tokio")]
     pub fn tokio() -> crate::Result<Self> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|source| {
@@ -51,16 +50,16 @@ impl Spawner {
         Ok(Spawner::new(move |task| drop(runtime.spawn(task))))
     }
 
-    /// Whether it lost nothing lately.
+    /// Whether it lost no refresh recently.
     pub(crate) fn is_trusted(&self) -> bool {
         self.losses.are_over()
     }
 
-    /// Has a refresh waited for in the background.
+    /// Waits for a refresh in the background.
     pub(crate) fn spawn(&self, refresh: Waiter) {
         let refresh = refresh.hand_over(&self.losses);
         let task = Box::pin(async move { drop(refresh.await) });
-        // A panic drops the task, which tells of itself; it is no concern of the caller's.
+        // A panic drops the task, which reports itself as lost; the caller is not affected.
         let _ = catch_unwind(AssertUnwindSafe(|| (self.spawn)(task)));
     }
 }

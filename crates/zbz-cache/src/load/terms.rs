@@ -1,4 +1,4 @@
-//! [`Terms`]: load options with everything resolved: what a load goes by.
+//! [`Terms`]: load options with all defaults resolved.
 
 use std::time::Duration;
 
@@ -26,9 +26,9 @@ pub(crate) struct Terms {
     pub(crate) refresh: Refresh,
     pub(crate) cool_down: Option<Duration>,
     pub(crate) timeout: Option<Duration>,
-    /// At most this share of an entry's time is taken off.
+    /// The largest share by which an entry's TTL is shortened.
     jitter: f64,
-    /// Whether the caller is told the entry's remaining time.
+    /// Whether the caller needs the entry's remaining TTL.
     pub(crate) tells_ttl: bool,
     /// The contract's.
     pub(crate) on_failure: OnFailure,
@@ -45,14 +45,13 @@ impl Refresh {
 }
 
 impl Terms {
-    /// Whether a refresh that fails is answered by the stale value, if that is still there: where
-    /// that was asked for, or where callers only stand in for a background, whose failures are not
-    /// theirs.
+    /// Whether a failed refresh is answered by the stale value, if that still exists: either it was asked for,
+    /// or the caller only stands in for the background, whose failures are not its own.
     pub(crate) fn excuses_refreshes(&self) -> bool {
         self.cool_down.is_some() || matches!(self.refresh, Refresh::Spawned(_))
     }
 
-    /// Of a contract without load options.
+    /// The terms of a contract without load options.
     pub(crate) fn plain() -> Self {
         Terms {
             ttl: Ttl::Default,
@@ -71,7 +70,7 @@ impl Terms {
     ///
     /// # Errors
     ///
-    /// As there, and `Config` where everything that is loaded would be gone at once.
+    /// As there, and `Config` if no loaded value would ever be stored.
     pub(crate) fn of_contract(options: &LoadOptions, default_ttl: Ttl, has_header: bool) -> Result<Self> {
         if options.ttl.or(default_ttl).lifetime() == Lifetime::Gone {
             return Err(Error::config(
@@ -84,7 +83,7 @@ impl Terms {
 
     /// # Errors
     ///
-    /// `Config`: the options do not go together, or need what is not there.
+    /// `Config`: the options contradict each other, or one lacks another that it needs.
     pub(crate) fn resolve(options: &LoadOptions, default_ttl: Ttl, has_header: bool) -> Result<Self> {
         let ttl = options.ttl.or(default_ttl);
         options.check_with(ttl)?;
@@ -122,22 +121,22 @@ impl Terms {
         })
     }
 
-    /// These terms in a contract that wants this while its provider does not answer.
+    /// These terms with the contract's [`OnFailure`].
     pub(crate) fn on_failure(self, on_failure: OnFailure) -> Self {
         Terms { on_failure, ..self }
     }
 
-    /// Whether a load whose look at the cache failed so goes on.
+    /// Whether a load goes on after its read of the cache failed with this error.
     pub(crate) fn goes_around(&self, error: &Error) -> bool {
         error.kind().is_outage() && self.on_failure != OnFailure::Error
     }
 
-    /// These terms for a caller that is told the entry's remaining time.
+    /// These terms, for a caller that needs the entry's remaining TTL.
     pub(crate) fn telling_ttl(self) -> Self {
         Terms { tells_ttl: true, ..self }
     }
 
-    /// What a look has to bring: whether anything depends on what is left of an entry's time.
+    /// The parts of an entry that a look has to read: all of them if the remaining TTL is needed.
     pub(crate) fn parts(&self) -> ReadParts {
         if self.tells_ttl || self.fresh_for.is_some() { ReadParts::All } else { ReadParts::Value }
     }
@@ -146,7 +145,7 @@ impl Terms {
         Plan { timeout: self.timeout, cool_down: self.cool_down, blocking }
     }
 
-    /// How long before its deadline an entry with this ttl becomes stale, if it does.
+    /// How long before its deadline an entry with this TTL becomes stale, if it does.
     pub(crate) fn span(&self, ttl: Ttl) -> Option<Duration> {
         let fresh_for = self.fresh_for?;
         match ttl.lifetime() {
@@ -155,20 +154,20 @@ impl Terms {
         }
     }
 
-    /// The ttl and the span of an entry that a loader fills; `draw` is a random number.
+    /// The TTL and the stale span of a loaded entry; `draw` is a random number.
     pub(crate) fn shortened(&self, ttl: Ttl, draw: u64) -> (Ttl, Option<Duration>) {
         let Lifetime::For(life) = ttl.lifetime() else { return (ttl, None) };
         let span = self.span(ttl);
         if self.jitter == 0.0 {
             return (ttl, span);
         }
-        // In [0, 1): the upper 53 bits are all that such a number holds.
+        // In [0, 1): an `f64` holds 53 bits.
         let share = (draw >> 11) as f64 / (1_u64 << 53) as f64;
         let left = 1.0 - self.jitter * share;
         // In whole milliseconds, which every provider keeps exactly.
         let short = Duration::from_millis(life.mul_f64(left).as_millis() as u64);
         let short = short.clamp(Duration::from_millis(1), life);
-        // The same share of both, so that the fresh time is never longer than the whole.
+        // The same share of both, so that the fresh time never exceeds the TTL.
         let share = short.as_secs_f64() / life.as_secs_f64();
         (Ttl::After(short), span.map(|span| span.mul_f64(share).min(short)))
     }
