@@ -15,11 +15,11 @@ use crate::reply::block_on;
 use crate::stats::Stats;
 use crate::ttl::{Ttl, TtlState};
 
-/// The typed cache for code without async. Each verb means, promises and fails as the one of
-/// [`Cache`] does; it runs on the calling thread, which sleeps where it has to wait.
+/// The typed cache for code without async. Each verb behaves like that of [`Cache`], errors included; it
+/// runs on the calling thread, and blocks while it waits.
 ///
-/// On the memory provider nothing waits but loads, so all other verbs may be used anywhere. With a
-/// provider across a network do not call it on an async executor's own threads.
+/// On the memory provider only loads wait, so all other verbs may be used anywhere. With a provider across
+/// a network do not call it on an async executor's own threads.
 ///
 /// ```
 /// use zbz_cache::{Contract, Ttl, options};
@@ -62,31 +62,31 @@ impl<T: 'static> BlockingCache<T> {
         get(name: &str) -> Option<T>;
         /// Stores a value.
         set(name: &str, value: &T, ttl: impl Into<Ttl>) -> ();
-        /// Removes `name`; true if it was there.
+        /// Removes `name`; true if it existed.
         delete(name: &str) -> bool;
-        /// Whether `name` is there.
+        /// Whether `name` exists.
         exists(name: &str) -> bool;
         /// The entry's remaining time.
         ttl(name: &str) -> TtlState;
-        /// Gives the entry a new deadline; true if it was there.
+        /// Gives the entry a new deadline; true if it existed.
         expire(name: &str, ttl: impl Into<Ttl>) -> bool;
-        /// Takes the entry's deadline away; true if it was there.
+        /// Removes the entry's deadline; true if the entry existed.
         persist(name: &str) -> bool;
         /// Stores a value if there is none.
         set_if_absent(name: &str, value: &T, ttl: impl Into<Ttl>) -> SetOutcome;
         /// Stores a value if there is one.
         replace(name: &str, value: &T, ttl: impl Into<Ttl>) -> SetOutcome;
-        /// Stores a value under any condition, keeping the deadline of a live entry, or both.
+        /// Stores a value under a condition, keeping the deadline of a live entry, or both.
         set_opts(name: &str, value: &T, options: SetOptions) -> SetOutcome;
         /// The value of `name` with its version.
         get_versioned(name: &str) -> Option<Versioned<T>>;
         /// Stores a value if the entry still holds the bytes of that version.
         compare_and_swap(name: &str, version: Version, value: &T, ttl: impl Into<Ttl>) -> SetOutcome;
-        /// The value of `name`, which is removed in one step.
+        /// Removes `name` and returns its value, in one step.
         take(name: &str) -> Option<T>;
-        /// The values of those of `names` that are there, by name.
+        /// The values of those of `names` that exist, by name.
         get_multi(names: impl IntoIterator<Item: AsRef<str>>) -> HashMap<String, T>;
-        /// Removes many; answers how many were there.
+        /// Removes many names; returns how many existed.
         delete_multi(names: impl IntoIterator<Item: AsRef<str>>) -> u64;
         /// The names that match `pattern`.
         keys(pattern: &str) -> Vec<String>;
@@ -94,7 +94,7 @@ impl<T: 'static> BlockingCache<T> {
         keys_page(pattern: &str, cursor: Option<&Cursor>) -> NamePage;
         /// Removes every entry of this namespace.
         clear() -> ();
-        /// What the whole provider counted.
+        /// The counters of the whole provider.
         stats() -> Stats;
     }
 
@@ -124,23 +124,23 @@ impl<T: 'static> BlockingCache<T> {
     ///
     /// A load belongs to the caller whose loader runs, and is not interrupted: a
     /// [timeout](crate::LoadOptionsBuilder::timeout) releases the callers that wait for it, while this
-    /// call returns when its loader does. Of callers that meet a stale entry, one runs its loader
-    /// and the others are served the stale value, whatever spawner the contract has; where it has
-    /// one, a loader that fails leaves its caller the stale value, too. A caller that
-    /// waits for an async load which all of its own callers leave runs its own loader.
+    /// call returns when its loader does. For a stale entry one caller runs its loader and the others get the
+    /// stale value, even if the contract has a spawner; if it has one, a failed loader leaves its own caller
+    /// the stale value too. If a caller waits for an async load that all async callers leave, it runs its own
+    /// loader.
     ///
     /// # Errors
     ///
     /// As [`Cache::get_or_load`]; and `LoadDeadlock`: it would have to wait for a load, and this thread
-    /// polls one that is still under way. In async code await the async verb, or call this one in
-    /// `spawn_blocking` or on a thread of its own.
+    /// polls one that is still under way. In async code, await the async verb, or call this one in
+    /// `spawn_blocking` or on a separate thread.
     #[inline]
     pub fn get_or_load<R: LoadAnswer<T>>(&self, name: &str, loader: impl FnOnce() -> R) -> Result<Option<T>> {
         self.cache.get_or_load_blocking(name, loader)
     }
 
-    /// As [`get_or_load`](BlockingCache::get_or_load), with options for this call, and telling
-    /// where the value came from.
+    /// As [`get_or_load`](BlockingCache::get_or_load), with options for this call; also returns where the
+    /// value came from.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl<T: 'static> BlockingCache<T> {
         self.cache.get_or_load_with_blocking(name, options, loader)
     }
 
-    /// The values of `names`, by name: those that are missing from `loader`, in one call.
+    /// The values of `names`, by name; missing ones come from `loader`, in one call.
     ///
     /// # Errors
     ///
@@ -168,8 +168,8 @@ impl<T: 'static> BlockingCache<T> {
         values(self.cache.get_or_load_multi_blocking(names, None, loader))
     }
 
-    /// As [`get_or_load_multi`](BlockingCache::get_or_load_multi), with options for this call, and
-    /// telling of each name where its value came from.
+    /// As [`get_or_load_multi`](BlockingCache::get_or_load_multi), with options for this call; also returns
+    /// where each value came from.
     ///
     /// # Errors
     ///
@@ -184,8 +184,8 @@ impl<T: 'static> BlockingCache<T> {
         self.cache.get_or_load_multi_blocking(names, Some(options), loader)
     }
 
-    /// One answer for each of `names`, in their order: those that are missing from `loader`, in one
-    /// call, as [`Cache::get_or_load_each`].
+    /// One answer for each of `names`, in their order; missing ones come from `loader`, in one call, as in
+    /// [`Cache::get_or_load_each`].
     pub fn get_or_load_each<R: LoadAnswers<T>>(
         &self,
         names: impl IntoIterator<Item: AsRef<str>>,
@@ -194,8 +194,8 @@ impl<T: 'static> BlockingCache<T> {
         values_of_each(self.cache.get_or_load_each_blocking(names, None, loader))
     }
 
-    /// As [`get_or_load_each`](BlockingCache::get_or_load_each), with options for this call, and
-    /// telling of each name where its value came from, as [`Cache::get_or_load_each_opts`].
+    /// As [`get_or_load_each`](BlockingCache::get_or_load_each), with options for this call; also returns
+    /// where each value came from, as [`Cache::get_or_load_each_opts`].
     pub fn get_or_load_each_opts<R: LoadAnswers<T>>(
         &self,
         names: impl IntoIterator<Item: AsRef<str>>,
@@ -210,7 +210,7 @@ impl<T: 'static> BlockingCache<T> {
         self.cache.native()
     }
 
-    /// The async one.
+    /// The async cache.
     pub fn cache(&self) -> &Cache<T> {
         &self.cache
     }
@@ -218,7 +218,7 @@ impl<T: 'static> BlockingCache<T> {
 
 impl BlockingCache<i64> {
     verbs! {
-        /// Adds to the counter `name` and answers the sum.
+        /// Adds to the counter `name` and returns the sum.
         add(name: &str, delta: i64, ttl: impl Into<Ttl>) -> i64;
     }
 }

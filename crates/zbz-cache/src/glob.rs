@@ -1,9 +1,9 @@
 //! [`Pattern`]: the one matcher, with one meaning for every provider.
 //!
-//! `*` is any run of characters (also none, and across `/` and `:`), `?` one character, `[abc]`
-//! one of these, `[a-z]` one of a range, `[^a]` one that is not, and `\` takes the next character
-//! as it is, in classes too. Characters are Unicode scalar values. A pattern is matched against
-//! the whole name, in time linear in pattern times name and without recursion.
+//! `*` matches any run of characters (also an empty one, and across `/` and `:`), `?` one character,
+//! `[abc]` one of these, `[a-z]` one of a range, `[^a]` one that is not listed. `\` makes the next
+//! character literal, in classes too. Characters are Unicode scalar values. A pattern is matched against
+//! the whole name, in time proportional to pattern length times name length, without recursion.
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -80,8 +80,8 @@ impl Pattern {
     pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.parts.as_slice();
         let mut rest = name.chars();
-        // After the last run seen: the parts that follow it, and the name from where that run
-        // would take one character more.
+        // The last `*` seen: the parts after it, and the rest of the name if it took one more
+        // character.
         let mut retry: Option<(&[Part], std::str::Chars<'_>)> = None;
         loop {
             if let [Part::Run, after @ ..] = parts {
@@ -99,7 +99,7 @@ impl Pattern {
                     (parts, rest) = (after, ahead);
                     continue;
                 }
-                // The name is at its end: a longer run cannot help.
+                // The name has ended: a longer run cannot help.
                 (_, None) => return false,
                 _ => {}
             }

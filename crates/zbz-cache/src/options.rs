@@ -1,9 +1,9 @@
-//! [`Options`]: how a provider is told what to be, as names and values.
+//! [`Options`]: the configuration of a provider, as names and values.
 //!
 //! They come from [`options!`](crate::options!) or any map, from any serde format, from a URL or
-//! from the environment; numbers, texts and durations mean the same wherever they come from.
-//! Wrong ones are refused when the provider is made, by an error that names the option, what it
-//! got, what it takes, and for an unknown one the nearest known name.
+//! from the environment; numbers, texts and durations mean the same from every source.
+//! Wrong options are refused when the provider is made. The error has the option's name, the given value,
+//! the accepted values, and for an unknown name the nearest known one.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ mod read;
 mod system;
 pub(crate) mod url;
 
-/// What the environment's variables begin with.
+/// The prefix of the environment variables.
 pub const ENV_PREFIX: &str = "ZBZ_CACHE_";
 
 /// The value of one option.
@@ -75,7 +75,7 @@ impl From<usize> for OptionValue {
 
 /// Names and values for a provider. `Debug` prints the names, never a value: one may be a secret.
 ///
-/// In a serde format null is as good as left out. An empty text is refused, wherever it comes from.
+/// In a serde format null counts as left out. An empty text is refused from every source.
 ///
 /// ```
 /// use std::time::Duration;
@@ -90,12 +90,12 @@ impl From<usize> for OptionValue {
 #[derive(Clone, Default)]
 pub struct Options {
     values: BTreeMap<String, OptionValue>,
-    /// Whether names and values may be parts of a URL, which no message shows.
+    /// Whether names and values may be parts of a URL, which messages never show.
     is_concealed: bool,
 }
 
 impl PartialEq for Options {
-    /// Whether they say the same, wherever they come from.
+    /// Compares names and values, not the sources.
     fn eq(&self, other: &Self) -> bool {
         self.values == other.values
     }
@@ -108,15 +108,15 @@ impl Options {
         Options::default()
     }
 
-    /// Sets one option; an earlier value of that name goes.
+    /// Sets one option, and replaces an earlier value of that name.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<OptionValue>) -> Self {
         self.values.insert(name.into(), value.into());
         self
     }
 
-    /// Hides these options from messages: a name or a value is shown only if it is known to be no
-    /// part of a secret.
+    /// Hides these options from messages: a name or a value is shown only if it is certainly not part of a
+    /// secret.
     pub(crate) fn concealed(self) -> Self {
         Options { is_concealed: true, ..self }
     }
@@ -140,9 +140,9 @@ impl Options {
         self.values.keys().map(String::as_str)
     }
 
-    /// Refuses the first option that is none of `known`, where `far.*` stands for every name that
-    /// begins with `far.`. Factories that were not registered with
-    /// their options' names call this themselves.
+    /// Refuses the first option that is not among `known`, in which `far.*` stands for every name that
+    /// begins with `far.`. Factories that were registered without the names of their options call this
+    /// themselves.
     ///
     /// # Errors
     ///
@@ -170,10 +170,10 @@ pub(crate) fn is_named(name: &str, known: &str) -> bool {
     }
 }
 
-/// How alike two names are, from 0 to 1, from where on one may be meant by the other.
+/// The similarity of two names, from 0 to 1, from which on a suggestion is made.
 const ALIKE: f64 = 0.6;
 
-/// The one of `known` that may be meant by `name`.
+/// The name of `known` that is most similar to `name`, if any is similar.
 pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let name = name.to_lowercase();
     let alike = known.iter().map(|&candidate| (strsim::jaro_winkler(&name, candidate), candidate));
@@ -181,7 +181,7 @@ pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     nearest.filter(|(alike, _)| *alike >= ALIKE).map(|(_, nearest)| nearest)
 }
 
-/// `; did you mean "max_size"? known: ...`, as far as there is anything to say.
+/// `; did you mean "max_size"? known: ...`, or the parts of it that apply.
 pub(crate) fn did_you_mean(name: &str, known: &[&str]) -> String {
     let list = known.join(", ");
     match nearest(name, known) {

@@ -1,16 +1,16 @@
-//! [`Provider`]: what a cache must be able to do to serve the contract.
+//! [`Provider`]: the trait of caches that serve the contract.
 //!
-//! Byte keys and byte values, object safe, small. Users never call it: they hold a
-//! [`ProviderHandle`](crate::ProviderHandle) and a [`Cache`](crate::Cache), which own everything
-//! that is the same for every provider (joining keys, codecs, patterns, default deadlines).
+//! It is small and object safe, with byte keys and byte values. Users never call it: they hold a
+//! [`ProviderHandle`](crate::ProviderHandle) and a [`Cache`](crate::Cache), which do everything
+//! that is the same for all providers (joining keys, codecs, patterns, default TTLs).
 //!
-//! What holds for every method:
+//! Every method keeps these promises:
 //!
 //! - It may be called from any thread, many at once, on any executor or on none.
 //! - Arguments are borrowed for the call only. A pending [`Reply`] owns what it needs.
 //! - A pending reply may be dropped at any point. The verb is then done or not done, never half.
 //! - It never panics on anything a caller can pass in.
-//! - After [`close`](Provider::close) it answers [`ErrorKind::Closed`](crate::ErrorKind::Closed).
+//! - After [`close`](Provider::close) it returns [`ErrorKind::Closed`](crate::ErrorKind::Closed).
 //!
 //! The keys it receives are 1 byte to [`Limits::max_stored_key_bytes`] long: namespace and name
 //! joined. `examples/own_provider.rs` is a complete one.
@@ -39,32 +39,32 @@ use crate::reply::Reply;
 use crate::stats::Stats;
 use crate::ttl::{Ttl, TtlState};
 
-/// The byte verbs of a cache. See the [module](self) for what holds for all of them.
+/// The byte verbs of a cache. The [module](self) has the promises that all of them keep.
 ///
-/// The ten required methods make a complete provider; the others have defaults that work, or that
-/// say [`Unsupported`](crate::ErrorKind::Unsupported) where only the provider itself could do it.
-/// A verb that is not supported must be declared by [`capabilities`](Provider::capabilities).
+/// The ten required methods make a complete provider. The others have defaults that work, or that return
+/// [`Unsupported`](crate::ErrorKind::Unsupported) if only the provider itself could do it.
+/// [`capabilities`](Provider::capabilities) must declare which verbs are supported.
 pub trait Provider: Send + Sync + 'static {
     /// The name for errors and logs, usually the one it was registered under.
     fn name(&self) -> &str;
 
-    /// The entry of `key`, its bytes in `buffer`, whose old contents go and whose capacity is
-    /// reused. Returns exactly the bytes that were set for exactly that key, with the remaining
-    /// time and the version of the same moment.
+    /// Reads the entry of `key` into `buffer`, whose old contents are replaced and whose capacity is reused.
+    /// Returns exactly the bytes that were set for exactly that key, with the remaining TTL and the version
+    /// of the same moment.
     ///
-    /// Counts neither a hit nor a miss: only the caller knows whether the bytes were any good,
-    /// and says so by [`record_lookups`](Provider::record_lookups).
+    /// Counts neither a hit nor a miss: only the caller knows whether the bytes decode, and reports it by
+    /// [`record_lookups`](Provider::record_lookups).
     fn get<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read>;
 
-    /// As [`get`](Provider::get), for a caller that wants the bytes alone: the remaining time and
-    /// the version may be left out (`None`), for providers to which they cost something.
+    /// As [`get`](Provider::get), for a caller that needs only the bytes: a provider may leave out the
+    /// remaining TTL and the version (`None`) if they cost something.
     fn get_value<'a>(&'a self, key: &[u8], buffer: Vec<u8>) -> Reply<'a, Read> {
         self.get(key, buffer)
     }
 
-    /// As [`get`](Provider::get) or [`get_value`](Provider::get_value), for a load: the caller has a loader at
-    /// hand if the read fails. A provider that learns meanwhile that the key's server is down ends the read at
-    /// once. One that serves copies which may be out of date while it cannot check them may do so here and in
+    /// As [`get`](Provider::get) or [`get_value`](Provider::get_value), for a load: the caller has a loader if
+    /// the read fails. If the provider learns meanwhile that the key's server is down, it ends the read at
+    /// once. A provider that serves possibly outdated copies during an outage does so only here and in
     /// `get_value`, and marks them ([`Found::is_degraded`]).
     fn get_for_load<'a>(&'a self, key: &[u8], buffer: Vec<u8>, parts: ReadParts) -> Reply<'a, Read> {
         match parts {
@@ -73,7 +73,7 @@ pub trait Provider: Send + Sync + 'static {
         }
     }
 
-    /// Stores `value` under `key` if the condition holds, in one step with judging it.
+    /// Stores `value` under `key` if the condition holds, in one step with checking it.
     ///
     /// # Errors
     ///
@@ -82,72 +82,70 @@ pub trait Provider: Send + Sync + 'static {
     /// that [`capabilities`](Provider::capabilities) does not claim.
     fn set<'a>(&'a self, key: &[u8], value: &[u8], options: SetOptions) -> Reply<'a, SetOutcome>;
 
-    /// Removes `key`; true if it was there and live.
+    /// Removes `key`; true if it had a live entry.
     fn delete<'a>(&'a self, key: &[u8]) -> Reply<'a, bool>;
 
     /// The entry's remaining time.
     fn ttl<'a>(&'a self, key: &[u8]) -> Reply<'a, TtlState>;
 
-    /// Gives a live entry a new deadline, or none for [`Ttl::Never`]; true if it was there.
+    /// Gives a live entry a new deadline, or none for [`Ttl::Never`]; true if there was one.
     /// Zero deletes. [`Ttl::Default`] is the provider's own default.
     fn expire<'a>(&'a self, key: &[u8], ttl: Ttl) -> Reply<'a, bool>;
 
-    /// The next page of live keys that begin with `prefix`: the first one for no cursor.
+    /// The next page of live keys that begin with `prefix`; without a cursor the first one.
     ///
-    /// A page may be empty though others follow. A key that is there throughout is met at least
-    /// once over all pages (exactly once where [`Capabilities::exact_listing`] says so), one that
-    /// is absent throughout never.
+    /// A page may be empty although others follow. A key that exists throughout is listed at least once over
+    /// all pages (exactly once with [`Capabilities::exact_listing`]); one that is absent throughout, never.
     fn scan<'a>(&'a self, prefix: &[u8], cursor: Option<&Cursor>) -> Reply<'a, Page>;
 
-    /// Removes every entry whose key begins with `prefix` and that was set before the call. A set
-    /// that begins after this has answered survives. Holds up no other caller for long.
+    /// Removes every entry whose key begins with `prefix` and that was set before the call. A set that begins
+    /// after this returned survives. Other callers are not blocked for long.
     fn clear<'a>(&'a self, prefix: &[u8]) -> Reply<'a, ()>;
 
-    /// What the provider counted, lookups as they were recorded. See [`Stats`] for the meanings.
+    /// The provider's counters, with lookups as they were recorded. See [`Stats`] for the meanings.
     fn stats(&self) -> Reply<'_, Stats>;
 
     /// Adds to the counters of hits, misses and undecodable values. [`LookupCounters`] does it.
     fn record_lookups(&self, lookups: Lookups);
 
-    /// Ends background work and lets go of everything. Idempotent.
+    /// Ends background work and releases everything. Idempotent.
     fn close(&self) -> Reply<'_, ()>;
 
-    /// What this provider can do beyond the required verbs. Must not change over its life.
+    /// The abilities of this provider beyond the required verbs. Must not change over its life.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
 
-    /// The sizes it takes; asked once by every contract.
+    /// The sizes it accepts; every contract asks once.
     fn limits(&self) -> Limits {
         Limits::default()
     }
 
-    /// What [`Ttl::Default`] comes to where neither the call nor the contract says more: what a
-    /// contract's `fresh_for` is judged against. [`Ttl::Default`], unless the provider tells. Must not
+    /// The meaning of [`Ttl::Default`] if neither the call nor the contract sets a TTL; a contract's
+    /// `fresh_for` is validated against it. [`Ttl::Default`] if the provider does not declare one. Must not
     /// change over its life.
     fn default_ttl(&self) -> Ttl {
         Ttl::Default
     }
 
-    /// Whether `key` is there and live.
+    /// Whether `key` has a live entry.
     fn exists<'a>(&'a self, key: &[u8]) -> Reply<'a, bool> {
         self.ttl(key).map(|state| state != TtlState::Missing)
     }
 
-    /// Gets and deletes in one step: of several callers at most one has the entry. Counts a
+    /// Gets and deletes in one step: at most one of several callers gets the entry. Counts a
     /// delete, and no lookup. Needs [`Capabilities::take`].
     fn take<'a>(&'a self, _key: &[u8], _buffer: Vec<u8>) -> Reply<'a, Read> {
         Reply::ready(Err(Error::unsupported("take")))
     }
 
-    /// Adds to a counter (a bare decimal that fits an `i64`) and answers the sum, in one step. An
-    /// absent one starts at 0 and gets `ttl`; one that is there keeps its deadline. Needs
+    /// Adds to a counter (a plain decimal number that fits an `i64`) and returns the sum, in one step. An
+    /// absent counter starts at 0 and gets `ttl`; an existing one keeps its deadline. Needs
     /// [`Capabilities::counters`].
     ///
     /// # Errors
     ///
-    /// `InvalidValue` for a value that is no counter and for a sum that does not fit: nothing was
-    /// changed.
+    /// `InvalidValue`: the value is not a counter, or the sum does not fit; nothing was changed.
     fn add<'a>(&'a self, _key: &[u8], _delta: i64, _ttl: Ttl) -> Reply<'a, i64> {
         Reply::ready(Err(Error::unsupported("add")))
     }
@@ -163,13 +161,13 @@ pub trait Provider: Send + Sync + 'static {
         })
     }
 
-    /// As [`get_multi`](Provider::get_multi), for a caller that wants the bytes alone: see
+    /// As [`get_multi`](Provider::get_multi), for a caller that needs only the bytes: see
     /// [`get_value`](Provider::get_value).
     fn get_values<'a>(&'a self, keys: &[&[u8]], batch: ReadBatch) -> Reply<'a, ReadBatch> {
         self.get_multi(keys, batch)
     }
 
-    /// As [`get_for_load`](Provider::get_for_load), of many keys.
+    /// As [`get_for_load`](Provider::get_for_load), for many keys.
     fn get_multi_for_load<'a>(
         &'a self,
         keys: &[&[u8]],
@@ -182,8 +180,8 @@ pub trait Provider: Send + Sync + 'static {
         }
     }
 
-    /// Many sets with one deadline, not atomic: every entry is tried, the last of two equal keys
-    /// wins. Answers what failed, by index.
+    /// Many sets with one deadline, not atomic: every entry is tried, and the last of two equal keys wins.
+    /// Returns the failures, by index.
     fn set_multi<'a>(&'a self, entries: &[(&[u8], &[u8])], ttl: Ttl) -> Reply<'a, Failures> {
         let set = |(key, value): &(&[u8], &[u8])| self.set(key, value, SetOptions::new(ttl));
         fold(entries.iter().map(set).collect(), Failures::new(), |failed, index, answer| {
@@ -214,24 +212,24 @@ pub trait Provider: Send + Sync + 'static {
         None
     }
 
-    /// Takes the sink of a handle, to be told of changes that did not come through the handle's
-    /// verbs, as far as this provider learns of any by itself: loads under way are then not stored
-    /// over them. A handle calls it once, when it is made.
+    /// Takes the sink of a handle. If this provider learns of changes that were not made by the handle's
+    /// verbs, it reports them to the sink, and loads under way are not stored over them. A handle calls this
+    /// once, when it is made.
     fn tell_changes(&self, _sink: InvalidationSink) {}
 
-    /// Keeps a value in memory that was loaded while the key's server could not be read, for as long as this
-    /// provider was told to; true if it did. Judges the token in one step with the store.
+    /// Keeps a value in memory that was loaded while the key's server could not be read, for the time this
+    /// provider is configured to; true if it did. Checks the token in one step with the store.
     fn keep_loaded(&self, _key: &[u8], _value: &[u8], _loaded: &LoadedAround) -> bool {
         false
     }
 
-    /// Whether each server answers. Waits for nothing and sends nothing.
+    /// Whether each server answers. Neither waits nor sends anything.
     fn health(&self) -> Health {
         Health::default()
     }
 
-    /// Calls `sink` for each change of a server's state until the subscription is dropped. `None` from a provider
-    /// that has no servers, or does not watch them.
+    /// Calls `sink` for each change of a server's state until the subscription is dropped. `None` from a
+    /// provider that has no servers or does not watch them.
     fn tell_health(&self, _sink: HealthSink) -> Option<Subscription> {
         None
     }
@@ -241,7 +239,7 @@ pub trait Provider: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// What stood in the way the last time, and what to do about it.
+    /// The obstacle at the last try, and what to do about it.
     fn check_ready<'a>(&'a self, _prefixes: &[&[u8]], _patience: Option<Duration>) -> Reply<'a, ()> {
         self.stats().map(drop)
     }
@@ -251,7 +249,7 @@ pub trait Provider: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The work itself, from a provider that has no thread.
+    /// Returns the work, if the provider has no thread.
     fn spawn(&self, work: BackgroundWork) -> Result<(), BackgroundWork> {
         Err(work)
     }

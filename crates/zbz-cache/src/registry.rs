@@ -1,7 +1,7 @@
-//! Names and the factories behind them: the one piece of global state.
+//! The registry of provider names and their factories: the only global state.
 //!
-//! The built-in providers are there from the first look, so a program that only depends on this
-//! crate finds "memory" by name. Factories run under no lock.
+//! It has the built-in providers from the start, so a program that only depends on this crate finds
+//! "memory" by name. Factories run under no lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,7 +22,7 @@ type Make = dyn Fn(&Options) -> Result<Arc<dyn Provider>> + Send + Sync;
 #[derive(Clone)]
 struct Factory {
     make: Arc<Make>,
-    /// The names of its options; `None` if it did not say and judges them alone.
+    /// The names of its options; `None` if it did not declare them and checks them itself.
     options: Option<Arc<[String]>>,
 }
 
@@ -90,8 +90,8 @@ fn factory<P: Provider>(
 ///
 /// # Errors
 ///
-/// `UnknownProvider`, listing the known ones, or naming the feature that brings it. `Config`: an
-/// unknown option or a wrong value.
+/// `UnknownProvider`, with the known names, or the feature that enables it. `Config`: an unknown option or
+/// a wrong value.
 pub fn new_provider(name: &str, options: impl Into<Options>) -> Result<ProviderHandle> {
     let options = options.into();
     let factory = find(name, (!options.is_concealed()).then_some(name))?;
@@ -104,7 +104,7 @@ pub fn new_provider(name: &str, options: impl Into<Options>) -> Result<ProviderH
 ///
 /// # Errors
 ///
-/// As [`new_provider`], and `Config` for a text that is no such URL.
+/// As [`new_provider`], and `Config` for a text that is not such a URL.
 pub fn new_provider_from_url(url: &str) -> Result<ProviderHandle> {
     let (name, options) = Options::from_url(url)?;
     new_provider(&name, options)
@@ -115,8 +115,8 @@ pub fn providers() -> Vec<String> {
     registry().read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
 }
 
-/// Registers one's own provider under `name`; `factory` makes it from options, which it judges
-/// itself ([`Options::refuse_unknown`] helps).
+/// Registers your own provider under `name`; `factory` makes it from options, which it checks itself
+/// ([`Options::refuse_unknown`] helps).
 ///
 /// ```
 /// # fn open(_path: &zbz_cache::OptionValue) -> zbz_cache::MemoryCache { zbz_cache::MemoryCache::builder().build().unwrap() }
@@ -141,7 +141,7 @@ pub fn register_provider<P: Provider>(
     insert(name, self::factory(None, factory))
 }
 
-/// As [`register_provider`], with the names of the options it takes: others are refused before
+/// As [`register_provider`], with the names of its options: others are refused before
 /// `factory` is called, and [`Options::from_env`] finds these. `far.*` stands for every name that
 /// begins with `far.`.
 ///
@@ -178,7 +178,7 @@ fn insert(name: &str, factory: Factory) -> Result<()> {
     Ok(())
 }
 
-/// The factory of this name; `shown` is the name as far as an error may repeat it.
+/// The factory of this name; `shown` is the form of the name that an error may show.
 fn find(name: &str, shown: Option<&str>) -> Result<Factory> {
     let factories = registry().read().unwrap_or_else(PoisonError::into_inner);
     factories.get(name).cloned().ok_or_else(|| {
@@ -187,7 +187,7 @@ fn find(name: &str, shown: Option<&str>) -> Result<Factory> {
     })
 }
 
-/// The providers of this crate that this build does not have.
+/// The providers of this crate that this build leaves out.
 fn missing(factories: &BTreeMap<String, Factory>) -> Vec<&'static BuiltIn> {
     let is_missing = |built_in: &&BuiltIn| !factories.contains_key(built_in.names[0]);
     built_in::ALL.into_iter().filter(is_missing).collect()
@@ -207,7 +207,7 @@ fn unknown_provider(name: &str, shown: Option<&str>, known: &[&str], missing: &[
     let all: Vec<&str> = known.iter().copied().chain(absent).collect();
     let what = match shown {
         Some(name) if is_name(name) => format!("no provider is named {name:?}"),
-        // Perhaps a URL, with a password in it.
+        // It may be a URL with a password.
         Some(_) => "that is no provider's name; a URL goes to new_provider_from_url".to_owned(),
         None => "no provider has the name that the URL begins with, or that \"far\" has".to_owned(),
     };
@@ -228,13 +228,13 @@ fn check_names(factory: &Factory, options: &Options) -> Result<()> {
     }
 }
 
-/// Which option names one provider takes, and which only others do.
+/// The option names of one provider, and those of all others.
 pub(crate) struct KnownOptions {
-    /// `None`: it did not say, so it takes whatever no other one does, in this build or not, and is
-    /// not for the program.
+    /// `None`: it did not declare them, so it gets every name that belongs to no other provider, in this build
+    /// or not, and not to the program.
     own: Option<Arc<[String]>>,
     others: BTreeSet<String>,
-    /// The providers of this crate that this build does not have.
+    /// The providers of this crate that this build leaves out.
     missing: Vec<&'static BuiltIn>,
 }
 
@@ -253,7 +253,7 @@ impl KnownOptions {
         self.others.iter().any(|known| is_named(name, known))
     }
 
-    /// The provider of this crate that has an option, if this build does not have that provider.
+    /// The provider of this crate with this option, if this build leaves that provider out.
     pub(crate) fn missing_provider(&self, name: &str) -> Option<&'static BuiltIn> {
         let has = |built_in: &&BuiltIn| built_in.options.iter().any(|known| is_named(name, known));
         self.missing.iter().copied().find(has)

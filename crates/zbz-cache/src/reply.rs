@@ -1,7 +1,7 @@
 //! [`Reply`]: an answer that is ready already (memory) or a boxed future (network).
 //!
-//! A ready reply allocates nothing and never yields, which is what lets one trait object serve
-//! both an in-process cache and a server across a network at no cost for the first.
+//! A ready reply allocates nothing and never yields. So one trait serves both an in-process cache and a
+//! server across a network, at no cost for the former.
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +14,7 @@ type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// The answer of a provider's verb: a future of `Result<T>` that may be ready from the start.
 ///
-/// May be dropped at any point: the operation of a pending one is then done or not done, never half.
+/// May be dropped at any point: a pending verb is then done or not done, never half.
 #[must_use = "a pending reply does nothing until it is awaited"]
 pub struct Reply<'a, T> {
     state: ReplyState<'a, T>,
@@ -30,31 +30,31 @@ enum ReplyState<'a, T> {
 impl<T> Unpin for Reply<'_, T> {}
 
 impl<'a, T> Reply<'a, T> {
-    /// An answer that is here already.
+    /// An answer that is ready.
     #[inline]
     pub fn ready(answer: Result<T>) -> Self {
         Reply { state: ReplyState::Ready(answer) }
     }
 
-    /// An answer that will come. The future owns what it needs of the call's arguments: they are
-    /// borrowed for the call only.
+    /// An answer that comes later. The future owns what it needs: the arguments are borrowed for the call
+    /// only.
     pub fn pending(future: impl Future<Output = Result<T>> + Send + 'a) -> Self {
         Reply { state: ReplyState::Pending(Box::pin(future)) }
     }
 
-    /// Whether the answer is here already.
+    /// Whether the answer is ready.
     pub fn is_ready(&self) -> bool {
         matches!(self.state, ReplyState::Ready(_))
     }
 
-    /// The answer, on this thread, which sleeps until it comes.
+    /// Blocks this thread until the answer comes.
     ///
-    /// Works on any thread and needs no runtime; on an async executor's own thread it holds that
-    /// executor up, so `await` there.
+    /// Works on any thread and needs no runtime. On an async executor's own thread it blocks the executor, so
+    /// `await` there.
     ///
     /// # Errors
     ///
-    /// What the verb answered.
+    /// Those of the verb.
     #[inline]
     pub fn wait(self) -> Result<T> {
         match self.state {
@@ -63,7 +63,7 @@ impl<'a, T> Reply<'a, T> {
         }
     }
 
-    /// Changes the answer by `change`, now or when it comes.
+    /// Applies `change` to the answer, now or when it comes.
     pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'a) -> Reply<'a, U>
     where
         T: Send + 'a,
@@ -75,7 +75,7 @@ impl<'a, T> Reply<'a, T> {
     }
 }
 
-/// The outcome of `future`, on this thread. One that is ready at once costs no allocation.
+/// Blocks on `future`. If that is ready at once nothing is allocated.
 #[inline]
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
@@ -101,8 +101,8 @@ impl<T> Future for Reply<'_, T> {
         }
         match std::mem::replace(&mut this.state, ReplyState::Taken) {
             ReplyState::Ready(answer) => Poll::Ready(answer),
-            // Polling a finished future is a bug of the caller; waiting for ever is the answer
-            // that harms nobody else.
+            // Polling a finished future is a bug of the caller; staying pending for ever harms only that
+            // caller.
             _ => Poll::Pending,
         }
     }

@@ -1,5 +1,5 @@
-//! One buffer per thread for values on their way in or out, so that calls allocate nothing of
-//! their own. It is taken for a call and given back; a call inside a call gets a fresh one.
+//! One buffer per thread for values on their way in or out, so that calls allocate nothing. A call takes
+//! it and gives it back; a call inside a call gets a new one.
 
 use std::cell::Cell;
 
@@ -20,12 +20,12 @@ pub(crate) fn take() -> Vec<u8> {
     if buffer.capacity() == 0 { Vec::with_capacity(STARTING_BYTES) } else { buffer }
 }
 
-/// Gives a buffer back, on whatever thread the call ended.
+/// Gives a buffer back to the thread on which the call ended.
 #[inline]
 pub(crate) fn give(mut buffer: Vec<u8>) {
     if buffer.capacity() <= KEPT_BYTES {
         buffer.clear();
-        // While a thread ends there is no place for it.
+        // While a thread ends, its storage may be gone.
         let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
     }
 }

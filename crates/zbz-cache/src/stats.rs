@@ -1,4 +1,4 @@
-//! [`Stats`]: what a provider counted since it was made.
+//! [`Stats`]: the counters of a provider since it was made.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use bytesize::ByteSize;
 
 /// Counters and sizes of a whole provider, over all its namespaces.
 ///
-/// Counters never go backwards. When nothing is under way, every lookup is a hit, a miss or a known
-/// absence, and what came in is what is there and what left:
+/// Counters never decrease. When no call is under way, every lookup is a hit, a miss or a known
+/// absence, and the entries that came in are those present and those that left:
 /// `sets + adds - replaced = keys + deletes + evictions + expirations`.
-/// A field is `None` where the provider cannot know it (a server that others use as well).
+/// A field is `None` if the provider cannot know it (a server with other users).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -21,24 +21,24 @@ pub struct Stats {
     /// Lookups that were answered by a stored absence
     /// ([`Loaded::absent`](crate::Loaded::absent)): the cache knew that there is no value.
     pub known_absences: u64,
-    /// Misses whose key was there with bytes that did not decode.
+    /// Misses whose key held bytes that did not decode.
     pub undecodable: u64,
-    /// Entries that were stored, those that replaced another and zero-TTL ones among them. Loaded
+    /// Entries that were stored, including those that replaced another one and those with a zero TTL. Loaded
     /// values and stored absences count here; sums of counters do not.
     pub sets: u64,
     /// Sums of counters that were stored, by `add`.
     pub adds: u64,
-    /// Sets and adds that took the place of a live entry.
+    /// Sets and adds that replaced a live entry.
     pub replaced: Option<u64>,
     /// Entries that were removed: deleted, cleared, or set with a TTL of zero.
     pub deletes: u64,
     /// Entries that were lost for room.
     pub evictions: Option<u64>,
-    /// Entries whose time passed and that were then swept or overwritten.
+    /// Entries that expired and were then swept or overwritten.
     pub expirations: Option<u64>,
-    /// Sets that were refused: too large, or no room and told to reject.
+    /// Sets that were refused: too large, or no room in a cache that rejects.
     pub rejections: u64,
-    /// Entries there are; may include expired ones that were not swept yet.
+    /// Entries present; may include expired ones that were not swept yet.
     pub keys: Option<u64>,
     /// Bytes of memory in use, all of it: keys, values, index, tables.
     pub memory_bytes: Option<u64>,
@@ -46,34 +46,33 @@ pub struct Stats {
     pub payload_bytes: Option<u64>,
     /// The limit of `memory_bytes`.
     pub max_bytes: Option<u64>,
-    /// Reads that the provider did not answer and that were no error to their caller: looks of loads, which
-    /// went on without the cache, and plain reads of contracts that take them for misses
-    /// ([`OnFailure`](crate::OnFailure)). Among the misses as well, but for those of `exists` and `ttl`, which are
-    /// no lookups. Counted by the handle, through it and its clones.
+    /// Reads that the provider did not answer, without an error for their caller: reads of loads, which went
+    /// on without the cache, and plain reads of contracts that treat them as misses
+    /// ([`OnFailure`](crate::OnFailure)). They also count as misses, except those of `exists` and `ttl`, which
+    /// are not lookups. Counted by the handle and its clones.
     pub failed_reads: u64,
-    /// Plain sets that the provider did not answer and that were dropped, in contracts that want it so. Not among
-    /// the sets. Counted by the handle.
+    /// Plain sets that the provider did not answer and that were dropped, in contracts with
+    /// [`OnFailure::Miss`](crate::OnFailure::Miss). Not counted as sets. Counted by the handle.
     pub dropped_sets: u64,
     /// The time since the provider was made.
     pub uptime: Duration,
-    /// What loading did, through this handle and its clones; the handle fills it in.
+    /// The counters of loads through this handle and its clones; the handle fills them in.
     pub loads: LoadStats,
-    /// What a near cache in front of the provider did; `None` without one.
+    /// The counters of a near cache in front of the provider; `None` without one.
     pub near: Option<NearStats>,
 }
 
-/// What the near side of "tiered" did and holds.
+/// The counters and sizes of the near side of "tiered".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct NearStats {
-    /// Lookups that went to the far side, alone or together with others; the rest were answered
-    /// near.
+    /// Lookups that went to the far side, alone or together with others; all others were answered near.
     pub read_through: u64,
-    /// Changes that the far side told, flushes among them.
+    /// Changes that the far side reported, including flushes.
     pub invalidations: u64,
-    /// Losses of the link that tells them, for each namespace in use.
+    /// Losses of the subscription to those changes, for each namespace in use.
     pub losses: u64,
-    /// Copies there are; may include some that are not served any more.
+    /// Copies present; may include some that are no longer served.
     pub keys: u64,
     /// Bytes of memory in use near, all of it.
     pub memory_bytes: u64,
@@ -81,35 +80,35 @@ pub struct NearStats {
     pub max_bytes: u64,
 }
 
-/// What `get_or_load` and its kin did besides lookups, by key. A value that was served from the
-/// cache counts among the hits, one that had to be loaded among the misses.
+/// The counters of `get_or_load` and its variants besides lookups, by key. A value from the cache also
+/// counts as a hit, one that had to be loaded as a miss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LoadStats {
-    /// Loads that brought an answer, refreshes among them.
+    /// Loads that returned an answer, including refreshes.
     pub loaded: u64,
-    /// Loads that failed, panicked or were given up, or whose answer the codec refused, and refreshes
-    /// that their executor dropped.
+    /// Loads that failed, panicked or timed out, or whose value the codec refused, and refreshes that their
+    /// executor dropped.
     pub failed: u64,
-    /// Calls that got the answer of a load that another one had begun.
+    /// Calls that got the answer of another call's load.
     pub coalesced: u64,
     /// Hits that were served past their fresh time.
     pub stale: u64,
     /// Loads that were begun for a stale entry.
     pub refreshes: u64,
-    /// Answers that were to be stored and were not: the key was written, removed or cleared
-    /// meanwhile, the provider refused, or the codec did (then the load failed, too).
+    /// Answers that should have been stored and were not: the key was written, removed or cleared meanwhile,
+    /// or the provider refused, or the codec did (then the load failed too).
     pub unstored: u64,
-    /// Loads of `loaded` whose answer was handed out and not stored because the provider did not answer the
-    /// look before them.
+    /// Those of `loaded` whose answer was not stored, because the provider did not answer the read before
+    /// the load.
     pub around: u64,
     /// Keys that are being loaded at this moment.
     pub under_way: u64,
 }
 
 impl Stats {
-    /// The share of hits among hits and misses, 0 to 1; `None` before the first of them. Known
-    /// absences are neither.
+    /// The share of hits among hits and misses, 0 to 1; `None` before the first one. Known absences count as
+    /// neither.
     pub fn hit_ratio(&self) -> Option<f64> {
         let lookups = self.hits + self.misses;
         (lookups > 0).then(|| self.hits as f64 / lookups as f64)
@@ -117,7 +116,7 @@ impl Stats {
 }
 
 impl fmt::Display for Stats {
-    /// A table of several lines, without a line break at the end; `-` is what cannot be known.
+    /// A table of several lines, without a line break at the end; `-` stands for an unknown number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
         let size = |size: Option<u64>| {

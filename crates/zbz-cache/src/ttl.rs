@@ -1,13 +1,13 @@
-//! How long an entry lives: what callers ask for ([`Ttl`]), what a provider makes of it
-//! ([`Lifetime`]) and what is left of it ([`TtlState`]).
+//! How long an entry lives: the caller's wish ([`Ttl`]), its meaning for a provider ([`Lifetime`]), and
+//! the remaining time ([`TtlState`]).
 
 use std::time::Duration;
 
-/// The longest time that is kept as a deadline: 100 years of 365.25 days. Beyond it an entry
-/// simply never expires.
+/// The longest TTL that gives a deadline: 100 years of 365.25 days. With a longer one an entry never
+/// expires.
 pub const TTL_HORIZON: Duration = Duration::from_secs(100 * 31_557_600);
 
-/// How long an entry should live, as the caller says it.
+/// How long an entry should live.
 ///
 /// A `Duration` converts into it. Zero means that the entry is absent afterwards; less than one
 /// millisecond is rounded up to one; more than [`TTL_HORIZON`] means never.
@@ -37,7 +37,7 @@ impl From<Duration> for Ttl {
 }
 
 impl Ttl {
-    /// This one, or `fallback` where this one is [`Ttl::Default`].
+    /// This TTL, or `fallback` if this is [`Ttl::Default`].
     #[must_use]
     pub fn or(self, fallback: Ttl) -> Ttl {
         match self {
@@ -46,8 +46,8 @@ impl Ttl {
         }
     }
 
-    /// What a provider has to do, every special case resolved in the one place where all
-    /// providers do it alike: [`Ttl::Default`] is never here.
+    /// The meaning of this TTL for a provider. Every special case is resolved here, once for all providers;
+    /// [`Ttl::Default`] must be resolved before.
     #[must_use]
     pub fn lifetime(self) -> Lifetime {
         match self {
@@ -58,7 +58,7 @@ impl Ttl {
         }
     }
 
-    /// Warns of a default that nobody can want, where no answer can say so; `of` is whose it is.
+    /// Warns about a default of zero, since no caller's answer can report it; `of` names its owner.
     pub(crate) fn warn_if_gone(self, of: &str) {
         if self.lifetime() == Lifetime::Gone {
             warn_log!(
@@ -70,7 +70,7 @@ impl Ttl {
     }
 }
 
-/// What a provider has to do with a [`Ttl`].
+/// The meaning of a [`Ttl`] for a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lifetime {
     /// The entry must be absent afterwards.
@@ -84,11 +84,11 @@ pub enum Lifetime {
 /// The remaining time of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TtlState {
-    /// There is no such entry.
+    /// There is no live entry.
     Missing,
-    /// The entry is there and has no deadline.
+    /// The entry exists and has no deadline.
     Never,
-    /// The entry is there and has this long to live; never zero.
+    /// The entry exists and lives for this long; never zero.
     Remaining(Duration),
 }
 

@@ -1,12 +1,12 @@
-//! The providers of this crate, whether or not a build has them: their names, the feature that
-//! brings each, and the names of their options.
+//! All providers of this crate, including those that a build leaves out: their names, their features,
+//! and the names of their options.
 
 /// One provider of this crate.
 #[derive(Debug)]
 pub(crate) struct BuiltIn {
-    /// What it is registered under.
+    /// The names it is registered under.
     pub(crate) names: &'static [&'static str],
-    /// The feature of this crate that brings it.
+    /// The feature of this crate that enables it.
     pub(crate) feature: &'static str,
     pub(crate) options: &'static [&'static str],
 }
@@ -50,7 +50,7 @@ pub(crate) const TIERED: BuiltIn = BuiltIn {
 
 pub(crate) const ALL: [&BuiltIn; 3] = [&MEMORY, &REDIS, &TIERED];
 
-/// Whether some provider of this crate has an option of this very name.
+/// Whether a provider of this crate has an option with exactly this name.
 pub(crate) fn is_option(name: &str) -> bool {
     let own = name.strip_prefix("far.").unwrap_or(name);
     ALL.iter().any(|built_in| built_in.options.contains(&own))

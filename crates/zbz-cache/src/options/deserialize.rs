@@ -1,4 +1,4 @@
-//! Options from any serde format that says what its values are. No error shows a value.
+//! Options from any self-describing serde format. No error shows a value.
 
 use std::collections::btree_map::Entry;
 use std::fmt;
@@ -7,8 +7,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::{OptionValue, Options, built_in};
 
-/// The one key of the table in which serde_json gives a number, its text being the value, where its
-/// feature `arbitrary_precision` is on anywhere in the program and no native number is as exact.
+/// With its feature `arbitrary_precision`, which any crate of the program may enable, serde_json passes a
+/// number that no native type holds exactly as a table with this one key and the number's text.
 const NUMBER: &str = "$serde_json::private::Number";
 
 const EXPECTED: &str = "a table of options: names, and for each a text, a number, true or false";
@@ -42,7 +42,7 @@ impl<'de> Visitor<'de> for TableVisitor {
                 return Err(A::Error::custom(format!("got a number, expected {EXPECTED}")));
             }
             let value = table.next_value_seed(ValueVisitor { name: Some(&name) })?;
-            // Null is as good as left out.
+            // Null counts as left out.
             let Some(value) = value else { continue };
             match options.values.entry(name) {
                 Entry::Vacant(entry) => entry.insert(value),
@@ -127,8 +127,7 @@ impl Visitor<'_> for NameSeed {
     }
 }
 
-/// What a number's text says, as it would be without `arbitrary_precision`. `None` if no 64 bits hold
-/// anything near it.
+/// The value of a number's text, as without `arbitrary_precision`. `None` if no 64-bit type comes near it.
 fn parse_number(text: &str) -> Option<OptionValue> {
     let signed = text.parse().ok().map(OptionValue::Integer);
     let whole = signed.or_else(|| text.parse().ok().map(OptionValue::Unsigned));
@@ -148,8 +147,8 @@ impl ValueVisitor<'_> {
         E::custom(format!("{option}: got {got}, takes a text, a number, true or false; {advice}"))
     }
 
-    /// How an entry of a table is written as an option of its own, if there is such an option. Only
-    /// names that are known are repeated: what was taken for a table may hold a secret.
+    /// How to write an entry of a table as an option of its own, if there is such an option. Only known names
+    /// are repeated: the supposed table may hold a secret.
     fn dotted(self, inner: Option<&str>) -> Option<String> {
         let name = self.name?;
         let own = inner.map(|inner| format!("{name}.{inner}")).filter(|full| built_in::is_option(full));

@@ -1,6 +1,4 @@
-//! Reading one option as what it has to be: a size, a duration, one of some words.
-//!
-//! An empty text is none of them, whatever is wanted.
+//! Reads one option as a size, a duration, a word and so on. An empty text is always refused.
 
 use std::time::Duration;
 
@@ -20,7 +18,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// `Config`: it is an empty text, of which nobody can tell what was meant.
+    /// `Config`: it is an empty text.
     fn given(&self, name: &str) -> Result<Option<&OptionValue>> {
         match self.get(name) {
             Some(OptionValue::Text(text)) if text.is_empty() => {
@@ -30,8 +28,8 @@ impl Options {
         }
     }
 
-    /// The error of an option with a wrong value. A value that came with a URL, or may be
-    /// one, is not shown. Every refusal of an option's value is made here.
+    /// The error of an option with a wrong value; every such error is made here. A value that came from a
+    /// URL, or may be one, is not shown.
     pub(crate) fn wrong(&self, name: &str, takes: &str) -> Error {
         Error::config(match self.get(name) {
             Some(OptionValue::Text(text)) if text.contains("://") || text.contains('@') => {
@@ -102,8 +100,8 @@ impl Options {
         Ok(Some(duration))
     }
 
-    /// What may be meant by a text that is no duration, or two of them. Of a URL's it is said without
-    /// the text.
+    /// A suggestion for a text that is not a duration, or an ambiguous one. For a value from a URL it does not
+    /// repeat the text.
     fn meant_by(&self, text: &str) -> String {
         let lower = text.to_lowercase();
         let is_month = parse_duration(text).is_some();
@@ -123,8 +121,8 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// `Config`: it is neither a duration nor "never"; or zero, by which every entry would be gone
-    /// as soon as it is set.
+    /// `Config`: it is neither a duration nor "never"; or it is zero, with which no entry would ever be
+    /// stored.
     pub fn ttl(&self, name: &str) -> Result<Option<Ttl>> {
         match self.given(name)? {
             Some(OptionValue::Text(text)) if text.trim().eq_ignore_ascii_case("never") => {
@@ -137,7 +135,7 @@ impl Options {
         }
     }
 
-    /// The option `name` as a yes or no: a `bool`, or one of the texts "true" and "false".
+    /// The option `name` as a `bool`, or one of the texts "true" and "false".
     ///
     /// # Errors
     ///
@@ -168,12 +166,12 @@ impl Options {
         number.map(Some).ok_or_else(|| self.wrong(name, "a percentage: \"10%\" or 10"))
     }
 
-    /// The option `name` as a text; a whole number is taken for its digits, which is what becomes
-    /// of an unquoted password of digits in some formats.
+    /// The option `name` as a text. A whole number counts as its digits, since some formats read an unquoted
+    /// password of digits as a number.
     ///
     /// # Errors
     ///
-    /// `Config`: it is something else. The message does not show what: it may be a secret.
+    /// `Config`: it is something else. The message does not show it: it may be a secret.
     pub fn text(&self, name: &str) -> Result<Option<String>> {
         match self.given(name)? {
             Some(OptionValue::Text(text)) => Ok(Some(text.clone())),
@@ -188,7 +186,7 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// `Config`: it is none of them.
+    /// `Config`: it is not among them.
     pub fn word(&self, name: &str, words: &[&str]) -> Result<Option<usize>> {
         let Some(value) = self.given(name)? else { return Ok(None) };
         let takes = format!("one of {}", words.join(", "));
@@ -207,16 +205,16 @@ fn whole(number: f64) -> Option<u64> {
     (fits && number.fract() == 0.0).then_some(number as u64)
 }
 
-/// What a text says as a size.
+/// A text parsed as a size.
 enum Size {
     Bytes(u64),
-    /// `100M`: a unit that is 10^6 to some and 2^20 to others.
+    /// `100M`: its unit may mean 10^6 or 2^20.
     Ambiguous,
     Wrong,
 }
 
 fn parse_size(text: &str) -> Size {
-    // Beyond its range the number would be cut to the largest one.
+    // A number out of range would otherwise saturate.
     let Some(bytes) = text.parse::<ByteSize>().ok().filter(|size| size.as_u64() < u64::MAX) else {
         return Size::Wrong;
     };
@@ -236,7 +234,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     humantime::parse_duration(text).ok()
 }
 
-/// `None` if it is no percentage over 0 and up to 100.
+/// `None` if it is not a percentage above 0 and up to 100.
 fn percent_of_memory(percent: &str, name: &str) -> Option<Result<u64>> {
     let percent: f64 = percent.trim().parse().ok()?;
     if !(percent > 0.0 && percent <= 100.0) {

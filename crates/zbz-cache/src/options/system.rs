@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// In bytes; `None` where nothing tells.
+/// In bytes; `None` if it cannot be determined.
 pub(super) fn memory_limit() -> Option<u64> {
     memory_limit_under(Path::new("/"))
 }
@@ -35,7 +35,7 @@ fn physical_memory(meminfo: &str) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// Where the hierarchy is mounted, and which of its folders that shows.
+/// The mount point of the hierarchy, and the folder of it that is mounted there.
 fn mount_of(mounts: &str, version_2: bool) -> Option<(&str, &str)> {
     mounts.lines().find_map(|line| {
         let (mount, source) = line.split_once(" - ")?;
@@ -51,8 +51,8 @@ fn mount_of(mounts: &str, version_2: bool) -> Option<(&str, &str)> {
     })
 }
 
-/// The smallest number in `file` from the folder `inside` the mount up to the mount itself; a
-/// file that is not there or says `max` sets no limit.
+/// The smallest number in `file`, over the folders from `inside` up to the mount point. A file that is
+/// missing or says `max` sets no limit.
 fn smallest_upwards(mount: PathBuf, inside: &str, file: &str) -> Option<u64> {
     let start = mount.join(inside.trim_start_matches('/'));
     let folders = start.ancestors().take_while(|folder| folder.starts_with(&mount));

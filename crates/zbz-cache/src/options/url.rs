@@ -1,5 +1,4 @@
-//! Options from a URL. No error of reading one shows any part of it: each may be a secret in the
-//! wrong place.
+//! Options from a URL. No error shows any part of the URL: each may be a secret in the wrong place.
 
 use std::borrow::Cow;
 use std::collections::btree_map::Entry;
@@ -11,12 +10,12 @@ use crate::error::{Error, Result};
 
 const ENCODE: &str = "percent-encode the password (@ is %40, ? is %3F, # is %23, / is %2F, % is %25)";
 
-/// Of a URL that was an option in another one, whose percent-encoding is decoded by now.
+/// For a URL that was an option in another one, and so is already decoded once.
 #[cfg(feature = "tiered")]
 const ENCODE_TWICE: &str = "percent-encode the password twice, since its URL is within another \
      (@ is %2540, ? is %253F, # is %2523, / is %252F, % is %2525)";
 
-/// What stands between the scheme and the query, and the query.
+/// The text between the scheme and the query, and the query.
 struct Parts<'a> {
     scheme: String,
     address: &'a str,
@@ -48,14 +47,13 @@ fn split<'a>(url: &'a str, encode: &str) -> Result<Parts<'a>> {
     Ok(Parts { scheme: scheme.to_ascii_lowercase(), address: address.trim_end_matches('/'), query })
 }
 
-/// Whether a text has what no URL and no address holds: blanks or control characters.
+/// Whether a text has blanks or control characters, which no URL and no address may hold.
 pub(crate) fn has_blanks(text: &str) -> bool {
     text.contains(|char: char| char.is_whitespace() || char.is_control())
 }
 
-/// A part of a URL without its percent-encoding. A `+` stays one. `None` if a `%` begins no two
-/// hexadecimal digits (one at the end is taken for itself, as in `25%`), or if what comes of it is
-/// not UTF-8.
+/// Decodes the percent-encoding of a part of a URL. A `+` is kept. `None` if a `%` is not followed by two
+/// hexadecimal digits (except at the end, as in `25%`), or if the result is not UTF-8.
 pub(crate) fn decode(part: &str) -> Option<Cow<'_, str>> {
     let is_hex = |digit: Option<u8>| digit.is_some_and(|digit| digit.is_ascii_hexdigit());
     let is_fine = part.match_indices('%').all(|(at, _)| {
@@ -68,22 +66,21 @@ pub(crate) fn decode(part: &str) -> Option<Cow<'_, str>> {
 impl Options {
     /// A provider's name and its options from a URL: `memory://?max_size=64MiB`.
     ///
-    /// The scheme is the name, the query holds the options, percent-encoded: a `+` is a plus sign,
-    /// not a space. What stands between them, if anything, becomes the option `address`. A
-    /// password that holds an `@`, `?`, `#` or `%` has to be percent-encoded; twice, if its URL is
-    /// the value of an option in this one, which is percent-encoded as a whole.
+    /// The scheme is the name, and the query holds the options, percent-encoded: a `+` is a plus sign,
+    /// not a space. The text between them, if any, becomes the option `address`. A password with an `@`, `?`,
+    /// `#` or `%` has to be percent-encoded; twice if its URL is the value of an option in this URL, since
+    /// that is percent-encoded as a whole.
     ///
     /// # Errors
     ///
-    /// `Config`: it has no scheme, an option twice, a `#`, an `@` behind the first `?`, blanks or
-    /// line breaks, or a wrong percent-encoding. No error shows any part of a URL, neither
-    /// here nor where a provider is made from these options. The exceptions are the names of known
-    /// providers and of their options.
+    /// `Config`: it has no scheme, an option twice, a `#`, an `@` after the first `?`, blanks or line breaks,
+    /// or a wrong percent-encoding. No error shows any part of a URL, neither here nor later when a provider
+    /// is made from these options, except the names of known providers and of their options.
     pub fn from_url(url: &str) -> Result<(String, Options)> {
         read(url, ENCODE)
     }
 
-    /// As [`from_url`](Options::from_url), of a URL that was an option in another one.
+    /// As [`from_url`](Options::from_url), for a URL that was an option in another one.
     #[cfg(feature = "tiered")]
     pub(crate) fn from_inner_url(url: &str) -> Result<(String, Options)> {
         read(url, ENCODE_TWICE)

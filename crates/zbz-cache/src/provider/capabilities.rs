@@ -1,18 +1,18 @@
-//! What a provider declares of itself, so that a missing ability is known and not faked.
+//! [`Capabilities`] and [`Limits`]: a provider's declarations, so that a missing ability is never faked.
 
-/// What a provider can do beyond the required verbs. All false by default.
+/// The abilities of a provider beyond the required verbs. All false by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Capabilities {
     /// [`Condition::Absent`](super::Condition::Absent) and
     /// [`Condition::Present`](super::Condition::Present).
     pub conditions: bool,
-    /// Reads bring a version, and [`Condition::Version`](super::Condition::Version) works.
+    /// Reads return a version, and [`Condition::Version`](super::Condition::Version) works.
     pub versions: bool,
-    /// [`Condition::Token`](super::Condition::Token): the token is judged in one step with the
+    /// [`Condition::Token`](super::Condition::Token): the token is checked in one step with the
     /// store, in order with every other write to that key through the same provider. Without it
-    /// [`get_or_load`](crate::Cache::get_or_load) stores only where sets answer at once: then it
-    /// orders them with the handle's other writes itself.
+    /// [`get_or_load`](crate::Cache::get_or_load) stores only if sets answer at once, and then orders them
+    /// with the handle's other writes itself.
     pub tokens: bool,
     /// [`SetOptions::keep_deadline`](super::SetOptions::keep_deadline).
     pub keep_deadline: bool,
@@ -20,17 +20,17 @@ pub struct Capabilities {
     pub take: bool,
     /// [`Provider::add`](super::Provider::add).
     pub counters: bool,
-    /// A key that is there throughout a listing is met exactly once.
+    /// A key that exists throughout a listing is listed exactly once.
     pub exact_listing: bool,
     /// [`Provider::invalidations`](super::Provider::invalidations).
     pub invalidations: bool,
-    /// No verb ever answers `Unavailable`, `Timeout` or `Denied`: the entries are in this process. Then the
-    /// handle need not remember removals that failed.
+    /// No verb ever returns `Unavailable`, `Timeout` or `Denied`: the entries are in this process. Then the
+    /// handle need not remember failed removals.
     pub always_available: bool,
 }
 
 impl Capabilities {
-    /// Everything that one process can do: all but pushing invalidations.
+    /// All abilities of a cache in one process: everything except pushing invalidations.
     #[must_use]
     pub fn in_process() -> Self {
         Capabilities {
@@ -47,7 +47,7 @@ impl Capabilities {
     }
 }
 
-/// The sizes a provider takes, in bytes.
+/// The sizes a provider accepts, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

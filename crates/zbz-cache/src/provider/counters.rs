@@ -1,10 +1,10 @@
-//! Counting lookups where their outcome is known: after decoding.
+//! Counters of lookups. A lookup is counted after decoding, when its outcome is known.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::stats::Stats;
 
-/// How some lookups ended: each is a hit, a miss or a known absence. An undecodable one is a miss.
+/// The outcomes of lookups: each is a hit, a miss or a known absence. An undecodable one is a miss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Lookups {
@@ -14,7 +14,7 @@ pub struct Lookups {
     pub misses: u64,
     /// Lookups that found a stored absence: an entry which says that there is no value.
     pub known_absences: u64,
-    /// The misses among them whose key was there with bytes that did not decode.
+    /// The misses among them whose key held undecodable bytes.
     pub undecodable: u64,
 }
 
@@ -63,7 +63,7 @@ impl LookupCounters {
         }
     }
 
-    /// Writes what was counted into the four fields of `stats`.
+    /// Writes the counters into the four fields of `stats`.
     pub fn fill(&self, stats: &mut Stats) {
         stats.hits = self.hits.load(Ordering::Relaxed);
         stats.misses = self.misses.load(Ordering::Relaxed);

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::error::Error;
 
-/// What a provider knows of its servers at one moment. Empty for a provider without any, and for one that
-/// does not know: both count as up.
+/// The state of a provider's servers at one moment. Empty for a provider that has none or does not watch
+/// them: both count as up.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Health {
@@ -31,9 +31,9 @@ pub struct ServerHealth {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServerState {
-    /// It answered last time, or was not asked anything yet.
+    /// It answered last time, or has not been asked yet.
     Up,
-    /// It does not: calls to it are refused at once.
+    /// It does not answer: calls to it are refused at once.
     Down(Outage),
 }
 
@@ -45,7 +45,7 @@ pub struct Outage {
     pub since: Instant,
     /// Why it counts as down.
     pub cause: Error,
-    /// When it is asked again at the earliest; `None` while that is under way.
+    /// The earliest time of the next probe; `None` while one is under way.
     pub next_probe: Option<Instant>,
 }
 

@@ -1,11 +1,11 @@
-//! How a provider that others write to tells a near cache what changed.
+//! [`Invalidation`]: a change that a provider reports to a near cache.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a subscriber is told, in the order in which the provider learned it.
+/// A message to a subscriber. Messages come in the order in which the provider learned of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Invalidation<'a> {
@@ -13,16 +13,16 @@ pub enum Invalidation<'a> {
     Key(&'a [u8]),
     /// Anything may have changed.
     All,
-    /// The link was alive just now; unless this is said again within that span it must be taken
-    /// for lost. Said first when the subscription has begun to work.
+    /// The subscription works at this moment. If this is not repeated within the span, the subscriber must
+    /// take it for lost. The first message once the subscription works.
     Alive(Duration),
-    /// The link is lost: changes from here on are not told. `Alive` follows when it is back, and
-    /// what changed in between is not told again.
+    /// The subscription is lost: later changes are not reported. `Alive` follows when it works again;
+    /// changes in between are never reported.
     Lost,
 }
 
 /// Receives invalidations, on the provider's own thread: it must be quick and never block. Never called
-/// from within a verb: what it does may wait for what that verb's caller holds.
+/// inside a verb: the sink may need a lock that the verb's caller holds.
 pub type InvalidationSink = Arc<dyn Fn(Invalidation<'_>) + Send + Sync>;
 
 /// A running subscription; dropping it ends it.

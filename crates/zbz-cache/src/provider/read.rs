@@ -1,14 +1,14 @@
-//! What reads bring: one entry in a reused buffer, or many in one.
+//! The results of reads: one entry in a reused buffer, or many in one.
 
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// A mark of the bytes an entry held when it was read. Opaque: good for one thing, a later
+/// The version of an entry's bytes when it was read. Opaque; its only use is a later
 /// [`Condition::Version`](super::Condition::Version) on the same key of the same provider.
 ///
-/// A swap by version never succeeds after the bytes changed; it may be refused after a change of
-/// the deadline or an internal move.
+/// A swap by version never succeeds after the bytes changed. It may be refused after a change of the
+/// deadline or an internal move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version {
     // Two words rather than one of 128 bits, whose alignment would pad every answer that holds it.
@@ -22,18 +22,18 @@ impl Version {
         Version { high: (mark >> 64) as u64, low: mark as u64 }
     }
 
-    /// What the provider put in.
+    /// The provider's representation of it.
     pub const fn as_u128(self) -> u128 {
         (self.high as u128) << 64 | self.low as u128
     }
 }
 
-/// Which parts of an entry a read has to bring.
+/// The parts of an entry that a read has to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadParts {
-    /// Its bytes; the remaining time and the version may be left out.
+    /// The bytes; the remaining TTL and the version may be left out.
     Value,
-    /// Its bytes, its remaining time, and its version where there are versions.
+    /// The bytes, the remaining TTL, and the version if the provider has versions.
     All,
 }
 
@@ -46,7 +46,7 @@ pub struct Found {
     standing: Standing,
 }
 
-/// What may be decided by an entry that was read. One word tells, so that an answer stays a cache line.
+/// The use that may be made of an entry that was read. One word, so that an answer fits a cache line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Standing {
     #[default]
@@ -56,7 +56,7 @@ enum Standing {
 }
 
 impl Found {
-    /// An entry with so much time left, `None` without a deadline, and of this version.
+    /// An entry with this remaining TTL (`None` without a deadline) and version.
     pub const fn new(remaining: Option<Duration>, version: Option<Version>) -> Self {
         let standing = match version {
             Some(version) => Standing::Versioned(version),
@@ -65,7 +65,7 @@ impl Found {
         Found { remaining, standing }
     }
 
-    /// The same, as a copy that may be out of date. It has no version: nothing may be decided by it.
+    /// Marks it as a copy that may be out of date. It has no version: no write may depend on it.
     #[must_use]
     pub const fn degraded(self) -> Self {
         Found { standing: Standing::Degraded, ..self }
@@ -79,13 +79,13 @@ impl Found {
         }
     }
 
-    /// Whether it is a copy that may be out of date: the side that has the truth does not answer.
+    /// Whether it is a copy that may be out of date, because the far side does not answer.
     pub const fn is_degraded(&self) -> bool {
         matches!(self.standing, Standing::Degraded)
     }
 }
 
-/// The answer of a get: the buffer that was passed in, filled if the key was there.
+/// The answer of a get: the buffer that was passed in, filled if the key existed.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Read {
@@ -128,7 +128,7 @@ enum BatchEntry {
         len: usize,
         found: Found,
     },
-    /// Its error stands there among those that failed.
+    /// Its error is at this index of the failures.
     Failed(usize),
 }
 
@@ -161,7 +161,7 @@ impl ReadBatch {
         }
     }
 
-    /// Makes misses of the keys whose failures `is_forgotten` says yes to; answers how many.
+    /// Turns failures for which `is_forgotten` is true into misses; returns how many.
     pub(crate) fn forget_failures(&mut self, is_forgotten: impl Fn(&Error) -> bool) -> usize {
         let failed = std::mem::take(&mut self.failed);
         let all = failed.len();

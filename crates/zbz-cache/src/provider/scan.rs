@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-/// Where a listing goes on. Opaque: only the provider that gave it knows what it means, and any
-/// bytes are answered without harm.
+/// The position at which a listing goes on. Opaque: only the provider that made it can read it, and
+/// arbitrary bytes are harmless.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cursor(Bytes);
 
@@ -19,7 +19,7 @@ impl Cursor {
     }
 }
 
-/// Some keys, and where to go on.
+/// A part of a listing, and the cursor of the next one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page {

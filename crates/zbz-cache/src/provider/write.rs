@@ -1,4 +1,4 @@
-//! What writes take: a deadline and a condition; and what they answer.
+//! The options of writes (a TTL and a condition), and their results.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +8,11 @@ use super::read::Version;
 use crate::error::Error;
 use crate::ttl::Ttl;
 
-/// When a set takes effect; judged in one step with the store.
+/// The condition of a set; checked in one step with the store.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub enum Condition {
-    /// In any case.
+    /// Always.
     #[default]
     Always,
     /// Only if there is no live entry.
@@ -27,9 +27,9 @@ pub enum Condition {
 
 /// A right to store a value that was read or loaded elsewhere, until it is revoked.
 ///
-/// Every change of a key first revokes the tokens given out for it and then writes. A provider
-/// with [`Capabilities::tokens`](super::Capabilities::tokens) judges the token in one step with
-/// the store, so an old value never lands after the newer write.
+/// Every change of a key first revokes the key's tokens and then writes. A provider with
+/// [`Capabilities::tokens`](super::Capabilities::tokens) checks the token in one step with the store, so
+/// an old value is never stored after a newer write.
 #[derive(Debug, Clone, Default)]
 pub struct Token {
     revoked: Arc<AtomicBool>,
@@ -49,7 +49,7 @@ impl Token {
         self.revoked.store(true, Ordering::Release);
     }
 
-    /// Whether nobody revoked it so far.
+    /// Whether it is not revoked.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         !self.revoked.load(Ordering::Acquire)
@@ -70,28 +70,28 @@ pub struct LoadedAround {
 }
 
 impl LoadedAround {
-    /// What a loader that began at this moment brought.
+    /// A value whose loader began at this moment.
     #[must_use]
     pub fn new(token: Token, began: Instant, ttl: Ttl) -> Self {
         LoadedAround { token, began, ttl }
     }
 }
 
-/// How a set is to be done.
+/// The options of a set.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct SetOptions {
     /// The entry's time; [`Ttl::Default`] is the provider's own default.
     pub ttl: Ttl,
-    /// Whether a live entry keeps the deadline it has (or its having none); `ttl` is then for a
-    /// new entry only. Needs [`Capabilities::keep_deadline`](super::Capabilities).
+    /// Whether a live entry keeps its deadline, or stays without one; `ttl` is then for a new entry only.
+    /// Needs [`Capabilities::keep_deadline`](super::Capabilities).
     pub keep_deadline: bool,
     /// When it takes effect.
     pub condition: Condition,
 }
 
 impl SetOptions {
-    /// A set in any case, with this time to live.
+    /// An unconditional set with this TTL.
     #[must_use]
     pub fn new(ttl: Ttl) -> Self {
         SetOptions { ttl, ..SetOptions::default() }
@@ -110,7 +110,7 @@ impl SetOptions {
     }
 }
 
-/// What a set did.
+/// The result of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "a condition that did not hold leaves everything as it was"]
 #[non_exhaustive]
@@ -121,22 +121,22 @@ pub enum SetOutcome {
     ConditionFailed,
 }
 
-/// What failed in a batch, by the index of the entry; empty if nothing did.
+/// The failures of a batch, by the index of the entry; empty if none failed.
 pub type Failures = Vec<(usize, Error)>;
 
-/// What a batch delete did.
+/// The result of a batch delete.
 #[derive(Debug, Clone, Default)]
 #[must_use = "some keys may have failed"]
 #[non_exhaustive]
 pub struct Deleted {
-    /// How many keys were there and live.
+    /// How many keys had a live entry.
     pub count: u64,
     /// The keys that failed.
     pub failed: Failures,
 }
 
 impl Deleted {
-    /// So many keys were there, and these failed.
+    /// `count` keys had a live entry, and these failed.
     pub fn new(count: u64, failed: Failures) -> Self {
         Deleted { count, failed }
     }

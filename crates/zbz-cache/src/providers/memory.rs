@@ -67,8 +67,8 @@ impl MemoryProvider {
         MemoryProvider { cache, default_ttl: Ttl::Never, limits }
     }
 
-    /// What [`Ttl::Default`] falls back to. One of zero, by which every value that is set with it is
-    /// gone at once, costs a warning; in options it is refused.
+    /// The TTL that [`Ttl::Default`] falls back to. A TTL of zero, with which such values are never stored, is
+    /// logged as a warning; in options it is refused.
     #[must_use]
     pub fn with_default_ttl(self, ttl: impl Into<Ttl>) -> Self {
         let default_ttl = ttl.into();
@@ -112,10 +112,10 @@ pub(crate) fn from_options(options: &Options) -> Result<MemoryProvider> {
     Ok(provider)
 }
 
-/// The error of options that the engine refuses, whose names begin with `prefix` here.
+/// The error of options that the engine refuses; their names begin with `prefix` here.
 pub(super) fn refused(options: &Options, prefix: &str, error: engine::Error) -> Error {
     match &error {
-        // What it got may be computed from a part of a URL.
+        // The value may be computed from a part of a URL.
         engine::Error::Config { option, takes, .. } if options.is_concealed() => {
             options.wrong(&format!("{prefix}{option}"), takes)
         }
@@ -248,7 +248,7 @@ impl Provider for MemoryProvider {
         match self.cache.get_multi_uncounted(keys, visit) {
             Ok(()) => Reply::ready(Ok(batch)),
             Err(engine::Error::Closed) => Reply::ready(Err(Error::closed())),
-            // The engine looks up all keys or, for a wrong one among them, none.
+            // The engine looks up all keys, or none if one is invalid.
             Err(_) => {
                 let mut buffer = Vec::new();
                 batch.reset(keys.len());
@@ -277,7 +277,7 @@ impl Provider for MemoryProvider {
         match self.cache.delete_multi(keys) {
             Ok(count) => deleted.count = count,
             Err(engine::Error::Closed) => return Reply::ready(Err(Error::closed())),
-            // The engine deletes all keys or, for a wrong one among them, none.
+            // The engine deletes all keys, or none if one is invalid.
             Err(_) => {
                 for (index, key) in keys.iter().enumerate() {
                     match self.cache.delete(key) {
@@ -294,8 +294,8 @@ impl Provider for MemoryProvider {
         let start = match cursor.map(|cursor| cursor.as_bytes().try_into().map(u64::from_le_bytes)) {
             None => engine::Cursor::START,
             Some(Ok(place)) => engine::Cursor::from_u64(place),
-            // Not one of this provider's: a listing that is at its end, rather than from its start
-            // again, which a caller could repeat for ever.
+            // Not a cursor of this provider: the listing ends. If it began again, a caller could repeat that
+            // for ever.
             Some(Err(_)) => return Reply::ready(Ok(Page::default())),
         };
         ready(self.cache.scan(prefix, start, PAGE_KEYS, |_| true).map(|page| Page {

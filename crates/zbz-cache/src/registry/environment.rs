@@ -8,19 +8,18 @@ use super::{KnownOptions, options_of};
 use crate::error::{Error, Result};
 use crate::options::{ENV_PREFIX, Options, did_you_mean};
 
-/// The option's name of what a program may read for itself, and hand to
+/// The name of the variable that a program may read itself and pass to
 /// [`new_provider_from_url`](crate::new_provider_from_url).
 pub(super) const URL_VARIABLE: &str = "url";
 
-/// The variables that were warned of, so that each costs one warning however often it is met.
+/// The variables with a warning so far: each is warned about only once.
 static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 impl Options {
     /// The options of `provider` from this process's environment: `ZBZ_CACHE_MAX_SIZE` is
-    /// `max_size`, `ZBZ_CACHE_NEAR__MAX_SIZE` is `near.max_size`. Those of other providers are
-    /// passed over; with a warning if this build does not have the provider, as is
-    /// `ZBZ_CACHE_URL`, which is for the program to read. A provider that did not name its options is
-    /// given what is left.
+    /// `max_size`, `ZBZ_CACHE_NEAR__MAX_SIZE` is `near.max_size`. Options of other providers are ignored, with
+    /// a warning if this build leaves that provider out. `ZBZ_CACHE_URL`, which the program has to read
+    /// itself, is ignored with a warning too. A provider that did not declare its options gets all others.
     ///
     /// # Errors
     ///
@@ -44,7 +43,7 @@ impl Options {
     }
 }
 
-/// The values are texts only where they are read, since others' may be anything.
+/// Values are converted to text only when they are read, since those of others may be any bytes.
 fn read(provider: &str, variables: impl Iterator<Item = (String, OsString)>) -> Result<Options> {
     let knowing = options_of(provider)?;
     let mut options = Options::new();
@@ -79,7 +78,7 @@ fn text_of(variable: &str, value: OsString) -> Result<String> {
     }
 }
 
-/// A variable of no registered provider, once it is told why nobody reads it.
+/// Warns, once, that no provider reads this variable.
 fn pass_over(variable: &str, name: &str, knowing: &KnownOptions) -> Result<()> {
     let why = match knowing.missing_provider(name) {
         Some(missing) => format!(
