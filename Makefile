@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside lab package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server checks nightly libcachesim sanitize fuzz stress
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside lab shop outage package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server checks nightly libcachesim sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,7 +10,7 @@ help: ## list the commands
 run: ## the first run: a real trace, then a tour
 	cargo run --release
 
-test: fmt lint doc unit loom schedules portable outside lab package ## all checks of a change that need no server
+test: fmt lint doc unit loom schedules portable outside lab shop package ## all checks of a change that need no server
 	@echo "left out: the tests that start redis-server; make test-redis runs them"
 
 fmt: ## is everything formatted?
@@ -28,6 +28,8 @@ unit: ## unit, integration and documentation tests, and how options are told fro
 	cargo test --workspace --all-features
 	cargo test --package zbz-cache --no-default-features --features memory --test configuration
 
+SHOP := --manifest-path shop/Cargo.toml --target-dir target/shop
+
 REDIS := cargo test --release --package zbz-cache --all-features --test redis -- --ignored
 
 # The server under test: a name, or a path from here.
@@ -44,6 +46,10 @@ test-redis: redis-server ## the providers "redis" and "tiered" against servers t
 	$(REDIS) --skip speed:: --skip coherence::
 	$(REDIS) --nocapture --test-threads 1 coherence::
 	$(REDIS) --nocapture speed::
+	cargo run --quiet $(SHOP) --bin outage -- --short
+
+outage: redis-server ## a web shop under load while its Redis is killed, stopped, slow, full, ...: prints a table; ONLY=row, REDIS_SERVER=path
+	cargo run --quiet --release $(SHOP) --bin outage -- --only "$(ONLY)"
 
 coherence: redis-server ## tiers in several processes over servers that fail, for an hour; HOURS=8, MINUTES=10, SEED=, ROUND=, ONLY=test, REDIS_SERVER=path
 	@$(REDIS) --list coherence::$(ONLY) | grep ": test$$" || { echo "no test of coherence is named $(ONLY)"; exit 1; }
@@ -82,6 +88,11 @@ stress: ## the random tests of the engine and of the codecs in their long forms 
 
 outside: ## the contract's program, in a crate that depends on zbz-cache alone
 	cargo run --quiet --manifest-path outside/Cargo.toml --target-dir target/outside
+
+shop: ## the web shop, in a workspace of its own: formatted, no warnings, tests
+	cargo fmt --manifest-path shop/Cargo.toml --check
+	cargo clippy --quiet $(SHOP) --all-targets -- -D warnings
+	cargo test --quiet $(SHOP)
 
 LAB := --manifest-path lab/Cargo.toml --target-dir target/lab
 
