@@ -51,7 +51,7 @@ pub(crate) struct Parts<T> {
     /// What they come to.
     pub(crate) terms: Terms,
     /// While it lives, no contract with another type or codec opens under this name.
-    _binding: Arc<Binding>,
+    pub(crate) binding: Arc<Binding>,
 }
 
 impl<T: Serialize + DeserializeOwned + 'static> Contract<T> {
@@ -80,7 +80,7 @@ impl<T: 'static> Contract<T> {
     fn open<C: Codec<T>>(name: &str, handle: ProviderHandle, codec: Framed<T>) -> Result<Self> {
         let limits = handle.provider().limits();
         let namespace = Namespace::new(name, limits).map_err(|error| handle.name_error(error, "contract"))?;
-        let binding = handle.bind::<T, C>(name)?;
+        let binding = handle.bind::<T, C>(&namespace)?;
         let (name, default_ttl) = (name.to_owned(), told_default(&handle));
         let parts = Parts {
             name,
@@ -90,7 +90,7 @@ impl<T: 'static> Contract<T> {
             default_ttl,
             load_options: LoadOptions::default(),
             terms: Terms::plain(),
-            _binding: binding,
+            binding,
         };
         Ok(Contract { parts })
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::{Error, Result};
 use crate::flight::Flights;
+use crate::key::Namespace;
 use crate::provider::{Health, HealthSink, Invalidation, Provider, Subscription};
 use crate::stats::Stats;
 
@@ -26,7 +27,7 @@ struct Shared {
     name: Arc<str>,
     provider: Arc<dyn Provider>,
     /// The type and codec of each namespace in use; a namespace is in use as long as a contract of it lives.
-    bindings: Mutex<HashMap<String, Weak<Binding>>>,
+    bindings: Mutex<HashMap<Vec<u8>, Weak<Binding>>>,
     flights: Arc<Flights>,
 }
 
@@ -159,10 +160,14 @@ impl ProviderHandle {
         error.with_provider(&self.shared.name).with_operation(operation)
     }
 
-    /// The names of the living contracts.
-    fn open_namespaces(&self) -> Vec<String> {
+    /// The prefixes of the living contracts' keys.
+    fn open_prefixes(&self) -> Vec<Vec<u8>> {
         let bindings = self.shared.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        bindings.iter().filter(|(_, held)| held.strong_count() > 0).map(|(name, _)| name.clone()).collect()
+        bindings
+            .iter()
+            .filter(|(_, held)| held.strong_count() > 0)
+            .map(|(prefix, _)| prefix.clone())
+            .collect()
     }
 
     /// Claims a namespace for values of `T` under the codec `C`.
@@ -170,15 +175,28 @@ impl ProviderHandle {
     /// # Errors
     ///
     /// `Config`: a living contract holds it for another type or codec.
-    pub(crate) fn bind<T: 'static, C: 'static>(&self, namespace: &str) -> Result<Arc<Binding>> {
-        let wanted = Binding { value: TypeId::of::<T>(), codec: TypeId::of::<C>() };
+    pub(crate) fn bind<T: 'static, C: 'static>(&self, namespace: &Namespace) -> Result<Arc<Binding>> {
+        self.bind_as(Binding { value: TypeId::of::<T>(), codec: TypeId::of::<C>() }, namespace)
+    }
+
+    /// Claims another namespace for what this one is bound to.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](ProviderHandle::bind).
+    pub(crate) fn bind_like(&self, binding: &Binding, namespace: &Namespace) -> Result<Arc<Binding>> {
+        self.bind_as(Binding { value: binding.value, codec: binding.codec }, namespace)
+    }
+
+    fn bind_as(&self, wanted: Binding, namespace: &Namespace) -> Result<Arc<Binding>> {
         let mut bindings = self.shared.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        match bindings.get(namespace).and_then(Weak::upgrade) {
+        match bindings.get(namespace.prefix()).and_then(Weak::upgrade) {
             Some(held) if *held == wanted => return Ok(held),
             Some(_) => {
                 let message = format!(
-                    "the contract {namespace:?} is open on this provider with another type or codec; \
-                     give this one another name, or drop the other first"
+                    "the contract {:?} is open on this provider with another type or codec; \
+                     give this one another name, or drop the other first",
+                    namespace.name()
                 );
                 return Err(self.name_error(Error::config(message), "contract"));
             }
@@ -190,7 +208,7 @@ impl ProviderHandle {
         if bindings.len() == bindings.capacity() {
             bindings.retain(|_, held| held.strong_count() > 0);
         }
-        bindings.insert(namespace.to_owned(), Arc::downgrade(&binding));
+        bindings.insert(namespace.prefix().to_vec(), Arc::downgrade(&binding));
         Ok(binding)
     }
 }

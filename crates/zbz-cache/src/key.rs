@@ -4,6 +4,9 @@
 //! unchanged name. The first `:` that is not escaped ends the namespace. So joining is injective, and no
 //! namespace's prefix begins another's: listing or clearing one namespace never touches another. Keys
 //! stay readable for people (`users:123` in a Redis shell).
+//!
+//! A schema number other than 0 stands in front, between colons: `:2:users:123`. No namespace is empty, so no
+//! key of schema 0 begins with a colon.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::Limits;
@@ -23,10 +26,22 @@ impl Namespace {
     ///
     /// `Config`: the namespace is empty, or leaves no room for a name.
     pub(crate) fn new(namespace: &str, limits: Limits) -> Result<Self> {
+        Namespace::with_schema(namespace, 0, limits)
+    }
+
+    /// Of the values of one schema number.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Namespace::new).
+    pub(crate) fn with_schema(namespace: &str, schema: u16, limits: Limits) -> Result<Self> {
         if namespace.is_empty() {
             return Err(Error::config("a contract's name is empty; give it at least one character"));
         }
         let mut prefix = Vec::with_capacity(namespace.len() + 1);
+        if schema != 0 {
+            prefix.extend_from_slice(format!(":{schema}:").as_bytes());
+        }
         for &byte in namespace.as_bytes() {
             if matches!(byte, b':' | b'\\') {
                 prefix.push(b'\\');
@@ -41,6 +56,11 @@ impl Namespace {
             )));
         }
         Ok(Namespace { prefix, limits })
+    }
+
+    /// Its name, for messages: as it stands in keys.
+    pub(crate) fn name(&self) -> String {
+        String::from_utf8_lossy(self.prefix.strip_suffix(b":").unwrap_or(&self.prefix)).into_owned()
     }
 
     /// The prefix of every stored key of this namespace, and of no other key.
@@ -111,15 +131,19 @@ impl Namespace {
 /// The prefix of a stored key's namespace; `None` for a key that no contract made.
 #[cfg(feature = "tiered")]
 pub(crate) fn prefix_of(key: &[u8]) -> Option<&[u8]> {
+    let schema = match key.strip_prefix(b":") {
+        Some(rest) => rest.iter().position(|&byte| byte == b':')? + 2,
+        None => 0,
+    };
     let mut is_escaped = false;
-    let end = key.iter().position(|&byte| match byte {
+    let end = key[schema..].iter().position(|&byte| match byte {
         b':' if !is_escaped => true,
         _ => {
             is_escaped = byte == b'\\' && !is_escaped;
             false
         }
     })?;
-    (end > 0).then(|| &key[..=end])
+    (end > 0).then(|| &key[..=schema + end])
 }
 
 /// Many byte strings in one allocation: the stored keys of a batch, or its encoded values.
@@ -152,8 +176,8 @@ impl Packed {
 mod tests {
     use super::*;
 
-    fn key(namespace: &str, name: &str) -> Vec<u8> {
-        let namespace = Namespace::new(namespace, Limits::default()).unwrap();
+    fn key(schema: u16, namespace: &str, name: &str) -> Vec<u8> {
+        let namespace = Namespace::with_schema(namespace, schema, Limits::default()).unwrap();
         let key = namespace.with_key(name, <[u8]>::to_vec).unwrap();
         assert_eq!(namespace.strip(&key), Some(name));
         key
@@ -161,27 +185,32 @@ mod tests {
 
     #[test]
     fn joining_is_readable_and_injective() {
-        assert_eq!(key("users", "123"), b"users:123");
-        let parts = ["a", ":", "\\", "a:", ":a", "\\:", "a\\", "a:b", "*", "[a]"];
+        assert_eq!(key(0, "users", "123"), b"users:123");
+        let parts = ["a", ":", "\\", "a:", ":a", "\\:", "a\\", "a:b", "*", "[a]", ":1:a", "1:a", "1"];
         let mut seen = std::collections::HashMap::new();
-        for namespace in parts {
+        for (schema, namespace) in parts.iter().flat_map(|part| [0, 1, 11].map(|schema| (schema, part))) {
             for name in parts {
-                let clash = seen.insert(key(namespace, name), (namespace, name));
-                assert_eq!(clash, None, "{namespace:?} {name:?}");
+                let clash = seen.insert(key(schema, namespace, name), (schema, namespace, name));
+                assert_eq!(clash, None, "{schema} {namespace:?} {name:?}");
             }
         }
+        assert_eq!(key(2, "users", "123"), b":2:users:123");
     }
 
     #[test]
     fn no_prefix_begins_another() {
-        let parts = ["a", "ab", "a:", "a\\", "a\\:", ":", "\\", "a:b", "::"];
-        let prefix = |part| Namespace::new(part, Limits::default()).unwrap().prefix().to_vec();
-        for one in parts {
+        let names = ["a", "ab", "a:", "a\\", "a\\:", ":", "\\", "a:b", "::", ":1:a", "1"];
+        let parts: Vec<(u16, &str)> =
+            names.iter().flat_map(|name| [0, 1, 11].map(|schema| (schema, *name))).collect();
+        let prefix = |(schema, part)| {
+            Namespace::with_schema(part, schema, Limits::default()).unwrap().prefix().to_vec()
+        };
+        for &one in &parts {
             #[cfg(feature = "tiered")]
             for name in ["x", ":", "\\", "a:b"] {
-                assert_eq!(prefix_of(&key(one, name)), Some(&*prefix(one)), "{one:?} {name:?}");
+                assert_eq!(prefix_of(&key(one.0, one.1, name)), Some(&*prefix(one)), "{one:?} {name:?}");
             }
-            for other in parts.into_iter().filter(|other| *other != one) {
+            for &other in parts.iter().filter(|other| **other != one) {
                 assert!(!prefix(one).starts_with(&prefix(other)), "{one:?} {other:?}");
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Codec;
 use super::sample::Sample;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Begins a value encoded by a contract. It is not valid UTF-8, so no text begins with it.
 const MAGIC: u8 = 0xB2;
@@ -49,12 +49,11 @@ impl<T: 'static> Framed<T> {
         Framed { codec, header, sample, is_warned, name: name.into() }
     }
 
-    pub(crate) fn set_schema(&mut self, schema: u16) -> Result<()> {
-        let Some(header) = &mut self.header else {
-            return Err(Error::config("a raw contract has no header to hold a schema number"));
-        };
-        header[2..].copy_from_slice(&schema.to_le_bytes());
-        Ok(())
+    /// Has the header of values say this number, if they have one.
+    pub(crate) fn set_schema(&mut self, schema: u16) {
+        if let Some(header) = &mut self.header {
+            header[2..].copy_from_slice(&schema.to_le_bytes());
+        }
     }
 
     /// Whether values have a header, and so can carry a span, and be absences.

@@ -19,7 +19,7 @@ enum Shape {
 
 fn framed<T: Serialize + DeserializeOwned + 'static>(schema: u16) -> Framed<T> {
     let mut framed = Framed::with_header("tests", MessagePack);
-    framed.set_schema(schema).unwrap();
+    framed.set_schema(schema);
     framed
 }
 

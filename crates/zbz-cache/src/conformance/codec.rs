@@ -122,17 +122,28 @@ fn another_codec_or_schema(fixture: &Fixture<'_>) -> Verdict {
     let foreign = value_at(provider, &stored(&elsewhere, "k")).expect("it was set");
     assert_counted_miss(&cache, &foreign);
 
+    cache.clear().expect("clear");
     for schema in [1, 255, 256, u16::MAX] {
         let newer =
             Contract::<Record>::new(&fixture.namespace, handle.clone()).expect("the same type and codec");
         let newer = newer.schema(schema).cache().expect("an encoded contract has a schema number").blocking();
         cache.set("k", &value, Ttl::Never).expect("set");
         assert_eq!(newer.get("k").expect("get"), None, "schema 0 read as {schema}");
-        newer.set("k", &value, Ttl::Never).expect("set");
-        assert_eq!(newer.get("k").expect("get"), Some(value.clone()));
-        assert_eq!(cache.get("k").expect("get"), None, "schema {schema} read as 0");
-        let foreign = value_at(provider, &stored(&fixture.namespace, "k")).expect("it was set");
+        let other = record(8);
+        newer.set("k", &other, Ttl::Never).expect("set");
+        newer.set("l", &other, Ttl::Never).expect("set");
+        assert_eq!(newer.get("k").expect("get"), Some(other));
+        assert_eq!(cache.get("k").expect("get"), Some(value.clone()), "schema {schema} overwrote 0");
+        assert_eq!(cache.keys("*").expect("keys"), ["k"], "schema 0 lists {schema}");
+        let mut foreign = value_at(provider, &stored(&fixture.namespace, "k")).expect("it was set");
+        cache.clear().expect("clear");
+        assert_eq!(newer.keys("*").expect("keys").len(), 2, "a clear of schema 0 removed {schema}");
+        newer.clear().expect("clear");
+        assert_eq!(newer.keys("*").expect("keys").len(), 0);
+        // Bytes of another number that stand under a key of this one, which no contract writes.
+        foreign[2..4].copy_from_slice(&schema.to_le_bytes());
         assert_counted_miss(&cache, &foreign);
+        cache.clear().expect("clear");
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Contract, told_default};
 use crate::error::Result;
+use crate::key::Namespace;
 use crate::load::{LoadOptions, OnFailure, Terms};
 use crate::ttl::Ttl;
 
@@ -57,8 +58,11 @@ impl<T: 'static> ContractSettings<T> {
         self
     }
 
-    /// The schema number of the values, 0 unless set. Values stored under another number are misses, so raise
-    /// it when a change of the type would make old values wrong.
+    /// The schema number of the values, 0 unless set; raise it when a change of the type would make old values
+    /// wrong. It is a part of the stored keys, so the values of two numbers live side by side: while a new version
+    /// of a program is rolled out, old and new processes neither read nor overwrite each other's values. Listings
+    /// and clears see those of their own number. What is left of an old number ends by its deadlines. A server
+    /// that limits its user to keys has to allow `:<number>:<namespace>:*` too.
     pub fn schema(mut self, schema: u16) -> Self {
         self.schema = Some(schema);
         self
@@ -76,8 +80,8 @@ impl<T: 'static> ContractSettings<T> {
     /// # Errors
     ///
     /// `Config`: a `fresh_for` longer than the TTL or without a spawner, or one on a raw contract, whose
-    /// values have no header to hold it; load options without a TTL, if the default is zero; a schema number
-    /// on a raw contract or one of counters, which have no header either.
+    /// values have no header to hold it; load options without a TTL, if the default is zero; a contract of that
+    /// schema number that is open with another type or codec.
     pub fn build(self) -> Result<Contract<T>> {
         let ContractSettings { mut contract, default_ttl, load_options, schema, on_failure } = self;
         let handle = contract.parts.handle.clone();
@@ -85,7 +89,10 @@ impl<T: 'static> ContractSettings<T> {
         let before = parts.terms.on_failure;
         let judge = || {
             if let Some(schema) = schema {
-                parts.codec.set_schema(schema)?;
+                parts.codec.set_schema(schema);
+                let limits = parts.handle.provider().limits();
+                parts.namespace = Namespace::with_schema(&parts.name, schema, limits)?;
+                parts.binding = parts.handle.bind_like(&parts.binding, &parts.namespace)?;
             }
             if let Some(ttl) = default_ttl {
                 parts.default_ttl = ttl.or(told_default(&parts.handle));

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::handle::ProviderHandle;
-use crate::key::Namespace;
 use crate::reply::Reply;
 
 impl ProviderHandle {
@@ -54,13 +53,9 @@ impl ProviderHandle {
     }
 
     fn check(&self, patience: Option<Duration>) -> Reply<'_, ()> {
-        let provider = self.provider();
-        let limits = provider.limits();
-        let open = self.open_namespaces().into_iter();
-        // Each prefix was built once before, so this cannot fail.
-        let namespaces: Vec<Namespace> = open.filter_map(|name| Namespace::new(&name, limits).ok()).collect();
-        let prefixes: Vec<&[u8]> = namespaces.iter().map(Namespace::prefix).collect();
-        provider.check_ready(&prefixes, patience)
+        let open = self.open_prefixes();
+        let prefixes: Vec<&[u8]> = open.iter().map(Vec::as_slice).collect();
+        self.provider().check_ready(&prefixes, patience)
     }
 }
 
