@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test fmt lint doc unit loom schedules loads portable outside lab shop outage package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server checks nightly libcachesim sanitize fuzz stress
+.PHONY: help run test fmt lint doc unit loom schedules loads portable outside lab shop outage demo package compare generated-laps policy policy-asked policy-other policy-generated policy-sizes policy-mixes parity yardstick generated-mixes figures bench instructions test-redis fault-redis coherence near-speed redis-server checks nightly libcachesim sanitize fuzz stress
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ test-redis: redis-server ## the providers "redis" and "tiered" against servers t
 
 outage: redis-server ## a web shop under load while its Redis is killed, stopped, slow, full, ...: prints a table; ONLY=row, REDIS_SERVER=path
 	cargo run --quiet --release $(SHOP) --bin outage -- --only "$(ONLY)"
+
+demo: redis-server ## three shop processes over one Redis, which is killed and comes back: what became of the requests
+	cargo build --quiet --release $(SHOP)
+	cargo run --quiet --release $(SHOP) --bin demo
 
 coherence: redis-server ## tiers in several processes over servers that fail, for an hour; HOURS=8, MINUTES=10, SEED=, ROUND=, ONLY=test, REDIS_SERVER=path
 	@$(REDIS) --list coherence::$(ONLY) | grep ": test$$" || { echo "no test of coherence is named $(ONLY)"; exit 1; }

@@ -9,15 +9,14 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use shop::api;
 use shop::catalogue::Catalogue;
+use shop::server::{PASSWORD, Server};
 use shop::store::{Queries, Store};
 
 mod load;
 mod proxy;
-mod server;
 
 use load::{Load, Outcome};
 use proxy::Trouble;
-use server::{PASSWORD, Server};
 
 /// Products that the callers ask for.
 const KEYS: i64 = 200;

@@ -54,6 +54,25 @@ impl Server {
         ensure!(answer.starts_with(['+', ':']), "{command} was answered by {answer:?}");
         Ok(())
     }
+
+    /// How many commands it has run so far.
+    pub fn commands(&mut self) -> Result<u64> {
+        self.control.get_mut().write_all(b"INFO stats\r\n")?;
+        let mut count = None;
+        // One text, whose length stands ahead of it.
+        let mut line = String::new();
+        self.control.read_line(&mut line)?;
+        let mut left: usize =
+            line.trim_start_matches('$').trim().parse().context("INFO was not answered by a text")?;
+        left += 2;
+        while left > 0 {
+            line.clear();
+            left = left.saturating_sub(self.control.read_line(&mut line)?.max(1));
+            count =
+                line.strip_prefix("total_commands_processed:").map(|count| count.trim().parse()).or(count);
+        }
+        Ok(count.context("INFO has no count of commands")??)
+    }
 }
 
 impl Drop for Server {
