@@ -42,14 +42,13 @@ impl Catalogue {
     ///
     /// # Errors
     ///
-    /// The database's. A removal that the cache could not do is none: the price is set, and the cache remembers
-    /// the removal until it was done.
+    /// The database's. A removal that the cache could not do is none: the price is set.
     pub async fn set_price(&self, id: i64, price_cents: i64) -> Result<bool> {
         let Some(product) = self.store.set_price(id, price_cents).await? else { return Ok(false) };
         let key = sku_key(&product.tenant, &product.sku);
         let (by_id, by_sku) = (self.by_id.delete(&id.to_string()).await, self.by_sku.delete(&key).await);
         for error in [by_id.err(), by_sku.err()].into_iter().flatten() {
-            eprintln!("the price of product {id} is set, and its copies are removed later: {error}");
+            eprintln!("the price of product {id} is set; the cache may have the old one until its ttl: {error}");
         }
         Ok(true)
     }
