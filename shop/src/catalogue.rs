@@ -48,7 +48,9 @@ impl Catalogue {
         let key = sku_key(&product.tenant, &product.sku);
         let (by_id, by_sku) = (self.by_id.delete(&id.to_string()).await, self.by_sku.delete(&key).await);
         for error in [by_id.err(), by_sku.err()].into_iter().flatten() {
-            eprintln!("the price of product {id} is set; the cache may have the old one until its ttl: {error}");
+            eprintln!(
+                "the price of product {id} is set; the cache may have the old one until its ttl: {error}"
+            );
         }
         Ok(true)
     }

@@ -91,8 +91,7 @@ impl Store {
         let mut meter = self.meter();
         let (mut queries, mut times) = (std::mem::take(&mut meter.queries), std::mem::take(&mut meter.times));
         drop(meter);
-        times.sort_unstable();
-        queries.p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
+        queries.p99 = p99(&mut times);
         queries
     }
 
@@ -151,6 +150,12 @@ impl Drop for Running {
             }
         }
     }
+}
+
+/// Of these times the one that 99 of 100 do not exceed; zero of none.
+pub fn p99(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() * 99 / 100).copied().unwrap_or_default()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Product> {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use shop::store::p99;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -84,12 +85,6 @@ impl Load {
             failures,
         }
     }
-}
-
-/// Of these times the one that 99 of 100 do not exceed.
-pub fn p99(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() * 99 / 100).or(times.last()).copied().unwrap_or_default()
 }
 
 async fn call(
