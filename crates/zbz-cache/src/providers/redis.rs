@@ -7,23 +7,23 @@
 //! | `database` | a number | 0 |
 //! | `cluster`, `tls` | true, false; the names `redis+cluster`, `rediss` and `rediss+cluster` say it too | false |
 //! | `tls_ca` | a PEM file of the certificates to trust | the system's |
-//! | `tls_cert`, `tls_key` | PEM files that say who we are | none |
+//! | `tls_cert`, `tls_key` | PEM files of the client certificate and its key | none |
 //! | `connect_timeout` | a duration | 1 s |
-//! | `call_timeout` | a duration: connecting and trying again within it | 2 s |
-//! | `silence_timeout` | a duration: a server that answers nothing for so long while calls wait counts as down | 600 ms |
+//! | `call_timeout` | a duration, including connecting and retries | 2 s |
+//! | `silence_timeout` | a duration: a server that sends nothing for this long while calls wait counts as down | 600 ms |
 //! | `tracking_interval`, `tracking_timeout` | durations: how often the connections that tell of changes are proven, and how long that may take | 1 s, 1 s |
 //! | `key_prefix` | a text ahead of every stored key | none |
 //! | `client_name` | what `CLIENT LIST` shows | none |
 //! | `default_ttl` | a duration of more than zero, `"never"` | never |
 //! | `max_key_size` | bytes | 1 KiB |
 //!
-//! What holds:
+//! Its promises:
 //!
-//! - **Every call ends by its deadline**, counted on the provider's own thread, where nothing
-//!   blocks (`runtime.rs`). A clear has one for each of its steps.
+//! - **Every call ends by its deadline**, which is watched on the provider's own thread, where nothing
+//!   blocks (`runtime.rs`). A clear has a deadline for each of its steps.
 //! - **One connection a server**, made when needed (`cluster/node.rs`); what is handed over first goes out first
 //!   (`connection/send_queue.rs`). Callers hand over themselves and are woken by what came (`verbs/call.rs`).
-//! - **A write goes out twice only if it surely did not the first time** (`cluster/exchange.rs`).
+//! - **A write is sent again only if it was certainly not sent before** (`cluster/exchange.rs`).
 
 use std::any::Any;
 use std::fmt;
@@ -65,7 +65,7 @@ use runtime::Runtime;
 use shared::Shared;
 use verbs::{read, ready, scan, write, write_many};
 
-/// The names it is registered under, and what each says: they are the schemes of its URLs.
+/// The names it is registered under, which are also the schemes of its URLs, and the meaning of each.
 pub(crate) const SCHEMES: [Scheme; 4] = [
     Scheme { name: "redis", tls: false, cluster: false },
     Scheme { name: "rediss", tls: true, cluster: false },
@@ -89,7 +89,7 @@ pub(crate) fn from_options(options: &Options, scheme: Scheme) -> Result<RedisPro
 }
 
 impl RedisProvider {
-    /// A verb, done from when the reply is first polled.
+    /// A verb, which begins when the reply is first polled.
     fn verb<'a, T, F>(&'a self, work: impl FnOnce(&'a Shared) -> F) -> Reply<'a, T>
     where
         F: Future<Output = Result<T>> + Send + 'a,
@@ -100,7 +100,7 @@ impl RedisProvider {
         }
     }
 
-    /// A verb of many steps, done on the provider's thread, also if nobody waits for it any more.
+    /// A verb of many steps, done on the provider's thread, even if its caller has left.
     fn long_verb<'a, T, F>(
         &'a self,
         access: Access,
@@ -259,7 +259,7 @@ impl Provider for RedisProvider {
         self.long_verb(Access::Writes, move |client| scan::clear(client, prefix))
     }
 
-    /// Of this provider's own calls; what the server knows of all its users is not looked at.
+    /// The counters of this provider's own calls; the server's own statistics are not read.
     fn stats(&self) -> Reply<'_, Stats> {
         Reply::ready(match self.shared.client.closing.load(Ordering::Relaxed) {
             true => Err(Error::closed()),
@@ -271,12 +271,11 @@ impl Provider for RedisProvider {
         self.shared.client.counts.lookups.record(lookups);
     }
 
-    /// Verbs under way end first, which takes them call_timeout at most; new ones are refused from
-    /// the call on.
+    /// Waits until the verbs under way have ended, at most call_timeout. New verbs are refused at once.
     fn close(&self) -> Reply<'_, ()> {
         self.shared.client.closing.store(true, Ordering::Relaxed);
         self.shared.client.subscribers().close();
-        // What callers handed over to connections is under way, too.
+        // Commands that callers handed over to connections are under way too.
         let topology = Arc::clone(&self.shared.client.topology);
         let closing = self.shared.runtime.close(async move { topology.finish().await });
         Reply::pending(async move {

@@ -1,4 +1,4 @@
-//! [`Client`]: what all verbs of one provider share, on their own thread and off it.
+//! [`Client`]: the parts that all verbs of a provider share, on the provider's thread and on callers' threads.
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
@@ -20,10 +20,10 @@ use crate::providers::redis::subscribers::Subscribers;
 use crate::stats::Stats;
 use crate::ttl::{Lifetime, Ttl};
 
-/// The longest deadline that is sent, far below where Redis's own arithmetic ends.
+/// The longest TTL that is sent, far below the overflow of Redis's own arithmetic.
 const MAX_MS: u64 = 1 << 50;
 
-/// What this provider's own calls did. The counters guard nothing, so Relaxed suffices.
+/// The counters of this provider's own calls. They order nothing, so Relaxed suffices.
 #[derive(Debug)]
 pub(super) struct Counts {
     pub(super) lookups: LookupCounters,
@@ -47,14 +47,14 @@ impl Counts {
         self.deletes.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Counts a set that was refused, if it was.
+    /// Counts a rejection, if this error is one.
     pub(super) fn refused(&self, error: &Error) {
         if matches!(error.kind(), ErrorKind::Full | ErrorKind::TooLarge) {
             self.rejections.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// What others do to the server, or it does by itself, is not known here.
+    /// Changes by other users of the server, and by the server itself, are not known here.
     pub(super) fn stats(&self) -> Stats {
         let mut stats = Stats {
             sets: self.sets.load(Ordering::Relaxed),
@@ -69,12 +69,12 @@ impl Counts {
     }
 }
 
-/// What all verbs share.
+/// The parts that all verbs share.
 pub(super) struct Client {
     pub(super) settings: Arc<Settings>,
     pub(super) topology: Arc<Topology>,
     pub(super) counts: Counts,
-    /// Set when the provider is closed: what takes many steps ends at the next one.
+    /// Set when the provider is closed: verbs of many steps end at their next step.
     pub(super) closing: AtomicBool,
     marks: [RandomState; 2],
 }
@@ -112,7 +112,7 @@ impl Client {
         }
     }
 
-    /// The slot of a key; one server has no need of more than one.
+    /// The slot of a key; always 0 without a cluster.
     pub(super) fn slot(&self, key: &[u8]) -> u16 {
         if self.settings.cluster { slot_of(key) } else { 0 }
     }
@@ -131,21 +131,21 @@ impl Client {
         ttl.or(self.settings.default_ttl).lifetime()
     }
 
-    /// A mark of these bytes. Its keys are this provider's secret, so nobody makes two values that
-    /// share one.
+    /// The version of these bytes, a keyed hash. The keys are secret, so two values with one version cannot
+    /// be constructed.
     pub(super) fn version(&self, value: &[u8]) -> Version {
         let [high, low] = self.marks.each_ref().map(|mark| u128::from(mark.hash_one(value)));
         Version::from_u128(high << 64 | low)
     }
 
-    /// The long way of a call.
+    /// The slow path of a call.
     pub(super) fn exchange(&self, access: Access, deadline: Instant) -> Exchange {
         let (settings, topology) = (Arc::clone(&self.settings), Arc::clone(&self.topology));
         Exchange { settings, topology, access, deadline, gives_up: GivesUp::AtDeadline }
     }
 
-    /// The failure for an answer that makes no sense. The connection is ended: later answers on it may belong to
-    /// other commands.
+    /// The failure of an invalid reply. The connection is ended: later replies on it may belong to other
+    /// commands.
     pub(super) fn nonsense(&self, slot: u16) -> Failure {
         let node = self.topology.owner(slot);
         if let Some(connection) = node.as_ref().and_then(|node| node.live()) {
@@ -158,7 +158,7 @@ impl Client {
         }
     }
 
-    /// A server's error that a verb has no use for, or an answer of the wrong kind.
+    /// The failure for an unexpected reply: an error of the server, or a value of the wrong kind.
     pub(super) fn refusal(&self, slot: u16, value: &Value) -> Failure {
         match (value, self.topology.owner(slot)) {
             (Value::ServerError(error), Some(node)) => error::of_server_error(&node.address, error),

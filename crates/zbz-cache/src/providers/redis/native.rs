@@ -1,4 +1,4 @@
-//! [`RedisConnection`]: the way past the cache, to the same servers.
+//! [`RedisConnection`]: direct access to the provider's servers.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -11,14 +11,14 @@ use crate::providers::redis::cluster::slots::slot_of;
 use crate::providers::redis::connection::send_queue::{Broken, Values};
 use crate::providers::redis::shared::Shared;
 
-/// The provider's own connection, as a connection of the crate `redis`: for the commands that a
-/// cache has no verb for. Cheap to clone; it works on any executor, and as long as the provider.
+/// The provider's own connection, as a connection of the crate `redis`, for commands without a verb of the
+/// cache. Cheap to clone; it works on any executor, and as long as the provider lives.
 ///
-/// It follows the provider to every new connection. Its commands are sent as they are, once, and end by
-/// `call_timeout`; they share the connection with the cache's, so blocking ones (`BLPOP`), subscriptions
-/// and `MULTI` without a pipeline are not for it. Keys are stored keys: `key_prefix`, namespace,
-/// `:`, name. In a cluster it sends to one primary: [`at`](RedisConnection::at) chooses the one
-/// that has a key.
+/// It follows the provider to every new connection. Its commands are sent unchanged, once, and end by
+/// `call_timeout`. They share the connection with those of the cache, so do not use blocking commands
+/// (`BLPOP`), subscriptions, or `MULTI` without a pipeline. Keys are stored keys: `key_prefix`, namespace,
+/// `:`, name. In a cluster it sends to one primary; [`at`](RedisConnection::at) chooses the primary of a
+/// key.
 ///
 /// ```no_run
 /// # async fn an_example(users: zbz_cache::Cache<String>) -> Result<(), Box<dyn std::error::Error>> {
@@ -41,13 +41,13 @@ impl RedisConnection {
         RedisConnection { shared: Arc::downgrade(shared), slot: None, database }
     }
 
-    /// The same to the server that has this stored key.
+    /// A connection to the server that has this stored key.
     #[must_use]
     pub fn at(&self, stored_key: &[u8]) -> Self {
         RedisConnection { slot: Some(slot_of(stored_key)), ..self.clone() }
     }
 
-    /// Sends packed commands over the connection that is up, or a new one, by the deadline.
+    /// Sends packed commands over the existing connection, or a new one, by the deadline.
     async fn run(&self, asked: Vec<u8>, count: usize) -> RedisResult<Values> {
         let gone = || failed("the cache's provider was closed");
         let work = {
@@ -123,7 +123,7 @@ impl ConnectionLike for RedisConnection {
                 Values::Many(values) => values,
             };
             let wanted = values.split_off(offset.min(values.len()));
-            // Why a transaction was not carried out was said when its commands were queued.
+            // The reason for an aborted transaction is in the replies to its queued commands.
             match values.into_iter().find_map(|value| value.extract_error().err()) {
                 Some(error) => Err(error),
                 None => Ok(wanted),

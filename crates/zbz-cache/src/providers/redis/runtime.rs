@@ -1,11 +1,10 @@
-//! [`Runtime`]: the provider's own thread, where connections are made and driven and calls go the long way.
+//! [`Runtime`]: the provider's own thread, which makes and drives connections and runs the slow path of calls.
 //!
-//! Begun by the first verb. Work is handed over by a queue of its own: only the first of many is a
-//! call of the system, to wake the thread. Nothing on it blocks, so timers fire in time: names are
-//! looked up on the runtime's helper threads, codecs run at the callers', and of what callers wrote
-//! only the sinks of invalidations run here, which must not block either. Dropping the runtime ends
-//! the thread without waiting for it; closing it lets the verbs under way end first, which they do by
-//! their deadlines.
+//! It begins with the first verb. Work is handed over by a queue: only the first of many pieces takes a
+//! system call, to wake the thread. Nothing on it blocks, so timers fire in time. Host names are resolved
+//! on the runtime's helper threads, and codecs run on callers' threads; of the users' code only sinks run
+//! here, which must not block either. Dropping the runtime ends the thread without waiting. Closing it
+//! first waits for the verbs under way, which end by their deadlines.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -21,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 const THREAD: &str = "zbz-cache-redis";
 
-/// Looking up names takes a thread each, which goes when it is idle.
+/// The most helper threads: each host name being resolved takes one, which ends when it is idle.
 const HELPERS: usize = 4;
 const HELPER_IDLE: Duration = Duration::from_secs(1);
 
@@ -29,25 +28,25 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 enum Message {
     Begin(Task),
-    /// End when what was begun has ended, and then this.
+    /// Ends the thread after the work under way, and then this.
     Finish(Task),
 }
 
 struct Running {
     /// Dropped to end the thread at once.
     queue: mpsc::UnboundedSender<Message>,
-    /// Says by its end that the thread let go of everything.
+    /// Closes when the thread has released everything.
     ended: watch::Receiver<()>,
 }
 
 enum ThreadState {
     New,
     Running(Running),
-    /// Until the thread has ended.
+    /// Kept until the thread has ended.
     Closed(Option<watch::Receiver<()>>),
 }
 
-/// A thread that is there from the first piece of work on.
+/// A thread that starts with the first piece of work.
 pub(super) struct Runtime {
     state: Mutex<ThreadState>,
 }
@@ -65,8 +64,8 @@ impl Runtime {
         matches!(*self.state(), ThreadState::Closed(_))
     }
 
-    /// Begins some work on the thread. It goes on if the receiver is dropped; if the thread ends
-    /// first, the receiver says so.
+    /// Begins some work on the thread. It goes on if the receiver is dropped. If the thread ends first, the
+    /// receiver returns an error.
     ///
     /// # Errors
     ///
@@ -77,13 +76,13 @@ impl Runtime {
     {
         let (tell, told) = oneshot::channel();
         self.queue(Box::pin(async move {
-            // Nobody may be waiting any more.
+            // The caller may have left.
             let _ = tell.send(work.await);
         }))?;
         Ok(told)
     }
 
-    /// As [`begin`](Self::begin), and the work ends where it stands if the receiver is dropped.
+    /// As [`begin`](Self::begin), but the work is dropped if the receiver is.
     ///
     /// # Errors
     ///
@@ -105,11 +104,11 @@ impl Runtime {
         Ok(told)
     }
 
-    /// Begins work that nobody waits for, as long as the thread is there.
+    /// Begins work that no caller waits for, if the thread exists.
     ///
     /// # Errors
     ///
-    /// The work, if there is no thread for it.
+    /// Returns the work, if there is no thread.
     pub(super) fn begin_work(&self, work: Task) -> Result<(), Task> {
         self.give(work).map_err(|(work, _)| work)
     }
@@ -132,7 +131,7 @@ impl Runtime {
         })
     }
 
-    /// Takes no more work, waits for what is under way and then for `last`, and ends the thread.
+    /// Accepts no more work, waits for the work under way and then for `last`, and ends the thread.
     pub(super) fn close(
         &self,
         last: impl Future<Output = ()> + Send + 'static,
@@ -142,7 +141,7 @@ impl Runtime {
             ThreadState::New => None,
             ThreadState::Closed(ended) => ended,
             ThreadState::Running(Running { queue, ended }) => {
-                // With nobody there to hear it, it has ended.
+                // Without a receiver the thread has ended already.
                 let _ = queue.send(Message::Finish(Box::pin(last)));
                 Some(ended)
             }
@@ -150,14 +149,14 @@ impl Runtime {
         *state = ThreadState::Closed(ended.clone());
         async move {
             if let Some(mut ended) = ended {
-                // Nothing is ever sent there either.
+                // This channel never carries a value either; it only closes.
                 let _ = ended.changed().await;
             }
         }
     }
 }
 
-/// Whichever ends first, looked at in this order; the other one is dropped.
+/// The output of the future that ends first, polled in this order; the other one is dropped.
 pub(super) async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|context| match one.as_mut().poll(context) {
@@ -182,7 +181,7 @@ fn start() -> Result<Running> {
     let (ending, ended) = watch::channel(());
     let body = move || {
         runtime.block_on(run(queued));
-        // A look-up of a name may hang in the system's resolver; it is not waited for.
+        // A lookup may hang in the system's resolver; do not wait for it.
         runtime.shutdown_background();
         drop(ending);
     };
@@ -190,9 +189,9 @@ fn start() -> Result<Running> {
     Ok(Running { queue, ended })
 }
 
-/// Begins what is queued, until it is told to stop or nobody is left who could.
+/// Begins queued work, until it is told to stop or all senders are gone.
 async fn run(mut queued: mpsc::UnboundedReceiver<Message>) {
-    // Held by everything under way; nothing is ever sent.
+    // All work under way holds a sender; no value is ever sent.
     let (working, mut all_done) = mpsc::channel::<()>(1);
     while let Some(message) = queued.recv().await {
         match message {

@@ -9,8 +9,8 @@ use super::cluster::exchange;
 use super::runtime::Runtime;
 use crate::error::{Error, Result};
 
-/// The client and the thread, shared by the provider and the connections that it gave out. Dropping the last
-/// of these ends the thread.
+/// The client and the thread, shared by the provider and the native connections that it gave out. Dropping
+/// the last of these ends the thread.
 pub(in crate::providers::redis) struct Shared {
     pub(in crate::providers::redis) client: Arc<Client>,
     pub(in crate::providers::redis) runtime: Runtime,

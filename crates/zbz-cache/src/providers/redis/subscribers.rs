@@ -1,10 +1,10 @@
 //! [`Subscribers`]: all subscribers of a provider, and the order in which they are called.
 //!
-//! - **One thread calls the sinks at a time**: messages are queued, and a thread that finds no other one calling
-//!   empties the queue. So each sink is called by one thread at a time, in the order of the queue, under no lock.
-//! - **A session** is one set of connections to all primaries. Its `Lost` is said once, and no `Alive` of
-//!   it after that, whichever thread notices the loss first.
-//! - **`Alive`** goes only to subscribers that had joined before the proof was asked for.
+//! - **One thread calls the sinks at a time**: messages are queued, and a thread that finds no other thread
+//!   calling empties the queue. So sinks are called in the order of the queue, under no lock.
+//! - **A session** is one set of connections to all primaries. Its `Lost` is sent once, and no `Alive` of it
+//!   after that, whichever thread notices the loss first.
+//! - **`Alive`** goes only to subscribers that joined before the proof was requested.
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use crate::provider::{Invalidation, InvalidationSink, Subscription};
 use crate::providers::redis::config::address::Address;
 
-/// How much longer than its proof allows an `Alive` may be believed: what is promised of a silent
-/// connection has this much room.
+/// How much longer than its proof allows a subscriber may believe an `Alive`; the promise about silent
+/// connections includes this.
 const MOST_LATE: Duration = Duration::from_millis(50);
 
 /// The number of a session; later sessions have higher numbers.
@@ -53,24 +53,24 @@ struct Subscriber {
     place: JoinNumber,
     prefix: Vec<u8>,
     sink: InvalidationSink,
-    /// It left. Only ever set, and a call that began before that may go on, so Relaxed suffices.
+    /// It left. Never reset, and a call that began before may go on, so Relaxed suffices.
     gone: AtomicBool,
-    /// It was told `Alive`, and not `Lost` since. Only the teller looks, so Relaxed suffices.
+    /// Its last message was `Alive`, not `Lost`. Only the calling thread reads it, so Relaxed suffices.
     alive: AtomicBool,
 }
 
 struct Membership {
-    /// Replaced as a whole, so that the teller has its own.
+    /// Replaced as a whole, so that the calling thread can keep the old one.
     subscribers: Arc<[Arc<Subscriber>]>,
     joined: u64,
     pushes: VecDeque<Push>,
     is_told: bool,
     sessions: u64,
-    /// The session under way that is not lost.
+    /// The current session, if it is not lost.
     whole: Option<Session>,
-    /// The servers it has connections to, or is not alive without.
+    /// The servers that it has, or needs, connections to.
     reached: HashSet<Address>,
-    /// Servers outside of the map that keys were asked for at.
+    /// Servers outside of the map at which keys were read or written.
     aside: Vec<Address>,
     watchdogs: u64,
     watchdog: Option<u64>,
@@ -79,12 +79,12 @@ struct Membership {
 
 /// All subscribers of a provider.
 pub(in crate::providers::redis) struct Subscribers {
-    /// How much of each stored key is the provider's own prefix.
+    /// The length of the provider's own prefix in each stored key.
     own: usize,
     state: Mutex<Membership>,
-    /// The session was lost, or somebody joined.
+    /// Notified when the session is lost, or a subscriber joins.
     pub(super) changed: Notify,
-    /// Somebody left, or the provider was closed.
+    /// Notified when a subscriber leaves, or the provider is closed.
     left: Notify,
 }
 
@@ -111,12 +111,12 @@ impl Subscribers {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether there is any.
+    /// Whether there are subscribers.
     pub(in crate::providers::redis) fn are_there(&self) -> bool {
         !self.state().subscribers.is_empty()
     }
 
-    /// Adds a subscriber of a stored prefix; with the watchdog that has to begin, if none is there.
+    /// Adds a subscriber of a stored prefix. Also returns the watchdog to begin, if none runs.
     pub(super) fn join(
         self: &Arc<Self>,
         prefix: Vec<u8>,
@@ -144,19 +144,19 @@ impl Subscribers {
         let others = others.cloned().collect();
         let before = std::mem::replace(&mut state.subscribers, others);
         drop(state);
-        // A sink is the caller's: no lock is held while it goes.
+        // A sink is user code: no lock is held while it is dropped.
         drop(before);
         self.left.notify_one();
     }
 
-    /// Nobody is told anything but `Lost` any more.
+    /// From here on subscribers receive only `Lost`.
     pub(in crate::providers::redis) fn close(&self) {
         self.state().closed = true;
         self.left.notify_one();
     }
 
-    /// A session begins: what is lost from here on is lost to it. With the servers outside of the
-    /// map that it needs, too.
+    /// Begins a session: losses from here on concern it. Also returns the servers outside of the map that it
+    /// needs.
     pub(super) fn begin(&self) -> (Session, Vec<Address>) {
         let mut state = self.state();
         state.sessions += 1;
@@ -166,7 +166,7 @@ impl Subscribers {
         (session, std::mem::take(&mut state.aside))
     }
 
-    /// Notes a server that a session will be connected to before any subscriber is told `Alive`.
+    /// Records a server that a session will connect to before any subscriber receives `Alive`.
     pub(super) fn reaches(&self, session: Session, address: &Address) {
         let mut state = self.state();
         if state.whole == Some(session) {
@@ -178,14 +178,14 @@ impl Subscribers {
         self.state().whole == Some(session)
     }
 
-    /// The subscribers that a proof covers that is asked for from here on.
+    /// The subscribers covered by a proof that is requested after this.
     pub(super) fn heard(&self) -> Coverage {
         let state = self.state();
         let prefixes = state.subscribers.iter().map(|subscriber| subscriber.prefix.clone()).collect();
         Coverage { upto: JoinNumber(state.joined), prefixes }
     }
 
-    /// Every connection of a session was proven; false if it is lost already.
+    /// Records that every connection of a session was proven; false if the session is lost already.
     pub(super) fn alive(&self, session: Session, upto: Coverage, until: Instant) -> bool {
         let state = self.state();
         let whole = state.whole == Some(session);
@@ -195,7 +195,7 @@ impl Subscribers {
         whole
     }
 
-    /// A connection of a session broke, or does not say all that it has to.
+    /// Records that a connection of a session broke, or may have missed a change.
     pub(super) fn lost(&self, session: Session) {
         let state = self.state();
         if state.whole == Some(session) {
@@ -203,7 +203,7 @@ impl Subscribers {
         }
     }
 
-    /// Who has which slot is not what it was.
+    /// Records that the owners of slots changed.
     pub(in crate::providers::redis) fn map_changed(&self) {
         let state = self.state();
         if state.whole.is_some() {
@@ -211,7 +211,7 @@ impl Subscribers {
         }
     }
 
-    /// A key is asked for at a server, which another one said, for this time.
+    /// Records that a key is asked for at this server, once, because another server said so.
     pub(in crate::providers::redis) fn asked_aside(&self, address: &Address) {
         let mut state = self.state();
         if state.whole.is_some() && !state.reached.contains(address) {
@@ -226,7 +226,7 @@ impl Subscribers {
         self.changed.notify_one();
     }
 
-    /// What a server pushed.
+    /// Queues a push of a server.
     pub(super) fn hear(&self, push: Push) {
         self.tell(self.state(), push);
     }
@@ -287,8 +287,8 @@ impl Subscriber {
                 if self.place <= upto.upto && !span.is_zero() {
                     self.alive.store(true, Ordering::Relaxed);
                     self.call(Invalidation::Alive(span));
-                    // The sink counts the span from when it looks at its clock: one that was held
-                    // up before that, or with the whole process, believes in it for too long.
+                    // The sink counts the span from its own reading of the clock: if it, or the whole
+                    // process, was delayed before that, it believes the message for too long.
                     if begun.elapsed() > MOST_LATE && self.alive.swap(false, Ordering::Relaxed) {
                         self.call(Invalidation::Lost);
                     }
@@ -307,7 +307,7 @@ impl Subscriber {
             return;
         }
         if catch_unwind(AssertUnwindSafe(|| (self.sink)(invalidation))).is_err() {
-            // What it missed is not known, so it is told nothing more: its last Alive runs out.
+            // It is not known what it missed, so it gets no more messages: its last Alive runs out.
             self.gone.store(true, Ordering::Relaxed);
             tracing::error!("a sink of invalidations panicked; it is told nothing any more");
         }
@@ -326,7 +326,7 @@ impl Drop for Listening {
     }
 }
 
-/// The task that makes sessions, one at a time, owns this. When it is dropped, for whatever reason, the session is
+/// Owned by the task that makes sessions, one at a time. When it is dropped, for any reason, the session is
 /// lost.
 pub(super) struct Watchdog {
     pub(super) subscribers: Arc<Subscribers>,

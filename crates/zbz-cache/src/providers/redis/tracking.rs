@@ -1,23 +1,23 @@
-//! How subscribers learn of changes: by server-assisted tracking, over connections of its own to all primaries.
+//! Tells subscribers of changes, by server-assisted tracking over separate connections to all primaries.
 //!
 //! A *watchdog* runs on the provider's thread while there are subscriptions. It makes one *session*
-//! after another: a connection to every primary ([`Listener`]) that has the server push the keys under the
-//! prefixes that are subscribed, whoever changes them. When all do, the subscribers are told
-//! `Alive`, and again whenever all connections were proven, every `tracking_interval`.
+//! after another: a connection to every primary ([`Listener`]), on which the server pushes each changed
+//! key under the subscribed prefixes. When all connections are ready the subscribers receive `Alive`, and
+//! again every `tracking_interval`, when all connections were proven.
 //!
-//! - **An `Alive` ends** `tracking_interval + tracking_timeout` after its proof was asked for, so
-//!   whatever fails in silence, nobody takes the connections for alive any longer than that.
-//! - **A session is lost as a whole**, and said to be at once: when a connection breaks, an answer is
-//!   overdue, a server is no primary any more, or the map is not what it was. Every primary is
-//!   asked for its own view of the map with each proof; what the verbs learn by `MOVED` and `ASK`
-//!   comes at once ([`Topology`](crate::providers::redis::cluster::topology::Topology)), before what they read there.
-//! - **All primaries** are those of the map, those that any of them names in its own, and those that
-//!   a key was asked for at while its slot is on the way.
+//! - **An `Alive` ends** `tracking_interval + tracking_timeout` after its proof was requested. So no silent
+//!   failure stays unnoticed for longer.
+//! - **A session is lost as a whole**, and reported at once: when a connection breaks, a reply is overdue,
+//!   a server is no longer a primary, or the map changed. Every primary is asked for its own view of the
+//!   map with each proof. Changes that verbs learn of by `MOVED` and `ASK` are reported at once
+//!   ([`Topology`](crate::providers::redis::cluster::topology::Topology)), before anything is read there.
+//! - **All primaries** are those of the map, those that any of them names, and those at which a key was
+//!   asked for while its slot moves.
 //!
-//! What is not seen: behind one address, a primary that was replaced and does not know it goes on
-//! proving itself. Of a cluster, the other primaries tell; cut off together with a minority, it
-//! proves itself until it notices (`cluster-node-timeout`). Of `SWAPDB` servers tell nothing. Only a
-//! longest life bounds what is kept meanwhile.
+//! Two changes are not seen. Behind one address, a primary that was replaced and does not know it still
+//! proves itself; in a cluster the other primaries report it, unless it is cut off together with a
+//! minority, until it notices (`cluster-node-timeout`). And servers do not report `SWAPDB`. Only a longest
+//! life of copies bounds these.
 
 mod listener;
 
@@ -41,13 +41,13 @@ use crate::providers::redis::runtime::first;
 use crate::providers::redis::shared::Shared;
 use crate::providers::redis::subscribers::{Session, Subscribers, Watchdog};
 
-/// The pauses between sessions: doubled, and from half of it up by lot.
+/// The shortest and the longest pause between sessions; it is doubled, and drawn from its upper half.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_secs(2));
 
-/// So often in a row a session may be lost before it was alive because the map changed.
+/// How often in a row a changed map may end a session before it was alive.
 const RESTLESS: u32 = 10;
 
-/// Tells a sink of the changes under a stored prefix.
+/// Subscribes a sink to the changes under a stored prefix.
 pub(super) fn subscribe(shared: &Shared, prefix: Vec<u8>, sink: InvalidationSink) -> Subscription {
     let (subscription, watchdog) = shared.client.subscribers().join(prefix, sink);
     if let Some(watchdog) = watchdog
@@ -69,7 +69,7 @@ async fn keep(client: Arc<Client>, watchdog: Watchdog) {
                 Ok(()) if progress.tries > RESTLESS => progress.failed(restless()),
                 Ok(()) => {}
             }
-            // A server that has just come back is not let wait for a pause that grew while it was down.
+            // A server that is back must not wait for a pause that grew while it was down.
             let is_back = client.topology.health_sinks().is_back.notified();
             first(sleep(pause(progress.tries)), is_back).await;
             progress.tries += 1;
@@ -78,7 +78,7 @@ async fn keep(client: Arc<Client>, watchdog: Watchdog) {
     first(subscribers.ended(&watchdog), sessions).await;
 }
 
-/// How the sessions went so far.
+/// The progress of the sessions so far.
 #[derive(Default)]
 struct Progress {
     /// How many sessions were tried since the last one that was alive.
@@ -132,7 +132,7 @@ async fn hear_in(
     let settings = &client.settings;
     let mut tracked = cover(subscribers.heard().prefixes);
     if tracked.is_empty() {
-        // Everybody has just left. Without a prefix, a server tells of everything.
+        // All subscribers have left. Without a prefix a server would report every change.
         return Ok(());
     }
     let primaries = client.topology.primaries().into_iter().map(|primary| primary.node.address.clone());
@@ -153,7 +153,7 @@ async fn hear_in(
             return Ok(());
         }
         progress.is_alive();
-        // Somebody who joins does not wait for the next turn.
+        // A new subscriber does not wait for the next proof.
         let _ = timeout_at(sent + settings.tracking_interval, subscribers.changed.notified()).await;
         if !subscribers.is_whole(session) {
             return Ok(());
@@ -181,9 +181,8 @@ impl Listeners {
             servers.sort_by_cached_key(ToString::to_string);
             servers.dedup();
             for address in servers.drain(..) {
-                // From here on, not from when the connection is there: what is asked for at this server
-                // meanwhile would else end each session before its connections are made. Nobody is told
-                // Alive before all of them are.
+                // Before the connection exists: otherwise each read at this server meanwhile would end the
+                // session before its connections are made. No subscriber receives Alive before all are.
                 subscribers.reaches(self.session, &address);
                 let (settings, subscribers) = (Arc::clone(&client.settings), Arc::clone(subscribers));
                 let (session, prefixes) = (self.session, prefixes.to_vec());
@@ -205,7 +204,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// Has all servers tell of more prefixes.
+    /// Has all servers report changes under more prefixes.
     async fn track(&self, prefixes: &[Vec<u8>], patience: Duration) -> Result<(), Failure> {
         let mut asking = JoinSet::new();
         for (listener, _) in self.open.values() {
@@ -218,7 +217,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// Whether all answer, as the primaries that they were, and see the map as they did.
+    /// Whether all servers answer, are still primaries, and see the same map as at first.
     async fn prove(&self, until: Instant) -> Result<bool, Failure> {
         let mut asking = JoinSet::new();
         for (listener, view) in self.open.values() {
@@ -243,14 +242,14 @@ fn broke_inside() -> Failure {
     Failure::new(ErrorKind::Unavailable, WriteOutcome::NotRun, "the provider failed inside", advice)
 }
 
-/// The fewest prefixes under which is all that is under these.
+/// The fewest prefixes that cover these.
 fn cover(mut prefixes: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     prefixes.sort_unstable();
     prefixes.dedup_by(|next, kept| next.starts_with(kept));
     prefixes
 }
 
-/// What has to be tracked besides; `None` if that would overlap, which servers refuse.
+/// The prefixes to track in addition; `None` if they would overlap, which servers refuse.
 fn missing(tracked: &[Vec<u8>], wanted: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     let is_tracked = |prefix: &Vec<u8>| tracked.iter().any(|tracked| prefix.starts_with(tracked));
     let new = cover(wanted.iter().filter(|prefix| !is_tracked(prefix)).cloned().collect());

@@ -1,8 +1,8 @@
-//! [`AddressParts`]: where the servers are and who asks, as the option `address` says it.
+//! [`AddressParts`]: the servers, the user and the database in the option `address`.
 //!
-//! `user:password@host:port,host:port/database`, each part but one host may be left out. User and
-//! password are percent-encoded, as in a URL. No error shows any of it: a part may be a secret in
-//! the wrong place.
+//! `user:password@host:port,host:port/database`; every part except one host may be left out. User and
+//! password are percent-encoded, as in a URL. No error shows any part of it: each may be a secret in the
+//! wrong place.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::error::{Error, Result};
 use crate::options::url::{decode, has_blanks};
 
-/// Where Redis listens unless told otherwise.
+/// The default address of Redis.
 const DEFAULT_PORT: u16 = 6379;
 
 const ADDRESS_TAKES: &str = "option \"address\" takes host:port, several with commas for a cluster, \
@@ -54,8 +54,8 @@ impl Address {
     }
 }
 
-/// Whether it is a name of the DNS or an IPv4 address. What ends in a number is the latter: a bare
-/// number would be taken for one, too, by the system.
+/// Whether it is a DNS name or an IPv4 address. A text that ends in a number has to be an IPv4 address,
+/// since the system would take even a plain number for one.
 fn is_name(host: &str) -> bool {
     let valid = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
     let is_label = |label: &str| !label.is_empty() && label.chars().all(valid);
@@ -65,7 +65,7 @@ fn is_name(host: &str) -> bool {
     labels.all(is_label) && (!is_number || host.parse::<Ipv4Addr>().is_ok())
 }
 
-/// Perhaps with a zone: `fe80::1%eth0`.
+/// Accepts a zone: `fe80::1%eth0`.
 fn is_ipv6(host: &str) -> bool {
     let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
     let is_zone =
@@ -73,7 +73,7 @@ fn is_ipv6(host: &str) -> bool {
     is_zone && address.parse::<Ipv6Addr>().is_ok()
 }
 
-/// What the option `address` says.
+/// The parts of the option `address`.
 #[derive(Default, PartialEq, Eq)]
 pub(in crate::providers::redis) struct AddressParts {
     pub(in crate::providers::redis) servers: Vec<Address>,
@@ -85,7 +85,7 @@ pub(in crate::providers::redis) struct AddressParts {
 impl AddressParts {
     /// # Errors
     ///
-    /// `Config`: it is no such address.
+    /// `Config`: it is not such an address.
     pub(in crate::providers::redis) fn parse(text: &str) -> Result<AddressParts> {
         let refuse = |why: &str| Error::config(format!("{ADDRESS_TAKES}{why}"));
         if text.contains("://") {

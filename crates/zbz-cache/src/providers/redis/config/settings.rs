@@ -19,7 +19,7 @@ const SILENCE_TIMEOUT: Duration = Duration::from_millis(600);
 const TRACKING_INTERVAL: Duration = Duration::from_secs(1);
 const TRACKING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What a provider's registered name says already: `rediss` is TLS, `redis+cluster` a cluster.
+/// The settings in a provider's registered name: `rediss` is TLS, `redis+cluster` a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scheme {
     pub(crate) name: &'static str,
@@ -40,25 +40,25 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A provider's options, all of them right.
+/// A provider's options, validated.
 #[derive(Debug, Clone)]
 pub(in crate::providers::redis) struct Settings {
-    /// Where to begin: the server, or some of a cluster's.
+    /// The server, or some servers of a cluster.
     pub(in crate::providers::redis) servers: Vec<Address>,
     pub(in crate::providers::redis) cluster: bool,
     pub(in crate::providers::redis) tls: Option<Arc<ClientConfig>>,
-    /// Whether the server is shown a certificate of ours.
+    /// Whether a client certificate is sent.
     pub(in crate::providers::redis) shows_certificate: bool,
     pub(in crate::providers::redis) credentials: Credentials,
     pub(in crate::providers::redis) database: i64,
     pub(in crate::providers::redis) connect_timeout: Duration,
     pub(in crate::providers::redis) call_timeout: Duration,
-    /// For how long nothing may come from a server while calls wait for it.
+    /// The longest silence of a server while calls wait for it.
     pub(in crate::providers::redis) silence_timeout: Duration,
-    /// How often the connections that tell of changes are proven, and how long a proof may take.
+    /// How often the listeners are proven, and how long a proof may take.
     pub(in crate::providers::redis) tracking_interval: Duration,
     pub(in crate::providers::redis) tracking_timeout: Duration,
-    /// Ahead of every stored key.
+    /// The prefix of every stored key.
     pub(in crate::providers::redis) key_prefix: Vec<u8>,
     pub(in crate::providers::redis) client_name: Option<String>,
     pub(in crate::providers::redis) default_ttl: Ttl,
@@ -109,7 +109,7 @@ impl Settings {
     }
 }
 
-/// A yes or no that the provider's name may have said already.
+/// A `bool` option that the provider's name may have set already.
 fn one_of_two(options: &Options, name: &str, said: bool, scheme: &str) -> Result<bool> {
     match options.flag(name)? {
         Some(false) if said => {
@@ -119,7 +119,7 @@ fn one_of_two(options: &Options, name: &str, said: bool, scheme: &str) -> Result
     }
 }
 
-/// Takes what was given as an option of its own or within `address`.
+/// The value given as a separate option or within `address`.
 fn once(name: &str, own: Option<String>, within: Option<String>) -> Result<Option<String>> {
     if own.is_some() && within.is_some() {
         return Err(Error::config(format!(
@@ -132,7 +132,7 @@ fn once(name: &str, own: Option<String>, within: Option<String>) -> Result<Optio
 fn read_database(options: &Options, within: Option<String>, cluster: bool) -> Result<i64> {
     let refuse = || Error::config("option \"database\" takes a whole number from 0");
     let own = match options.get("database") {
-        // Not a text, and no hint to make it one.
+        // It is not a text, and the error must not suggest one.
         Some(OptionValue::Bool(_) | OptionValue::Float(_) | OptionValue::Duration(_)) => return Err(refuse()),
         _ => options.text("database")?,
     };
@@ -153,8 +153,8 @@ fn timeout(options: &Options, name: &str, otherwise: Duration) -> Result<Duratio
     Ok(span)
 }
 
-/// A user or a password; a line break in one comes from a file that it was read from, and no server
-/// has it.
+/// Checks a user or a password. A line break comes from the file that it was read from, and is never
+/// right.
 fn credential(name: &str, given: Option<String>) -> Result<Option<String>> {
     match given {
         Some(text) if text.contains(char::is_control) => Err(Error::config(format!(
@@ -166,7 +166,7 @@ fn credential(name: &str, given: Option<String>) -> Result<Option<String>> {
 
 fn read_client_name(options: &Options) -> Result<Option<String>> {
     let Some(name) = options.text("client_name")? else { return Ok(None) };
-    // What CLIENT SETNAME takes.
+    // The characters that CLIENT SETNAME accepts.
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::config("option \"client_name\" takes ASCII letters, digits and signs, no spaces"));
     }

@@ -1,5 +1,5 @@
-//! TLS: what is trusted, who we are, and which cryptography does it (ring, chosen here and not by
-//! what else is linked into the process).
+//! TLS: the trusted roots, the client certificate, and the cryptography (ring, chosen here, whatever else
+//! is linked into the process).
 
 use std::fs;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::options::Options;
 
 const FILES: [&str; 3] = ["tls_ca", "tls_cert", "tls_key"];
 
-/// The configuration of TLS connections; `None` if they are to be plain.
+/// The configuration of TLS connections; `None` without TLS.
 ///
 /// # Errors
 ///
-/// `Config`: a file that cannot be read or holds no PEM, half a client certificate, or a system
-/// without trusted roots.
+/// `Config`: a file that cannot be read or is not PEM, a client certificate without its key or the
+/// reverse, or a system without trusted roots.
 pub(in crate::providers::redis) fn read(options: &Options, tls: bool) -> Result<Option<Arc<ClientConfig>>> {
     if !tls {
         return match FILES.into_iter().find(|name| options.get(name).is_some()) {
@@ -58,7 +58,7 @@ fn roots(options: &Options) -> Result<RootCertStore> {
             }
         }
         None => {
-            // One bad file among the system's does not make the others useless.
+            // One bad file of the system does not make the others useless.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
@@ -79,7 +79,7 @@ fn certificates(option: &str, path: &str) -> Result<Vec<CertificateDer<'static>>
         .ok_or_else(|| Error::config(format!("option {option:?} names a file without PEM certificates")))
 }
 
-/// What a file holds. Its path is not shown: it may be the key itself, in place of a path.
+/// The contents of a file. Errors do not show its path: it may be the key itself, given by mistake.
 fn file(option: &str, path: &str) -> Result<Vec<u8>> {
     if path.contains("-----BEGIN") {
         return Err(Error::config(format!(

@@ -1,16 +1,14 @@
-//! [`Listener`]: a connection of its own to one primary, which tells what changes there.
+//! [`Listener`]: a separate connection to one primary, which reports the changes there.
 //!
-//! **In order**: the connection's driver takes what a server sends in the order in which it came, each
-//! thing before it looks at the next (`connection/driver.rs`). Of a push it tells the subscribers; an answer it
-//! hands to who waits for it. So when an answer is seen, all that the server sent ahead of it has
-//! been told.
+//! **In order**: the connection's driver handles everything a server sends in the order in which it came
+//! (`connection/driver.rs`). It passes a push to the subscribers, and a reply to its caller. So when a
+//! caller has a reply, all pushes ahead of it were passed on.
 //!
-//! **What an answer proves**: one question at a time is on the connection. The server reads one at the
-//! earliest in the turn of its loop that found the connection readable, and what changed in earlier turns
-//! was written ahead of the answer. What changes in the same turn may follow the answer; a server
-//! that reads on several threads may count changes of the last instant before the question to
-//! that turn. So the answer proves that what changed before the question was sent has been told, up
-//! to one turn of the server.
+//! **A reply is a proof**: one command at a time is on the connection. The server reads it in the turn of
+//! its event loop that found the connection readable, or later, and writes the pushes of earlier turns
+//! ahead of the reply. Pushes of the same turn may follow the reply; a server with several I/O threads may
+//! count changes just before the command to that turn. So a reply proves that all changes before the
+//! command was sent were reported, except those of one turn of the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,15 +26,15 @@ use crate::providers::redis::connection::{Acquaintance, Connection, Purpose};
 use crate::providers::redis::error::{self, Failure, WriteOutcome};
 use crate::providers::redis::subscribers::{Push, Session, Subscribers};
 
-/// A connection that hears of changes; dropped, it ends.
+/// A connection that receives pushes; dropping it ends it.
 pub(in crate::providers::redis) struct Listener {
     pub(in crate::providers::redis) address: Address,
     connection: Connection,
-    /// Whether to ask for the map, too.
+    /// Whether to ask for the map too.
     is_cluster: bool,
 }
 
-/// Reports when it is dropped that the session has lost a connection.
+/// When it is dropped, reports that the session lost a connection.
 struct LostOnDrop(Arc<Subscribers>, Session);
 
 impl Drop for LostOnDrop {
@@ -64,8 +62,8 @@ impl Listener {
         Ok(Listener { address, connection, is_cluster: settings.cluster })
     }
 
-    /// Has the server tell of changes to keys that begin with these prefixes, too. None of them
-    /// begins another one, or one of those that it tells of already: the server refuses that.
+    /// Has the server also report changes to keys with these prefixes. No prefix may begin another one, or one
+    /// that is tracked already: the server refuses that.
     pub(in crate::providers::redis) async fn track(
         &self,
         prefixes: &[Vec<u8>],
@@ -84,7 +82,7 @@ impl Listener {
             Value::Okay => Ok(()),
             Value::ServerError(error) if error.code() == "NOPERM" => Err(self.refuses(
                 ErrorKind::Denied,
-                "does not let this user hear of changes",
+                "does not let this user track changes",
                 "give the user +@connection, by ACL SETUSER",
             )),
             _ => Err(self.refuses(
@@ -96,14 +94,13 @@ impl Listener {
         }
     }
 
-    /// Has the server answer, as the primary that it has to be. In a cluster, with what it knows of
-    /// the map.
+    /// Checks that the server answers and is a primary. In a cluster, returns its view of the map.
     pub(in crate::providers::redis) async fn prove(
         &self,
         until: Instant,
     ) -> Result<Option<Vec<Range>>, Failure> {
         let (mut asked, mut count) = (Vec::new(), 1);
-        // Every user may, and the answer tells the role.
+        // Every user may send HELLO, and its reply has the role.
         command::append(&mut asked, &[b"HELLO"]);
         if self.is_cluster {
             command::append(&mut asked, &[b"CLUSTER", b"SLOTS"]);

@@ -1,12 +1,12 @@
-//! The short way to an answer, in the caller's own future.
+//! The fast path of a call, in the caller's own future.
 //!
 //! Usually the connections are up. Then the caller's own thread hands the commands over, and its future waits for
 //! the answer from the connection's driver, by the deadline. Nothing is begun on the provider's thread, no timer is
 //! set and nothing is polled twice. A command that cannot be answered like this goes the long way, on the provider's thread (`cluster/exchange.rs`), from where it
 //! stands.
 //!
-//! A caller that leaves takes along what was not handed over yet, so that nothing of it goes out
-//! after what others hand over later.
+//! If a caller leaves, its commands that were not handed over yet are dropped, so that none of them is sent
+//! after commands that others hand over later.
 
 use std::sync::Arc;
 
@@ -23,18 +23,18 @@ use crate::providers::redis::connection::send_queue::{Broken, Returned, Values};
 use crate::providers::redis::error::{self, Access, WriteOutcome};
 use crate::providers::redis::shared::Shared;
 
-/// One call: whether it writes, and its deadline.
+/// The properties of one call.
 #[derive(Clone, Copy)]
 pub(in crate::providers::redis) struct Call {
     pub(in crate::providers::redis) access: Access,
     pub(in crate::providers::redis) deadline: Instant,
-    /// Whether each command may end the connection it is on, so that it has to go by itself.
+    /// Whether each command may end its connection, and so has to be sent in quarantine.
     pub(in crate::providers::redis) is_suspect: bool,
     pub(in crate::providers::redis) gives_up: GivesUp,
 }
 
 impl Call {
-    /// The same for a load's read: it ends when the server is found to be down.
+    /// Makes it the call of a load's read, which ends when the server is found to be down.
     pub(in crate::providers::redis) fn of_load(self) -> Call {
         Call { gives_up: GivesUp::WhenDown, ..self }
     }
@@ -44,7 +44,7 @@ impl Call {
 #[derive(Default)]
 pub(in crate::providers::redis) struct Batch {
     pub(in crate::providers::redis) bytes: Vec<u8>,
-    /// Of each its slot, and where it ends.
+    /// The slot of each command, and the end of its bytes.
     ends: Vec<(u16, usize)>,
 }
 
@@ -53,18 +53,18 @@ impl Batch {
         Batch { bytes: Vec::with_capacity(bytes), ends: Vec::with_capacity(commands) }
     }
 
-    /// What was appended to the commands since the last command is one, about this slot.
+    /// Ends a command, about this slot: it has the bytes appended since the last one.
     pub(in crate::providers::redis) fn end_command(&mut self, slot: u16) {
         self.ends.push((slot, self.bytes.len()));
     }
 
-    /// Each command of it.
+    /// The bytes of each command.
     fn each(&self) -> impl Iterator<Item = &[u8]> {
         let begins = [0].into_iter().chain(self.ends.iter().map(|&(_, ends)| ends));
         begins.zip(&self.ends).map(|(begins, &(_, ends))| &self.bytes[begins..ends])
     }
 
-    /// The commands, apart.
+    /// The separate commands.
     fn into_commands(self) -> Vec<Command> {
         let command = |(&(slot, _), command): (&(u16, usize), &[u8])| Command {
             slot,
@@ -81,7 +81,7 @@ impl Shared {
         Call { access, deadline: self.client.deadline(), is_suspect: false, gives_up: GivesUp::AtDeadline }
     }
 
-    /// The answer of one command.
+    /// Sends one command, and returns its result.
     pub(in crate::providers::redis) async fn answer(
         &self,
         mut command: Command,
@@ -115,7 +115,7 @@ impl Shared {
         self.long_way_of_one(Vec::new(), vec![(open, answer)], call).await
     }
 
-    /// One answer for each command of a batch, in their order.
+    /// Sends a batch, and returns one result for each command, in their order.
     pub(in crate::providers::redis) async fn answers(
         &self,
         mut batch: Batch,
@@ -153,7 +153,7 @@ impl Shared {
         self.long_way(Vec::new(), open.zip(answers).collect(), call).await
     }
 
-    /// The connection that all of a batch can go over at once.
+    /// The connection that can carry all of a batch.
     fn one_connection(&self, batch: &Batch, call: Call) -> Option<Arc<Connection>> {
         let topology = &self.client.topology;
         let Admission::Connection(connection) = topology.admit(batch.ends.first()?.0) else { return None };
@@ -165,7 +165,7 @@ impl Shared {
             .then_some(connection)
     }
 
-    /// Why each command of a batch is refused, if all are.
+    /// The refusal of each command of a batch, if all are refused.
     fn refusals(&self, batch: &Batch) -> Option<Vec<CommandResult>> {
         let refusal = |&(slot, _): &(u16, usize)| match self.client.topology.admit(slot) {
             Admission::Refused(failure) => Some(Err(failure.into())),
@@ -183,10 +183,10 @@ impl Shared {
         answer.unwrap_or_else(|| Err(Failed::Ended(broke_inside())))
     }
 
-    /// What is left to be done, on the provider's thread.
+    /// Does the rest of a call, on the provider's thread.
     async fn long_way(&self, open: Vec<Open>, sent: Sent, call: Call) -> Vec<CommandResult> {
         let ended = |error: &Error| Err(Failed::Ended(error.clone()));
-        // What became of writes so far is told also by a provider that takes no more work.
+        // A closed provider still reports the outcomes of writes so far.
         let so_far: Vec<CommandResult> = match call.access {
             Access::Writes => sent.iter().map(|(_, answer)| answer.clone()).collect(),
             Access::Reads => sent.iter().map(|_| ended(&Error::closed())).collect(),
@@ -203,7 +203,7 @@ impl Shared {
     }
 }
 
-/// Whether an answer is what it will be: no error that may ask for another try in time.
+/// Whether a result is final: not an error that calls for a retry.
 fn is_settled(answer: &CommandResult, call: Call) -> bool {
     match answer {
         Ok(value) => !matches!(value, Value::ServerError(_)),

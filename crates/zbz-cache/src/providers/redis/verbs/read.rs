@@ -1,9 +1,9 @@
 //! Verbs that read: get, get_value, their batches, ttl.
 //!
-//! A value alone is a `GET` or `MGET`. A value with what is left of its time is a script, for they
-//! are of one moment, and a transaction would be refused by a server that is out of memory. What
-//! is no string under a key was written by another program, and is a miss. What a server refuses for
-//! one of many keys it refuses for all; they are asked for one by one then, and where `MGET` is refused.
+//! A value alone is read by `GET` or `MGET`. A value with its remaining TTL is read by a script, so that
+//! both are of one moment; a server that is out of memory would refuse a transaction. A key that does not
+//! hold a string was written by another program, and is a miss. If a server refuses one of many keys it
+//! refuses the whole command; then they are asked for one by one, as they are if `MGET` is refused.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::providers::redis::verbs::call::{Batch, Call};
 use crate::providers::redis::verbs::scripts;
 use crate::ttl::TtlState;
 
-/// How many keys one command names at most: a server does nothing else meanwhile.
+/// The most keys of one command: a server does nothing else meanwhile.
 const CHUNK: usize = 512;
 
-/// Appends the command that asks for these keys.
+/// Appends the command that reads these keys.
 fn append(commands: &mut Vec<u8>, wanted: ReadParts, keys: &[&[u8]], chunk: &Chunk) {
     let mut count = itoa::Buffer::new();
     let head: &[&[u8]] = match (wanted, chunk.is_alone) {
@@ -34,7 +34,7 @@ fn append(commands: &mut Vec<u8>, wanted: ReadParts, keys: &[&[u8]], chunk: &Chu
             &[b"EVAL_RO", scripts::READ.as_bytes(), count.format(chunk.at.len()).as_bytes()]
         }
         (ReadParts::Value, true) => &[b"GET"],
-        // Of one key, too: what a user needs does not depend on how many there are.
+        // For one key too: the rights that a user needs must not depend on the number of keys.
         (ReadParts::Value, false) => &[b"MGET"],
     };
     let named: Vec<&[u8]> = chunk.at.iter().map(|&at| keys[at]).collect();
@@ -52,11 +52,11 @@ pub(in crate::providers::redis) fn command(client: &Client, wanted: ReadParts, k
     client.command(key, command)
 }
 
-/// Keys of one slot, and where they stand in the call.
+/// Keys of one slot, by their indices in the call.
 struct Chunk {
     slot: u16,
     at: Vec<usize>,
-    /// Whether it is one key, asked for as a single verb does.
+    /// Whether it is one key, read by the command for single keys.
     is_alone: bool,
 }
 
@@ -70,7 +70,7 @@ impl Chunk {
     }
 }
 
-/// Keys, by slot: those that stand at `asked`.
+/// Groups the keys at the indices `asked` by slot.
 fn chunks(client: &Client, keys: &[&[u8]], asked: Vec<usize>) -> Vec<Chunk> {
     if !client.settings.cluster {
         return asked.chunks(CHUNK).map(|at| Chunk::of(0, at)).collect();
@@ -82,8 +82,8 @@ fn chunks(client: &Client, keys: &[&[u8]], asked: Vec<usize>) -> Vec<Chunk> {
     by_slot.iter().flat_map(|(&slot, at)| at.chunks(CHUNK).map(move |at| Chunk::of(slot, at))).collect()
 }
 
-/// Hands each entry that was found to `visit`: where its key stands, its value, what is left of its
-/// time and its version, as far as that was asked for.
+/// Passes each entry that was found to `visit`: the index of its key, its value, and the remaining TTL and
+/// version if they were requested.
 fn read(
     client: &Client,
     chunk: &Chunk,
@@ -121,7 +121,7 @@ fn read(
     Ok(())
 }
 
-/// A value and what is left of its time, if the key has one; `None` if that makes no sense.
+/// A value and its remaining TTL, if the key has one; the outer `None` if the reply is invalid.
 fn entry(value: Value, left: Option<Value>) -> Option<Option<(Vec<u8>, Option<Duration>)>> {
     match (value, left?) {
         // At its deadline, to the millisecond, it is gone.
@@ -134,7 +134,7 @@ fn entry(value: Value, left: Option<Value>) -> Option<Option<(Vec<u8>, Option<Du
     }
 }
 
-/// Puts a value that came into the caller's buffer, or takes it in the buffer's place.
+/// Copies a value into the caller's buffer, or returns it in place of the buffer.
 fn fill(buffer: &mut Vec<u8>, value: Vec<u8>) {
     if value.len() <= buffer.capacity() {
         buffer.clear();
@@ -172,7 +172,7 @@ pub(in crate::providers::redis) async fn get(
     })
 }
 
-/// Whether the keys of a chunk that has no answer may have one each if asked for one by one.
+/// Whether the keys of a failed chunk may be answered if they are asked for one by one.
 fn splits(wanted: ReadParts, chunk: &Chunk, why: &Failed) -> bool {
     !chunk.is_alone
         && match why.concern() {
@@ -183,8 +183,8 @@ fn splits(wanted: ReadParts, chunk: &Chunk, why: &Failed) -> bool {
         }
 }
 
-/// Where the keys stand that are asked for. One that is known to have no answer fails at once, since it
-/// would cost the others theirs.
+/// The indices of the keys to ask for. A key whose reply is known to be too large fails at once, since it
+/// would take the other replies with it.
 fn sent(client: &Client, wanted: ReadParts, keys: &[&[u8]], batch: &mut ReadBatch) -> Vec<usize> {
     let (all, unanswerable) = (0..keys.len(), &client.topology.unanswerable);
     if unanswerable.is_empty() {
@@ -271,7 +271,7 @@ pub(in crate::providers::redis) async fn ttl(shared: &Shared, key: Vec<u8>) -> R
     }
 }
 
-/// The answer of one command; an error of the server is a value.
+/// The reply to one command; an error of the server is a value.
 pub(in crate::providers::redis) async fn one(
     shared: &Shared,
     command: Command,

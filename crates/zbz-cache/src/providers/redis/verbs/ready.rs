@@ -1,9 +1,9 @@
-//! Whether calls would be served: every primary is asked, and each right that verbs need is tried, in a form that
-//! changes nothing.
+//! Finds out whether calls would be served: asks every primary, and tries each right that verbs need by a
+//! command that changes nothing.
 //!
-//! The key of the trials is the prefix of a namespace without a name, which no entry has. A server looks at the
-//! rights before it says that the key is at another server, so each primary is asked with every one. What a server
-//! answers for another reason than the user's rights counts only if no call would be served for it.
+//! The key of the trials is the prefix of a namespace without a name, which no entry has. A server checks
+//! the rights before it says that the key is at another server, so each primary is asked about every right.
+//! An error for another reason than the user's rights counts only if it would make every call fail.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,10 +20,10 @@ use crate::providers::redis::connection::send_queue::{Broken, Values};
 use crate::providers::redis::error::{self, Access, Concern, Failure, WriteOutcome};
 use crate::providers::redis::verbs::scan::pattern;
 
-/// Between two tries. What a server that is down costs is bounded by its breaker.
+/// The pause between two tries. The breaker bounds the cost of a server that is down.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Tries until it succeeds or the patience is at its end, at least once.
+/// Tries until it succeeds or the patience ends, at least once.
 pub(in crate::providers::redis) async fn check(
     client: Arc<Client>,
     prefixes: Vec<Vec<u8>>,
@@ -73,7 +73,7 @@ fn trials<'a>(key: &'a [u8], pattern: &'a [u8]) -> Vec<Trial<'a>> {
         ("unlink", vec![b"UNLINK", key]),
         ("persist", vec![b"PERSIST", key]),
         ("pexpire", vec![b"PEXPIRE", key, b"1000"]),
-        // No number, which is found before the key is looked for.
+        // "-" is not a number, which the server finds before it looks for the key.
         ("incrby", vec![b"INCRBY", key, b"-"]),
         ("scan", vec![b"SCAN", b"0", b"MATCH", pattern, b"COUNT", b"1"]),
     ]
@@ -97,10 +97,10 @@ async fn ask(
         asked.extend(trials(prefix, pattern).into_iter().map(|trial| (trial, pattern.as_slice())));
     }
     if client.subscribers().are_there() {
-        // This connection is told of no changes.
+        // Changes nothing: this connection does not track.
         asked.push((("client|tracking", vec![b"CLIENT", b"TRACKING", b"OFF"]), b""));
     }
-    // Every user may, so that there is a round trip without a contract, too.
+    // Every user may send HELLO, so there is a round trip even without a contract.
     let mut bytes = command::pack(&[b"HELLO"]);
     for ((_, parts), _) in &asked {
         command::append(&mut bytes, parts);
@@ -120,7 +120,7 @@ async fn ask(
         match error.code() {
             "NOPERM" if why.concern == Concern::Keys => missing.keys(node, pattern),
             "NOPERM" => missing.command(node, right),
-            // It would be served, elsewhere; and the cache is of use while it is full.
+            // Another server would serve it; and a full cache still serves reads.
             "MOVED" | "ASK" | "TRYAGAIN" | "OOM" => {}
             "ERR" if right == "incrby" && why.concern == Concern::Everything => {}
             _ => return Err(why),
@@ -129,7 +129,7 @@ async fn ask(
     Ok(())
 }
 
-/// What a user has to be given, each once.
+/// The rights that the user lacks, each once.
 #[derive(Default)]
 struct Missing {
     server: String,

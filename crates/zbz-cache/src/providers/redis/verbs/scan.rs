@@ -1,15 +1,14 @@
 //! Listing and clearing, by `SCAN` over every primary.
 //!
-//! The server is only given a literal prefix, escaped; what it answers is compared with the prefix
-//! itself. A cursor of `SCAN` means something to one server's process alone, so ours names the
-//! connection it came over:
+//! The server gets only a literal prefix, escaped, and its keys are compared with the prefix again. A cursor
+//! of `SCAN` is valid only for one server process, so a cursor of this provider names the connection:
 //!
 //! ```text
 //!   bytes 0-1                        2-9          10-17
 //!   lowest slot of the primary       connection   cursor of SCAN on it, all little endian
 //! ```
 //!
-//! On another connection that primary is begun again, which lists some keys twice and loses none.
+//! On another connection that primary's listing begins again: some keys are listed twice, none is lost.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,16 +27,16 @@ use crate::providers::redis::connection::command::pack;
 use crate::providers::redis::connection::send_queue::Broken;
 use crate::providers::redis::error::{self, Access, Failure, WriteOutcome};
 
-/// How many keys a server looks at for one page, about.
+/// About how many keys a server visits for one page.
 const PAGE_KEYS: &[u8] = b"1024";
 
-/// How often one page is asked for.
+/// The most tries for one page.
 const TRIES: usize = 4;
 
-/// How often a clear begins again because slots moved meanwhile.
+/// The most times that a clear begins again because slots moved.
 const PASSES: usize = 5;
 
-/// Where a listing stands.
+/// The position of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ScanPosition {
     lowest: u16,
@@ -57,7 +56,7 @@ impl ScanPosition {
         Cursor::from_bytes(bytes)
     }
 
-    /// `None` for bytes that are no cursor of this provider's.
+    /// `None` for bytes that are not a cursor of this provider.
     fn of_cursor(cursor: &Cursor) -> Option<ScanPosition> {
         let (lowest, rest) = cursor.as_bytes().split_first_chunk()?;
         let (connection, rest) = rest.split_first_chunk()?;
@@ -83,7 +82,7 @@ pub(super) fn pattern(prefix: &[u8]) -> Vec<u8> {
     pattern
 }
 
-/// One page of one primary: keys as the server has them, and where that goes on.
+/// One page of one primary: stored keys, and the next cursor.
 async fn step(
     client: &Client,
     node: &Arc<Node>,
@@ -156,7 +155,7 @@ fn read_page(answer: Value) -> Option<(u64, Vec<Vec<u8>>)> {
     Some((std::str::from_utf8(&cursor).ok()?.parse().ok()?, keys))
 }
 
-/// The primaries, asked for if nobody knows them.
+/// The primaries; the map is fetched if none are known.
 async fn primaries(client: &Client, deadline: Instant) -> Result<Vec<Primary>, Failure> {
     let known = client.topology.primaries();
     if !known.is_empty() {
@@ -195,10 +194,10 @@ async fn page(
         None => primaries.first().map(|first| ScanPosition::start(first.lowest)),
         Some(cursor) => ScanPosition::of_cursor(cursor),
     };
-    // Not one of this provider's: a listing that is at its end, rather than from its start again,
-    // which a caller could repeat for ever.
+    // Not a cursor of this provider: the listing ends. If it began again, a caller could repeat that
+    // for ever.
     let Some(place) = place else { return Ok(Page::default()) };
-    // Whoever has the slot by now; begun again if that is another server, as its connection is another.
+    // The owner of the slot by now. For another server the listing begins again, as for a new connection.
     let Some(at) = primaries.iter().rposition(|primary| primary.lowest <= place.lowest) else {
         return Ok(Page::default());
     };
@@ -216,9 +215,9 @@ async fn page(
     })
 }
 
-/// Each step has a deadline of its own: how many there are is up to the server's size.
+/// Each step has its own deadline, since their number depends on the size of the server.
 pub(in crate::providers::redis) async fn clear(client: Arc<Client>, prefix: Vec<u8>) -> Result<()> {
-    // It could not be done on all servers, so it is not begun.
+    // It could not be done on all servers, so it does not begin.
     if let Some(refusal) = client.topology.primaries().iter().find_map(|primary| primary.node.refusal()) {
         return Err(refusal.into_error(Access::Writes));
     }
@@ -227,7 +226,7 @@ pub(in crate::providers::redis) async fn clear(client: Arc<Client>, prefix: Vec<
         for primary in primaries(&client, client.deadline()).await.map_err(half_done)? {
             clear_one(&client, &primary, &prefix).await?;
         }
-        // Keys that moved to a server that was done already were not met.
+        // Keys that moved to an already cleared server were missed.
         if !client.settings.cluster || see(&client).await? == seen {
             return Ok(());
         }
@@ -237,7 +236,7 @@ pub(in crate::providers::redis) async fn clear(client: Arc<Client>, prefix: Vec<
     Err(Error::new(ErrorKind::Unavailable, why))
 }
 
-/// The map's epoch, as of now.
+/// The map's epoch at this moment.
 async fn see(client: &Client) -> Result<u64> {
     if client.settings.cluster {
         let late = || error::timed_out(WriteOutcome::Unsent, &format!("{:?}", client.settings.call_timeout));

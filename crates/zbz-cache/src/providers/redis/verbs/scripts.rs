@@ -1,17 +1,18 @@
-//! The scripts, all of which Redis 7.0 runs: what has to be judged and done in one step and is no
-//! command of its own. Sent in full each time; the server keeps them compiled.
+//! The scripts, for steps that have to be atomic and are not a single command. Redis 7.0 runs all of them.
+//! They are sent in full each time; the server keeps them compiled.
 //!
-//! Each asks for every right that it may need, whatever it is about to find: a user who is short of
-//! one is told so at the first use, and not when the data happen to ask for it. Those that write ask
-//! first, so that nothing is done by halves; the one that reads needs all its rights each time, and
-//! asks only which one it lacked. Those that write say so in their first line, so that a server which
-//! takes no writes refuses them always. The one that reads says there that it does not write, so that a
-//! replica without its primary refuses it in the words in which it refuses a `GET`.
+//! - **Rights do not depend on data**: each script checks every right that it may need, so that a missing
+//!   right is reported at the first use and not when the data happen to need it. Scripts that write check
+//!   first, so that nothing is half done. The one that reads uses all its rights each time, and checks
+//!   only after a failure, to name the missing right.
+//! - **Flags**: scripts that write declare it in their first line, so that a server that takes no writes
+//!   always refuses them. The one that reads declares that it does not write, so that a replica without
+//!   its primary refuses it with the error of a `GET`.
 
 use crate::providers::redis::connection::command;
 
-/// Ends a script by an error that names the first of these commands that may not be run, or that the
-/// server does not have.
+/// Ends a script with an error that names the first of these commands that the user may not run, or that
+/// the server does not have.
 macro_rules! named {
     ($needs:expr) => {
         concat!(
@@ -27,14 +28,14 @@ macro_rules! named {
     };
 }
 
-/// A script of these flags, which needs these commands.
+/// A script with these flags that needs these commands.
 macro_rules! script {
     ($flags:literal, $needs:expr, $body:expr) => {
         concat!($flags, named!($needs), $body)
     };
 }
 
-/// What a write under a condition needs in all its steps, those that look for a known absence too.
+/// The commands that a conditional write needs in all its steps, including the check for a known absence.
 macro_rules! of_conditions {
     () => {
         "{'get', KEYS[1]}, {'exists', KEYS[1]}, {'set', KEYS[1], ''}, {'unlink', KEYS[1]}, \
@@ -42,8 +43,8 @@ macro_rules! of_conditions {
     };
 }
 
-/// Ends a script by 0 where the condition does not hold that ARGV[1] names: 'any', 'absent',
-/// 'present', or 'held': ARGV[2] is what the key has to hold.
+/// Ends a script with 0 unless the condition in ARGV[1] holds: 'any', 'absent', 'present', or 'held'
+/// (the key's value has to be ARGV[2]).
 macro_rules! judged {
     ($body:expr) => {
         concat!(
@@ -55,7 +56,7 @@ macro_rules! judged {
     };
 }
 
-/// The values of keys, and the milliseconds that each has left.
+/// The values of keys, and the remaining milliseconds of each.
 pub(in crate::providers::redis) const READ: &str = concat!(
     "#!lua flags=no-writes\n",
     "local answer = {redis.pcall('MGET', unpack(KEYS))}
@@ -70,7 +71,7 @@ if not failed then return answer end
     "return failed"
 );
 
-/// What a key holds, if it is a string; for who is about to store under a condition.
+/// The value of a key, if it is a string; read before a conditional store.
 pub(in crate::providers::redis) const HELD: &str = script!(
     "#!lua flags=allow-oom\n",
     of_conditions!(),
@@ -105,7 +106,7 @@ return 1"
     )
 );
 
-/// Takes the deadline away; 1 if the key is there, with or without one.
+/// Removes the deadline; 1 if the key exists, with or without a deadline.
 pub(in crate::providers::redis) const PERSIST: &str = script!(
     "#!lua flags=allow-oom\n",
     "{'persist', KEYS[1]}, {'exists', KEYS[1]}",
@@ -113,7 +114,7 @@ pub(in crate::providers::redis) const PERSIST: &str = script!(
 return redis.call('EXISTS', KEYS[1])"
 );
 
-/// The value, the milliseconds it had left, and gone it is.
+/// Removes the key; returns its value and its remaining milliseconds.
 pub(in crate::providers::redis) const TAKE: &str = script!(
     "#!lua flags=allow-oom\n",
     "{'get', KEYS[1]}, {'pttl', KEYS[1]}, {'unlink', KEYS[1]}",
@@ -124,8 +125,8 @@ redis.call('UNLINK', KEYS[1])
 return {held, left}"
 );
 
-/// Adds ARGV[1]; a new counter lives ARGV[2] milliseconds (none: for ever, 0: not at all). The sum
-/// is answered as a text: a number of Lua's would lose its last digits.
+/// Adds ARGV[1]; a new counter lives ARGV[2] milliseconds (none: for ever, 0: not at all). Returns the sum
+/// as a text: a Lua number would lose its last digits.
 pub(in crate::providers::redis) const ADD: &str = script!(
     "#!lua\n",
     "{'exists', KEYS[1]}, {'incrby', KEYS[1], '1'}, {'get', KEYS[1]}, {'unlink', KEYS[1]}, \

@@ -1,8 +1,8 @@
 //! Verbs that write: set and its conditions, delete, expire, take, add.
 //!
-//! Plain commands where nothing depends on what is there, else the scripts, and always the same ones:
-//! what a user needs does not depend on the data. A swap by version first reads what the key holds; if
-//! that still bears the version, a script stores the new value where exactly these bytes stand.
+//! Unconditional writes are plain commands, the others scripts. Each verb always uses the same ones, so that
+//! the rights a user needs do not depend on the data. A swap by version first reads the value. If that still
+//! has the version, a script stores the new value if the key still holds exactly these bytes.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ use crate::providers::redis::verbs::read::one;
 use crate::providers::redis::verbs::scripts::{self, eval};
 use crate::ttl::{Lifetime, Ttl};
 
-/// What no server takes in one piece (`sizes.rs` finds out what this one does).
+/// The longest value of any server (`sizes.rs` finds out the limit of this one).
 pub(in crate::providers::redis) const MAX_VALUE_BYTES: usize = 512 << 20;
 pub(in crate::providers::redis) const OVER_THE_MOST: &str = "more than 512 MiB";
 
-/// A set on its way.
+/// The arguments of a set.
 pub(in crate::providers::redis) struct Set {
     pub(in crate::providers::redis) key: Vec<u8>,
     pub(in crate::providers::redis) value: Vec<u8>,
@@ -53,7 +53,7 @@ pub(in crate::providers::redis) async fn set(shared: &Shared, set: Set) -> Resul
     stored
 }
 
-/// A live entry keeps its deadline, so a time of zero is not for it.
+/// Whether a live entry keeps its deadline: then a TTL of zero does not remove it.
 fn keeps(options: &SetOptions) -> bool {
     options.keep_deadline && !matches!(options.condition, Condition::Absent)
 }
@@ -62,7 +62,7 @@ fn too_large_words(bytes: usize, old: &str) -> String {
     format!("a value of {bytes} bytes is more than the server takes; {old}; {}", error::TAKES_LESS)
 }
 
-/// The caller meant to replace the old value, so that goes.
+/// Removes the old value, which the caller meant to replace, and makes the error.
 pub(in crate::providers::redis) async fn too_large(
     shared: &Shared,
     key: &[u8],
@@ -102,7 +102,7 @@ async fn store(shared: &Shared, set: &Set, lifetime: Lifetime, call: Call) -> Re
     };
     match (value, &options.condition) {
         (Value::Okay, _) | (Value::Int(1), _) => Ok(SetOutcome::Stored),
-        // What was to be removed was not there.
+        // The key to be removed did not exist.
         (Value::Int(0), Condition::Always | Condition::Token(_)) => Ok(SetOutcome::Stored),
         (Value::Int(0), _) => Ok(SetOutcome::ConditionFailed),
         (other, _) => Err(refused(&shared.client, slot, &other)),
@@ -113,14 +113,14 @@ pub(in crate::providers::redis) fn refused(client: &Client, slot: u16, value: &V
     client.refusal(slot, value).into_error(Access::Writes)
 }
 
-/// A set in any case.
+/// An unconditional set.
 fn plain(key: &[u8], value: &[u8], lifetime: Lifetime) -> Vec<u8> {
     let mut command = Vec::new();
     append_set(&mut command, key, value, lifetime);
     command
 }
 
-/// Appends `SET key value [PX milliseconds]`, or `UNLINK key` if nothing is to be there.
+/// Appends `SET key value [PX milliseconds]`, or `UNLINK key` for a lifetime of zero.
 pub(in crate::providers::redis) fn append_set(
     commands: &mut Vec<u8>,
     key: &[u8],
@@ -137,7 +137,7 @@ pub(in crate::providers::redis) fn append_set(
     command::append(commands, parts);
 }
 
-/// A set where the condition of this name holds; `held` is what it is about, if it is about that.
+/// A set under the condition of this name; `held` is the expected value of the condition "held".
 fn conditional(set: &Set, lifetime: Lifetime, condition: &[u8], held: &[u8]) -> Vec<u8> {
     let keeps = keeps(&set.options);
     if lifetime == Lifetime::Gone && !keeps {
@@ -147,7 +147,7 @@ fn conditional(set: &Set, lifetime: Lifetime, condition: &[u8], held: &[u8]) -> 
     eval(scripts::STORE, &set.key, &[condition, held, &set.value, time.as_bytes(), keeps])
 }
 
-/// How the scripts are told a lifetime.
+/// A lifetime as an argument of the scripts.
 fn script_time(lifetime: Lifetime) -> String {
     match lifetime {
         Lifetime::Gone => "0".to_owned(),

@@ -16,25 +16,24 @@ use crate::providers::redis::verbs::call::Batch;
 use crate::providers::redis::verbs::write::{MAX_VALUE_BYTES, OVER_THE_MOST, append_set, refused, too_large};
 use crate::ttl::{Lifetime, Ttl};
 
-/// The sets of a batch, packed. Of equal keys only the last is sent: it is what stands there in the
-/// end.
+/// The sets of a batch, packed. Of equal keys only the last set is sent, since it wins.
 pub(in crate::providers::redis) struct Sets {
     lifetime: Lifetime,
     batch: Batch,
-    /// Of each entry, in order.
+    /// The state of each entry, in order.
     entries: Vec<BatchEntry>,
-    /// By their places among the entries: the stored keys of values that may be too large, and how large those are.
+    /// The stored keys and sizes of values that may be too large, by the indices of their entries.
     large: HashMap<usize, (Vec<u8>, usize)>,
 }
 
-/// What becomes of an entry.
+/// The way of an entry.
 #[derive(Clone, Copy)]
 enum BatchEntry {
-    /// It is this command, and this is its slot.
+    /// It is the command of this index, about this slot.
     Command(usize, u16),
     /// It is too large.
     Large,
-    /// Another one with its key is to stand there.
+    /// A later entry, at this index, has the same key.
     Before(usize),
 }
 
@@ -92,7 +91,7 @@ pub(in crate::providers::redis) async fn set_multi(shared: &Shared, sets: Sets) 
             Some((key, bytes)) if error.kind() == ErrorKind::TooLarge => {
                 too_large(shared, key, *bytes, call).await
             }
-            // Of one that every server takes the key is not kept; nothing was changed, which it says.
+            // The keys of values that every server accepts are not kept. The error says that nothing was changed.
             _ => error,
         };
         reasons.insert(at, error);
