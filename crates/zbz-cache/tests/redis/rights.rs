@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use zbz_cache::provider::{Condition, SetOptions, Version};
-use zbz_cache::{Cache, Contract, Error, ErrorKind, LoadOptions, Loaded, ProviderHandle, Result, Ttl};
+use zbz_cache::{
+    Cache, Contract, Error, ErrorKind, LoadOptions, Loaded, OnFailure, ProviderHandle, Result, Ttl,
+};
 use zbz_cache::{new_provider, options};
 
 use crate::server::{Server, provider_with, until};
@@ -217,6 +219,11 @@ fn assert_uniform(server: &Server, cache: &Text, owner: &Text, missing: &[&str])
     }
 }
 
+/// A cache of which every verb tells errors, loads too.
+fn telling(provider: ProviderHandle) -> Text {
+    Contract::new("t", provider).unwrap().on_failure(OnFailure::Error).cache().unwrap()
+}
+
 const MISSING: [&[&str]; 13] = [
     &["get", "mget"],
     &["eval"],
@@ -237,11 +244,10 @@ const MISSING: [&[&str]; 13] = [
 #[ignore = "starts redis-server: make test-redis"]
 fn rights_depend_neither_on_the_form_of_a_verb_nor_on_the_data() {
     let server = Server::start();
-    let open = |provider| Contract::<String>::new("t", provider).unwrap().cache();
-    let owner = open(provider_with(&server.address(), options! {}));
+    let owner = telling(provider_with(&server.address(), options! {}));
     for missing in MISSING {
         let_in(&server, missing);
-        assert_uniform(&server, &open(user(&server)), &owner, missing);
+        assert_uniform(&server, &telling(user(&server)), &owner, missing);
     }
 }
 
@@ -256,7 +262,7 @@ fn the_line_of_the_guide_is_enough_for_every_verb() {
         options! { "far" => "redis", "far.address" => format!("ann:pw@{}", server.address()) },
     );
     for provider in [user(&server), tier.unwrap()] {
-        let cache = Contract::<String>::new("t", provider).unwrap().cache();
+        let cache = telling(provider);
         for (verb, forms) in VERBS {
             for (state, prepare) in STATES {
                 for (form, call) in forms.iter().enumerate() {
@@ -300,7 +306,7 @@ fn a_tiers_reads_need_the_same_before_and_after_its_link_is_proven() {
 #[ignore = "starts redis-server: make test-redis"]
 fn a_replica_without_its_primary_refuses_every_read_for_the_same_reason() {
     let server = Server::start();
-    let owner = Contract::<String>::new("t", provider_with(&server.address(), options! {})).unwrap().cache();
+    let owner = telling(provider_with(&server.address(), options! {}));
     wait(owner.set("k", &value(), Ttl::Never)).unwrap();
     server.tell(&["CONFIG", "SET", "replica-serve-stale-data", "no"]);
     server.tell(&["REPLICAOF", "127.0.0.1", "1"]);
@@ -344,7 +350,8 @@ fn a_contract_whose_entries_grow_stale_needs_the_same_on_any_thread() {
     let_in(&server, &["eval_ro"]);
     let stale = LoadOptions::builder().fresh_for(Duration::from_secs(1)).ttl(Duration::from_secs(60));
     let contract = Contract::<String>::new("t", user(&server)).unwrap();
-    let cache = contract.load_options(stale.refresh_by_callers().build().unwrap()).cache().unwrap();
+    let contract = contract.load_options(stale.refresh_by_callers().build().unwrap());
+    let cache = contract.on_failure(OnFailure::Error).cache().unwrap();
     let denied: [Call; 4] = [
         |c| wait(c.get_or_load("k", load)).map(drop),
         |c| c.blocking().get_or_load("k", || Ok::<_, Error>(value())).map(drop),
