@@ -32,7 +32,21 @@ shape! {
     enum Untagged { Number(i64), Float(f64), Text(String), List(Vec<u8>), Struct { a: u8 } }
 }
 
-shape! { #[serde(untagged)] enum HostName { Ip(IpAddr), Name(String) } }
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum HostName {
+    Ip(IpAddr),
+    Name(String),
+}
+
+impl Shape for HostName {
+    fn values() -> BoxedStrategy<Self> {
+        // A name such as "::" is written like the address and read as one: nothing can tell the two apart.
+        let is_name = |name: &String| name.parse::<IpAddr>().is_err();
+        let names = String::values().prop_filter("it is written like an address", is_name);
+        prop_oneof![IpAddr::values().prop_map(HostName::Ip), names.prop_map(HostName::Name)].boxed()
+    }
+}
 
 shape! { #[serde(tag = "kind")] enum Endpoint { Tcp { at: SocketAddr }, Unix { path: String } } }
 
