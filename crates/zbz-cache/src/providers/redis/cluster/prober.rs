@@ -26,6 +26,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(390);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
+/// An attempt that failed sooner than this failed at once. A busy machine takes some time for that, too.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
 type Opened = Result<Connection, Failure>;
 
 type Attempt = Pin<Box<dyn Future<Output = Opened> + Send>>;
@@ -55,7 +58,7 @@ pub(super) async fn keep_trying(node: Weak<Node>, old: Option<Arc<Connection>>) 
         let Some(this) = node.upgrade() else { return };
         match ended {
             Some(Ok(connection)) => return this.came_up(connection),
-            Some(Err(failure)) if is_first && !failure.lasting && Instant::now() < next => {
+            Some(Err(failure)) if is_first && !failure.lasting && begun.elapsed() < AT_ONCE => {
                 is_first = false;
                 continue;
             }
