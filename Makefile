@@ -24,7 +24,7 @@ lint: ## clippy, warnings denied, with all features and with none; layers, circl
 doc: ## the documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features
 
-unit: ## unit, integration and documentation tests, and how options are told from a build with one provider
+unit: ## unit, integration and documentation tests, and the options in a build with one provider
 	cargo test --workspace --all-features
 	cargo test --package zbz-cache --no-default-features --features memory --test configuration
 

@@ -130,7 +130,7 @@ impl Subject {
         Subject { cache, shape: Shape { keys, ..shape }, fresh: AtomicU64::new(keys) }
     }
 
-    /// The first of `count` numbers that nobody took before.
+    /// The first of `count` numbers that no thread took before.
     fn new_keys(&self, count: u64) -> u64 {
         self.fresh.fetch_add(count, Ordering::Relaxed)
     }

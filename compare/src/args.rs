@@ -106,7 +106,7 @@ impl std::fmt::Debug for Card {
 /// What is to be done, with every default filled in.
 #[derive(Debug)]
 pub struct Settled {
-    /// Who takes part, variants included.
+    /// The contestants, variants included.
     pub cards: Vec<&'static Card>,
     /// Which measurements.
     pub work: Vec<Work>,

@@ -36,7 +36,7 @@ pub enum Job {
 /// A replay of requests at a given limit.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub struct Replay {
-    /// Who replays.
+    /// The contestant that replays.
     pub contestant: String,
     /// The limit in the contestant's own unit.
     pub limit: u64,

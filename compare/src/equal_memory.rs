@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// What is compared.
 pub struct Table<'cards> {
-    /// Who takes part.
+    /// The contestants.
     pub cards: &'cards [&'static Card],
     /// Bytes of resident memory.
     pub budget_bytes: u64,

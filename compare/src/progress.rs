@@ -29,7 +29,7 @@ impl Progress {
         Self { title, bar, lines }
     }
 
-    /// One that nobody sees.
+    /// A progress that prints nothing.
     #[cfg(test)]
     pub fn hidden() -> Self {
         Self { title: "", bar: ProgressBar::hidden(), lines: None }

@@ -88,7 +88,7 @@ pub struct Speed {
     pub keys: u32,
     /// Threads at work together.
     pub threads: u32,
-    /// Who did it.
+    /// The contestant.
     pub contestant: &'static str,
     /// Operations a second, one figure a round.
     pub rates: Vec<f64>,
@@ -199,7 +199,7 @@ pub struct Results {
     pub settings: Settings,
     /// Where.
     pub machine: Machine,
-    /// Who.
+    /// The contestant.
     pub entrants: Vec<Entrant>,
     /// Timed laps.
     pub speed: Vec<Speed>,

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// What is raced, how often and how long.
 pub struct Plan<'cards> {
-    /// Who races.
+    /// The contestants.
     pub cards: &'cards [&'static Card],
     /// Which laps.
     pub work: &'cards [Work],

@@ -33,8 +33,8 @@ pub struct Rules<'a> {
     pub not_yet: Vec<&'a NotYet>,
 }
 
-/// Rule 1, for files given with their whole paths, but for those that are tolerated: a file by its path, a
-/// function by its file's path and its name. Each of these must still be too long.
+/// Rule 1, for files given with their whole paths, except the tolerated ones: a file by its path, a
+/// function by its file's path and its name. Each tolerated one must still be too long.
 pub fn sizes(sources: &Sources, tolerated: &[&str]) -> Vec<Failure> {
     let mut too_long = Vec::new();
     for (path, text) in sources {
@@ -106,7 +106,7 @@ impl Checked<'_> {
         let mut failures = Vec::new();
         let mut edges = edges.to_vec();
         for layers in &self.rules.layers {
-            // A use that points upward is told once, not again as a part of every circle that it closes.
+            // A use that points upward is reported once, not again as a part of every circle that it closes.
             let (upward, told) = self.upward(layers, &edges);
             edges.retain(|edge| !upward.contains(edge));
             failures.extend(told);

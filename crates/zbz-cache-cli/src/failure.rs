@@ -22,7 +22,7 @@ impl Failure {
         let (message, code) = match self {
             Failure::Input(message) => (message.clone(), 2),
             Failure::Work(message) => (message.clone(), 1),
-            // Who closed the pipe has seen enough.
+            // The reader closed the pipe: it has seen enough.
             Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Failure::Output(error) => (format!("cannot write the output: {error}"), 1),
         };

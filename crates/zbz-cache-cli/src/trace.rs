@@ -6,7 +6,7 @@
 //!   place and what was expected there.
 //! - A key has 1 to [`MAX_KEY_BYTES`] bytes.
 //!
-//! - A guess is told: a [`Reading`] says what was taken for what, and the user can say all of it instead.
+//! - Guesses are reported: a [`Reading`] lists them, and the user can override each by an option.
 //!
 //! Reading order: `format` (which formats there are), `source` (files, plain or compressed), `rows` (lines and their
 //! fields), `options` (what the user says) and `guess` (what is left), one file for each format, `fields` (numbers in
@@ -69,7 +69,7 @@ impl Record {
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Op {
-    /// The value; who misses it will store it.
+    /// The value; a caller that misses it stores it.
     #[default]
     Get,
     /// To store a value.

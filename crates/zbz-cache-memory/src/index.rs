@@ -11,7 +11,7 @@
 //! - *A miss is proven*: the geometry, then the bucket's version, must be the same after the scan
 //!   as before. `docs/engine.md`, section 5, has the argument.
 //! - *Versions never come back*: memory at the table's end is given back while all its buckets
-//!   are held for ever, so nobody's bit is lost with it. Their words become zero, which no writer
+//!   are locked for ever, so no held lock is lost with it. Their words become zero, which no writer
 //!   takes, and growth starts them anew above every version that was given back. So a reader
 //!   takes no bucket of a later life for the one it scanned.
 
@@ -26,9 +26,9 @@ mod table;
 mod visit;
 mod wait;
 
-#[allow(unused_imports, reason = "named by those who call")]
+#[allow(unused_imports, reason = "named by callers")]
 pub(crate) use bucket::{Crowded, LockedBucket, SlotRef};
-#[allow(unused_imports, reason = "named by those who call")]
+#[allow(unused_imports, reason = "named by callers")]
 pub(crate) use find::{Candidate, Contended, KeyLine, Probe};
 #[cfg(all(test, not(loom)))]
 pub(crate) use table::BYTES_PER_BUCKET;

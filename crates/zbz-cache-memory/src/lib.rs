@@ -40,7 +40,7 @@
 //!   two writes. Each key behaves as in a map under one lock, except that an entry may go by itself
 //!   when room is needed; after a miss the key stays absent until it is set.
 //! - **Deadlines.** An entry is never returned at or after its deadline, to the nanosecond of the
-//!   [`Clock`], and never lost before it except to make room. The system's clock is told in units of
+//!   [`Clock`], and never lost before it except to make room. The system's clock is read in units of
 //!   64 ns when a deadline is set, less than it takes to ask it. The wall clock has no say.
 //! - **Memory.** Keys, values, index and tables never take more than `max_size`, counted before they
 //!   are touched. A full cache evicts, or refuses with [`Error::Full`], as it was

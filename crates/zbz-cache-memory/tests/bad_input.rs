@@ -1,4 +1,4 @@
-//! What nobody should pass, and what comes of it: a typed error, nothing changed, no panic.
+//! Invalid arguments: each gives a typed error, changes nothing, and causes no panic.
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 

@@ -85,7 +85,7 @@ async fn main() -> Result<ExitCode> {
     sleep(Duration::from_secs(2)).await;
     let ((requests, failed, hits), asked) = (counts.take(), server.commands()? - before);
     println!("warm, 2 s: {requests} requests, {failed} failed, {hits} hits; Redis had {asked} commands");
-    expect(failed == 0 && asked < 100, "reads do not reach Redis, but for the proofs that its link works");
+    expect(failed == 0 && asked < 100, "reads do not reach Redis, except to prove that its connection works");
 
     let mut slowest = Duration::ZERO;
     for id in 1..=20 {

@@ -43,7 +43,7 @@ pub(super) fn value<const BYTES: usize>(number: u64) -> [u8; BYTES] {
 ///
 /// # Errors
 ///
-/// It is another's, or nobody's.
+/// It is the value of another key, or of none.
 pub(super) fn check(number: u64, value: &[u8]) -> Result<(), Failure> {
     if value.len() == VALUE_BYTES && value.starts_with(&number.to_le_bytes()) {
         return Ok(());

@@ -1,9 +1,9 @@
-//! Guesses how a text is to be read, from its first lines and from what the user said of it.
+//! Guesses how a text is to be read, from its first lines and from the user's options.
 //!
 //! Invariants:
-//! - What the user said is never guessed, and every guess can be said instead.
-//! - A [`Plan`] tells in words what was taken for what, and where that is doubtful.
-//! - A text that nothing speaks for is refused, with what can be said of it.
+//! - A given option is never guessed, and every guess can be overridden by an option.
+//! - A [`Plan`] describes its guesses in words, and says which are doubtful.
+//! - A text that fits no guess is refused, with a description of it.
 //!
 //! Reading order: `comments` (lines that are none of it), `table` (the sample, split), `layout` (columns by a header's
 //! names), `content` (columns by what is in them), `units` (of times), `doubts` (what else may be wrong), `words` (how it
@@ -336,7 +336,7 @@ impl Claim {
     }
 }
 
-/// Whether the lines are of Twitter's cache-trace; a wrong one among them is told when it is read.
+/// Whether the lines are of Twitter's cache-trace; a wrong one among them is reported when it is read.
 fn is_twitter(table: &Table) -> bool {
     let rows = table.rows();
     let right = rows.iter().filter(|row| twitter::is_one(row)).count();

@@ -123,7 +123,7 @@ impl Source {
     /// The first bytes of the file, as many as a guess needs; less what [`advance`](Source::advance) took of them while
     /// they were the head.
     pub(super) fn sample(&mut self) -> &[u8] {
-        // An error that is met here is met again by who reads.
+        // The reader meets this error again.
         let _ = self.bytes.fill_buf();
         self.bytes.buffer()
     }

@@ -177,7 +177,7 @@ impl MemoryCache {
     /// Changes the budget of a cache in use.
     ///
     /// A larger one holds at once, up to [`max_resize`](MemoryCache::max_resize). A smaller one
-    /// holds when the call returns; until then the old one is told and kept to. An evicting cache
+    /// holds when the call returns; until then the old one is reported and kept. An evicting cache
     /// evicts down to it; what stays is served even if its key or value is larger than a new one
     /// might be. A rejecting cache loses nothing that is live: it reclaims expired entries, and if
     /// that is not enough the budget stays.

@@ -1,7 +1,7 @@
-//! The background thread that sweeps expired entries, and what a sweep answers.
+//! The background thread that sweeps expired entries, and the result of a sweep.
 //!
 //! The thread holds the engine only while it sweeps, so it never keeps a dropped cache alive, and
-//! nobody ever waits for it: it ends by itself when the engine's sender is gone.
+//! no thread ever waits for it: it ends by itself when the engine's sender is gone.
 
 use crate::base::error::Error;
 use crate::engine::Engine;

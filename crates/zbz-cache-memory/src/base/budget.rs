@@ -1,9 +1,9 @@
-//! [`Budget`]: how many bytes the cache may use and how many it does.
+//! [`Budget`]: how many bytes the cache may use, and how many it uses.
 //!
 //! - *Taken before touched*: a part that needs memory takes its bytes here first and gives them back
 //!   after the memory was given back. So what is in use is never more than what was taken.
-//! - *Never more than told*: while the cache shrinks, the limit is lowered first and told last, and
-//!   nothing is taken beyond the limit. So the bytes used never exceed the budget that is told.
+//! - *Never more than reported*: while the cache shrinks, the limit is lowered first and reported last, and
+//!   nothing is taken beyond the limit. So the bytes used never exceed the reported budget.
 //! - The lock is the innermost one: nothing else is locked while it is held.
 
 use crate::base::sync::{AtomicU64, Mutex, Ordering};
@@ -62,7 +62,7 @@ impl Budget {
         self.change(|bytes| bytes.told = bytes.limit);
     }
 
-    /// The bytes used and the budget that is told, in one step.
+    /// The bytes used and the reported budget, in one step.
     pub(crate) fn used_and_told(&self) -> (u64, u64) {
         self.change(|bytes| (bytes.used, bytes.told))
     }

@@ -211,7 +211,7 @@ impl Stripe<'_> {
         if self.shared {
             word.fetch_add(by, Ordering::Release);
         } else {
-            // *One writer*: nobody stores between the two.
+            // *One writer*: no other thread stores between the two.
             word.store(word.load(Ordering::Relaxed).wrapping_add(by), Ordering::Release);
         }
     }

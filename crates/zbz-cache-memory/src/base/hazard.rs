@@ -121,7 +121,7 @@ pub(crate) struct Domain {
 struct Cells {
     /// Every record's first place, by its thread's number.
     own: Vec<&'static HazardCell>,
-    /// Every place for threads without, and those of them that nobody uses.
+    /// Every place for threads without a record, and those of them that are unused.
     lent: Vec<&'static HazardCell>,
     idle: Vec<&'static HazardCell>,
 }

@@ -337,7 +337,7 @@ mod tests {
         // The last one is not whole.
         mapping.allow_large(4);
         for number in [1, 2, 4] {
-            // SAFETY: *Mapped*, and nobody else knows of it.
+            // SAFETY: *Mapped*, and no other thread has the pointer.
             unsafe { block(number).write_volatile(1) };
         }
         let page = rustix::param::page_size();

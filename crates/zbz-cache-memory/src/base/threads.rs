@@ -32,7 +32,7 @@ impl ThreadNumbers {
         ThreadNumbers { taken: Mutex::new(Vec::new()) }
     }
 
-    /// The smallest number that nobody has.
+    /// The smallest free number.
     pub(crate) fn take(&self) -> usize {
         let mut taken = self.taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let word = taken.iter().position(|&word| word != u64::MAX).unwrap_or(taken.len());
@@ -44,7 +44,7 @@ impl ThreadNumbers {
         word * 64 + bit as usize
     }
 
-    /// Its owner is done with it.
+    /// Frees a number.
     pub(crate) fn give_back(&self, number: usize) {
         let mut taken = self.taken.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         taken[number / 64] &= !(1 << (number % 64));

@@ -1,4 +1,4 @@
-//! How a time to live becomes a deadline, and how what is left of it is told.
+//! Converts a TTL into a deadline, and a deadline into the remaining TTL.
 //!
 //! Invariant: an entry is live exactly while `now < deadline`. `NEVER` is later than any moment a
 //! clock can show.

@@ -1,4 +1,4 @@
-//! What must be true of a cache whenever nobody is at it.
+//! The invariants of a cache that no thread is using.
 
 use std::collections::{HashMap, HashSet};
 
@@ -128,7 +128,7 @@ impl Inspection<'_> {
     /// A thread that drains a segment goes from item to item.
     fn walk_segment(&self, number: usize, named: &[(u64, u64)]) {
         let Some(draining) = self.0.entries.log.begin_drain(number) else {
-            panic!("segment {number} has writers, and nobody is at it")
+            panic!("segment {number} has writers, but no thread is using the cache")
         };
         let (mut at, mut begins) = (0, HashSet::new());
         while let Some((_, _, next)) = self.0.entries.log.item_at(&draining, at) {

@@ -1,8 +1,8 @@
-//! Why an entry is removed, and what a listener is told of it.
+//! Causes of removals, and the report of removals to a listener.
 //!
-//! - *Told without a lock*: what a listener wants is copied under the bucket's lock, into the
-//!   [`Removals`] of the call. The call hands them over when it holds no lock any more; one that removes many
-//!   does so from time to time, so that it never gathers a copy of the whole cache.
+//! - *Reported without a lock*: the removed entry is copied under the bucket's lock, into the [`Removals`]
+//!   of the call. The call passes them to the listener once it holds no lock; a call that removes many
+//!   entries does so from time to time, so that it never gathers a copy of the whole cache.
 //! - Without a listener nothing is copied.
 
 use std::fmt;
@@ -42,7 +42,7 @@ pub(crate) struct Removals {
     list: Vec<Removal>,
 }
 
-/// What a call carries along: its time, and what it has removed.
+/// The state of a call: its time, and the entries it has removed.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) now: CallTime<'a>,
@@ -50,7 +50,7 @@ pub(crate) struct Call<'a> {
 }
 
 impl Removals {
-    /// Whether somebody wants to know of removals.
+    /// Whether there is a listener.
     #[inline(always)]
     pub(crate) fn is_wanted(&self) -> bool {
         self.is_wanted
@@ -63,7 +63,7 @@ impl Removals {
 
 type Listen = dyn Fn(Removal) + Send + Sync + UnwindSafe + RefUnwindSafe;
 
-/// The listener that is told of removals, if there is one.
+/// The listener for removals, if there is one.
 #[derive(Default)]
 pub(crate) struct Listener(OnceLock<Box<Listen>>);
 
@@ -121,10 +121,10 @@ pub(crate) struct WholeSize {
     pub(crate) payload_bytes: u32,
 }
 
-/// What a batch of removals came to.
+/// The result of a batch of removals.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Expired {
     pub(crate) entries: u64,
-    /// Bytes of the segment they were in that nothing names any more, and that it was not told of.
+    /// Dead bytes of their segment that were not yet charged to it.
     pub(crate) dead_bytes: u64,
 }

@@ -151,8 +151,8 @@ impl Index {
     /// Adds one bucket, moving what belongs there. False if the table has its largest size, the
     /// budget has no bytes for it, or another thread is at it. Not for a caller that has locked a bucket.
     ///
-    /// `lost` is told of items that are in no bucket any more, because there was no overflow bucket
-    /// to be had, while their bucket is still locked: as if they were evicted.
+    /// Calls `lost` for items that are in no bucket any more because no overflow bucket was available,
+    /// while their bucket is still locked: they count as evicted.
     pub(crate) fn grow(&self, lost: impl FnMut(&LockedBucket<'_>, Slot)) -> bool {
         let Ok(stepping) = self.stepping.try_lock() else { return false };
         let before = self.geometry();
@@ -167,7 +167,7 @@ impl Index {
         }
         let new = before.buckets();
         let group = before.step_to(after, group);
-        // Others hold one bucket and never wait for a second, so the order harms nobody.
+        // Other threads hold one bucket and never wait for a second, so no order can deadlock.
         let mut regrouping = Regrouping::new(group, |number| match number == new {
             true => taken(|| LockedBucket::try_take_new(&self.buckets, number, stepping.floor)),
             false => taken(|| LockedBucket::try_take(&self.buckets, number)),

@@ -273,7 +273,7 @@ impl Log {
         // SAFETY: *Mapped* (`system.rs`): it was checked to lie inside.
         let start = unsafe { self.memory.start().add(at) };
         // SAFETY: *Mapped*: the range was checked to lie inside. *Named bytes are immutable* and *A
-        // view is held in place*: nobody writes them while the answer lives, and what was written
+        // view is held in place*: no thread writes them while the answer lives, and what was written
         // was seen: by the load of the slot, by taking the lock, or by the begin of the drain.
         unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
     }
@@ -284,7 +284,7 @@ impl Log {
         if withdrawn {
             let start = segment << self.segment_bits;
             // SAFETY: the segment was free, so no slot named its items and no reader protected it;
-            // and it is absent, so nobody opens it: there is no reference to its bytes.
+            // and it is absent, so no thread opens it: there is no reference to its bytes.
             unsafe { self.memory.give_back(start..start + self.segment_bytes()) };
         }
         withdrawn

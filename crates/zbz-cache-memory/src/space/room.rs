@@ -2,7 +2,7 @@
 //! anything being evicted or moved.
 //!
 //! - *Reserving never evicts*: room comes from a stream's open segment, from a free segment, from one
-//!   that is dead and that nobody reads, or from memory that was not used yet. Freeing more is the
+//!   that is dead and has no readers, or from memory that was not used yet. Freeing more is the
 //!   caller's (`space.rs`).
 //! - *A reserve*: the last free segments are left to those that free others: moved entries, and
 //!   overwrites in a cache that rejects.
@@ -246,7 +246,7 @@ impl Room {
         alive / 5 >= self.streams.present() * self.segment_bytes() as u64 / 8
     }
 
-    /// Frees what nobody reads any more. While bytes are wanted for the index, or the cache shrinks,
+    /// Frees segments without readers. While bytes are wanted for the index, or the cache shrinks,
     /// they go to the budget.
     pub(crate) fn release(&self, entries: &Entries) {
         self.streams.release(&entries.log, &self.budget, || self.is_short_of_bytes(entries));

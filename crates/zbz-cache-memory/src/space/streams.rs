@@ -1,8 +1,8 @@
-//! [`Streams`]: which segment is where: open in a stream, in a queue, in limbo, free, or absent.
+//! [`Streams`]: the state of each segment: open in a stream, in a queue, in limbo, free, or absent.
 //!
 //! A *stream* is where one stripe of writers appends items of one queue and one class of deadlines;
 //! it has one open segment at a time. A sealed segment waits in its queue, oldest first, until it
-//! is drained; then in limbo, until nobody reads it; then it is free.
+//! is drained; then in limbo, until it has no readers; then it is free.
 //!
 //! - *One place*: a segment is in one stream, queue or list at a time, or one thread is moving it.
 //!   Lists change under the lock, which is held for a few list operations and nothing else.

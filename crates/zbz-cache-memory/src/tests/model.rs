@@ -226,7 +226,7 @@ fn the_engine_is_a_map_that_forgets_or_refuses() {
     report(sequences, &coverage);
 }
 
-/// Ends the process if a sequence that it is told of does not end, and says which.
+/// Ends the process if a registered sequence does not end, and says which.
 fn watch() -> Sender<u64> {
     let (sender, begun) = channel();
     std::thread::spawn(move || {

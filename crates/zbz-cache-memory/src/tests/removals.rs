@@ -1,4 +1,4 @@
-//! A listener is told of every entry that leaves, once, with its key, its value and the cause.
+//! A listener gets every entry that leaves, once, with its key, its value and the cause.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -115,7 +115,7 @@ fn balance(cache: &MemoryCache, set: HashMap<(Vec<u8>, Vec<u8>), u64>, told: &To
         }
         cursor = page.next;
     }
-    assert!(left.values().all(|&count| count == 0), "an entry left and was not told of");
+    assert!(left.values().all(|&count| count == 0), "an entry left and was not reported");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn what_was_set_is_there_or_was_told_of() {
                 }
             }
         }
-        // Entries whose time has passed are told of when they are swept.
+        // Expired entries are reported when they are swept.
         rig.cache.run_maintenance().unwrap();
         if when_full == WhenFull::Evict {
             forget_transient(&rig, &mut set, &told);

@@ -288,7 +288,7 @@ fn a_write_whose_predicate_failed_before_a_delete_is_not_there_after_it() {
     rig.engine.check();
 }
 
-/// Whoever was at it when the cache was closed leaves nothing behind.
+/// Calls under way when the cache is closed leave nothing behind.
 #[test]
 fn a_close_under_load_leaves_no_segment_behind() {
     let begun = Instant::now();

@@ -15,7 +15,7 @@ const LONGEST_KEY: u64 = 32 * 1024;
 /// See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    /// The budget that users are told; the one that is kept to is lower while the cache shrinks.
+    /// The budget reported to users; while the cache shrinks the effective one is lower.
     max_size: AtomicU64,
     /// The largest that there was: keys that were taken under it must stay reachable.
     largest_max_size: AtomicU64,

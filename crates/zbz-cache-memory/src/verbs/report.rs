@@ -25,7 +25,7 @@ pub struct MemoryReport {
     pub dead_bytes: u64,
     /// Room in segments that are being filled.
     pub open_bytes: u64,
-    /// Segments that are free, or are as soon as nobody reads them.
+    /// Segments that are free, or will be as soon as they have no readers.
     pub free_bytes: u64,
     /// The index: buckets and overflow buckets.
     pub index_bytes: u64,

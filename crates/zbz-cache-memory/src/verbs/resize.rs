@@ -1,7 +1,7 @@
 //! Changing the budget of a cache in use.
 //!
 //! - *Nothing is taken beyond the new limit*: a lower limit holds for what is taken from the moment
-//!   it is set; what is in use above it is given back step by step. The old budget is told until
+//!   it is set; what is in use above it is given back step by step. The old budget is reported until
 //!   then.
 
 use std::sync::{Mutex, PoisonError};

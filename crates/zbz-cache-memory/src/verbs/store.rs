@@ -14,8 +14,8 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Calls `verb`, and then does what every verb that changes something has to do last: a listener is told
-    /// what was removed, and what a close that came meanwhile has missed is given back.
+    /// Calls `verb`, and then does the last steps of every verb that writes: it reports removed entries to a
+    /// listener, and gives back the memory that a concurrent close has missed.
     #[inline(always)]
     pub(crate) fn change<R>(&self, verb: impl FnOnce(&mut Call<'_>) -> R) -> R {
         let mut call = self.entries.begin_call();

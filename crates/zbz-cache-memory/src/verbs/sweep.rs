@@ -29,7 +29,7 @@ pub(crate) fn sweep(store: &Store) -> Result<u64, Error> {
     store.change(|call| sweep_telling(store, call, |call| store.entries.tell_removals(call)))
 }
 
-/// [`sweep`] in a call that does more, and that may hold a lock: the listener is told at its end.
+/// [`sweep`] inside a call that does more and may hold a lock: the listener is called at its end.
 pub(crate) fn sweep_within(store: &Store, call: &mut Call<'_>) -> Result<u64, Error> {
     sweep_telling(store, call, |_| ())
 }
@@ -153,7 +153,7 @@ fn unlink_prefix(store: &Store, prefix: &[u8], call: &mut Call<'_>) -> u64 {
     live
 }
 
-/// Removes everything from a cache that was closed, and gives back the memory that nobody reads.
+/// Removes everything from a closed cache, and gives back the memory without readers.
 pub(crate) fn empty(store: &Store) {
     let mut call = store.entries.begin_call();
     unlink_prefix(store, b"", &mut call);

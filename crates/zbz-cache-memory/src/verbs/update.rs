@@ -152,8 +152,7 @@ fn move_deadline<'a>(
     let entries = &store.entries;
     write_copy(store, key, content, kept, call);
     if kept.room.is_none() {
-        // No room for the copy: the entry is evicted, but a cache that is told to reject keeps what it
-        // has.
+        // No room for the copy: the entry is evicted, but a cache that rejects keeps its entries.
         return match store.space.room.full.evicts() {
             true => remove_if(store, expected, RemovalCause::Evicted, call),
             false => Err(Error::Full),

@@ -10,7 +10,7 @@
 //! | `tls_cert`, `tls_key` | PEM files of the client certificate and its key | none |
 //! | `connect_timeout` | a duration | 1 s |
 //! | `call_timeout` | a duration, including connecting and retries | 2 s |
-//! | `silence_timeout` | a duration: a server that sends nothing for this long while calls wait counts as down | 600 ms |
+//! | `silence_timeout` | a duration: a server that sends nothing for so long while calls wait counts as down | 600 ms |
 //! | `tracking_interval`, `tracking_timeout` | durations: how often the connections that tell of changes are proven, and how long that may take | 1 s, 1 s |
 //! | `key_prefix` | a text ahead of every stored key | none |
 //! | `client_name` | what `CLIENT LIST` shows | none |

@@ -132,7 +132,7 @@ mod tests {
         let words = from("ZBZ_CACHE_WHEN_FUL").unwrap_err().to_string();
         assert!(
             words.contains("did you mean \"when_full\""),
-            "nobody reads it, so its name is told: {words}"
+            "no provider reads it, so its name is reported: {words}"
         );
     }
 }

@@ -59,7 +59,7 @@ fn a_url_in_the_environment_and_options_of_absent_providers_cost_one_warning_eac
     assert!(said.iter().all(|words| words.starts_with("WARN") && !words.contains("sentinel")), "{said:?}");
     assert!(said.iter().any(|words| words.contains("new_provider_from_url")), "{said:?}");
     let unknown = ("ZBZ_CACHE_MAX_SISE".to_owned(), "1".to_owned());
-    assert!(Options::from_variables("memory", [unknown]).is_err(), "nobody has it");
+    assert!(Options::from_variables("memory", [unknown]).is_err(), "no provider has it");
 }
 
 #[test]

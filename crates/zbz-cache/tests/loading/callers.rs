@@ -1,4 +1,4 @@
-//! Callers that come, wait, leave and come late: one load for all who may share it.
+//! Callers that come, wait, leave and come late: one load for all that may share it.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -109,11 +109,11 @@ async fn an_invalidation_in_the_middle_reaches_who_comes_later() {
         let (_, answers) = gathered.finish().await;
         for answer in answers {
             let outcome = answer.unwrap();
-            assert_eq!(outcome.value.as_deref(), Some("run 0"), "who waited has it");
+            assert_eq!(outcome.value.as_deref(), Some("run 0"), "a caller that waited gets it");
         }
         loader.gate.notify_one();
         for answer in later.join_all().await {
-            assert_eq!(answer.unwrap().value.as_deref(), Some("run 1"), "who came later has not");
+            assert_eq!(answer.unwrap().value.as_deref(), Some("run 1"), "a later caller does not get it");
         }
         assert_eq!((loader.runs.load(SeqCst), loader.most.load(SeqCst)), (2, 1), "two loads, not at once");
         assert_eq!(caches[0].get("k").await.unwrap().as_deref(), Some("run 1"));
@@ -157,6 +157,6 @@ async fn a_task_that_holds_its_caller_without_polling_it_holds_up_nobody() {
     // The first caller polled last, is woken, and is not polled.
     loader.gate.notify_one();
     let answers = tokio::time::timeout(Duration::from_secs(20), others.join_all()).await;
-    assert_eq!(answers.expect("nobody hangs").len(), TASKS - 1);
+    assert_eq!(answers.expect("no caller hangs").len(), TASKS - 1);
     assert_eq!(first.await.unwrap().value.as_deref(), Some("run 0"));
 }

@@ -7,7 +7,7 @@ use zbz_cache::{
     BlockingCache, Contract, Error, ErrorKind, OnFailure, ProviderHandle, Reply, Result, Stats, Ttl, TtlState,
 };
 
-/// Memory, but for keys that hold the word "broken": a part of it that cannot be reached.
+/// Memory, except that keys with the word "broken" cannot be reached.
 struct Torn(ProviderHandle);
 
 impl Torn {

@@ -54,7 +54,7 @@ fn loads(texts: &Cache<String>) -> LoadStats {
     texts.handle().blocking_stats().unwrap().loads
 }
 
-/// One refresh is lost, and told of; the next caller refreshes by itself.
+/// One refresh is lost, and reported; the next caller refreshes by itself.
 fn is_lost_once(texts: &Cache<String>) {
     let warnings =
         warned(|| pollster::block_on(async { is(ask(texts, "lost").await, "old", Origin::Stale) }));
@@ -181,7 +181,7 @@ fn a_refresh_that_is_never_begun_keeps_nobody_from_loading_what_was_removed() {
     let texts = stale(stale_soon().spawner(Spawner::new(forget)));
     pollster::block_on(async { is(ask(&texts, "forgotten").await, "old", Origin::Stale) });
     texts.blocking().delete("k").unwrap();
-    // It would wait for ever: nobody else polls that load.
+    // It would wait for ever: no other thread polls that load.
     let own = texts.blocking().get_or_load("k", || Ok::<_, Error>("own".to_owned()));
     assert_eq!(own.unwrap().as_deref(), Some("own"));
     set_stale(&texts);

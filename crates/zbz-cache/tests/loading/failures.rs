@@ -1,4 +1,4 @@
-//! Loads that fail, panic, hang or are closed, for all who wait.
+//! Loads that fail, panic, hang or are closed, for all their callers.
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use zbz_cache::{
     Stats, Ttl, TtlState,
 };
 
-/// What the provider is told to do, and what it was asked.
+/// The faults that the provider is to show, and the calls it got.
 #[derive(Default)]
 pub(crate) struct Script {
     /// The kind of error of every verb, or of those alone whose key ends so.

@@ -1,4 +1,4 @@
-//! Blocking loads on threads that poll loads: who may sleep, and who is refused.
+//! Blocking loads on threads that poll loads: which may block, and which are refused.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -159,7 +159,7 @@ fn an_executor_of_ones_own_is_known_as_well_and_so_is_a_block_on_within_it() {
         is_refused(sleep_on(&texts, "k"));
         pollster::block_on(async { is_refused(sleep_on(&texts, "k")) });
         drop(caller);
-        assert_eq!(sleep_on(&texts, "k").unwrap().as_deref(), Some("own"), "nobody waits any more");
+        assert_eq!(sleep_on(&texts, "k").unwrap().as_deref(), Some("own"), "no caller waits any more");
     });
 }
 

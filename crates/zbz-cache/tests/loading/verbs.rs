@@ -84,11 +84,11 @@ pub(crate) fn ask(
         }
         (Verb::MultiOpts, Form::Async) => {
             let all = ready(cache.get_or_load_multi_opts([name], &options, later_many));
-            all.map(|all| told(first(all).expect("it is told of every name")))
+            all.map(|all| told(first(all).expect("every name has an answer")))
         }
         (Verb::MultiOpts, Form::Blocking) => {
             let all = blocking.get_or_load_multi_opts([name], &options, many);
-            all.map(|all| told(first(all).expect("it is told of every name")))
+            all.map(|all| told(first(all).expect("every name has an answer")))
         }
         (Verb::Each, Form::Async) => ready(cache.get_or_load_each([name], later_many)).remove(0).map(plain),
         (Verb::Each, Form::Blocking) => blocking.get_or_load_each([name], many).remove(0).map(plain),

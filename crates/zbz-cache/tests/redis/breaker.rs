@@ -1,4 +1,4 @@
-//! The breaker of each server: when it opens, what calls are told meanwhile, and when it closes.
+//! The breaker of each server: when it opens, the errors of calls meanwhile, and when it closes.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -22,7 +22,7 @@ const REFUSED_WITHIN: Duration = Duration::from_micros(if cfg!(debug_assertions)
 /// How late what has to come by then may be, on a machine that does other things too.
 const SLACK: Duration = Duration::from_millis(200);
 
-/// The changes that are told, true for up.
+/// The reported changes, true for up.
 struct Changes {
     told: Receiver<bool>,
     _subscription: Subscription,

@@ -33,7 +33,7 @@ const SETTLED: Duration = Duration::from_secs(1);
 /// After a write whose outcome is not known, its key is not judged for so long.
 const UNKNOWN: Duration = Duration::from_secs(5);
 
-/// Copies live so long that only what is told ends them.
+/// Copies live so long that only invalidations end them.
 fn quick() -> Options {
     options! {
         "max_near_ttl" => "1h", "far.tracking_interval" => INTERVAL, "far.tracking_timeout" => TIMEOUT,

@@ -1,4 +1,4 @@
-//! Why no connection can be made: each cause is told, at once, with the advice that fits it. Against real
+//! Why no connection can be made: each cause is reported, at once, with the advice that fits it. Against real
 //! servers; where that takes another kind of server, a listener says what one says.
 
 use std::io::{Read, Write};
@@ -21,7 +21,7 @@ fn told_within(limit: Duration, address: &str, options: Options) -> Error {
     error
 }
 
-/// Long enough that what is told at once is told well before a timeout.
+/// Long enough that an immediate error comes well before a timeout.
 fn slow() -> Options {
     options! { "connect_timeout" => "4s", "call_timeout" => "8s" }
 }
@@ -39,7 +39,7 @@ fn assert_says(error: &Error, kind: ErrorKind, words: &[&str]) {
     }
 }
 
-/// Says this to everybody who connects, at once or when it is spoken to, and hangs up.
+/// Sends this to every client, at once or after its first bytes, and hangs up.
 fn saying(words: &'static str, waits: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -272,7 +272,7 @@ fn a_failover_behind_one_name() {
     let proxy = Proxy::to(old.port);
     let provider = provider_with(&proxy.address(), quick());
     assert_recovers(&provider);
-    // The old primary becomes a replica and keeps its clients, who have to look again by themselves.
+    // The old primary becomes a replica and keeps its clients, which have to look again by themselves.
     proxy.lead_to(new.port);
     old.tell(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]);
     assert_recovers(&provider);
@@ -320,7 +320,7 @@ fn loading() {
             }
         }
     }
-    assert!(told > 0, "nobody met the loading server");
+    assert!(told > 0, "no call met the loading server");
     assert_recovers(&provider);
 }
 

@@ -1,4 +1,4 @@
-//! What a server refuses for one command harms nobody else: those in the same batch and on other
+//! A refusal of one command by a server harms no other: those in the same batch and on other
 //! threads keep their true outcomes, and the connection that they share stays.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -62,7 +62,7 @@ fn beside_others<R>(provider: &ProviderHandle, call: impl FnOnce() -> R) -> R {
         answer
     });
     assert!(begun.elapsed() < CALL_TIMEOUT / 4, "a refusal is answered at once");
-    assert_eq!(connection_id(provider), before, "nobody's connection broke");
+    assert_eq!(connection_id(provider), before, "no connection broke");
     answer
 }
 

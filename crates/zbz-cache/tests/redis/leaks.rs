@@ -101,7 +101,7 @@ fn dropped_everywhere(server: &Server) {
             drop(get);
             drop(cache);
         });
-        // With work under way: the server is silent, and nobody waits for it.
+        // With work under way: the server is silent, and no caller waits for it.
         let cache = make();
         server.signal("STOP");
         let busy = cache.clone();

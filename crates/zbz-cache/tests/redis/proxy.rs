@@ -1,4 +1,4 @@
-//! A proxy between a provider and its server, which fails as it is told.
+//! A proxy between a provider and its server, which fails on demand.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -102,10 +102,10 @@ impl Proxy {
         }
     }
 
-    /// Nobody listens there any more.
+    /// Stops listening.
     pub fn refuse(&mut self) {
         if let Some((listener, accepting)) = self.listener.take() {
-            // Whoever waits for a connection gets one, and ends; the port is free after that.
+            // The thread that waits for a connection gets one, and ends; the port is free after that.
             listener.set_nonblocking(true).unwrap();
             let _ = TcpStream::connect(("127.0.0.1", self.port));
             drop(listener);
@@ -114,7 +114,7 @@ impl Proxy {
         self.cut_all();
     }
 
-    /// Somebody does again.
+    /// Listens again.
     pub fn accept_again(&mut self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
         self.listen(listener);

@@ -125,7 +125,7 @@ impl Server {
 
     pub fn start_in(folder: Folder, arguments: &[&str]) -> Server {
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        // Somebody else may take the port before the server does; it is tried with another one.
+        // Another process may take the port before the server does; then another one is tried.
         for _ in 0..5 {
             let port = free_port();
             let mut process = spawn(port, folder.path(), &arguments);

@@ -1,4 +1,4 @@
-//! What subscribers are told: every change, by whomever, and that a connection is lost before it could
+//! The messages to subscribers: every change by any client, and the loss of a connection before it could
 //! have missed one.
 
 use std::sync::Arc;
@@ -105,7 +105,7 @@ impl Ear {
         self.hears("alive", |told| matches!(told, Told::Alive(_))).0
     }
 
-    /// What was told so far, but for `Alive`.
+    /// The messages so far, except `Alive`.
     fn heard(&self) -> Vec<Told> {
         self.told.try_iter().map(|(_, told)| told).filter(|told| !matches!(told, Told::Alive(_))).collect()
     }
@@ -120,7 +120,7 @@ fn is_tracking(line: &str) -> bool {
     flags.is_some_and(|flags| flags.contains('t') && flags.contains('B'))
 }
 
-/// How many connections a server has that are told of changes.
+/// How many tracking connections a server has.
 fn tracking_connections(server: &Server) -> usize {
     let list: String = server.ask(&["CLIENT", "LIST"]);
     list.lines().filter(|line| is_tracking(line)).count()

@@ -1,4 +1,4 @@
-//! What is particular to this provider: what it sends, what it says of itself, who may use it.
+//! The particulars of this provider: its commands, its declarations, its users.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -99,7 +99,7 @@ impl Table {
         self.rows.iter().all(|row| row.len() == self.width())
     }
 
-    /// Whether most rows have as many columns as the first one: a wrong one is told when it is read.
+    /// Whether most rows have as many columns as the first one: a wrong one is reported when it is read.
     pub(super) fn is_mostly_even(&self) -> bool {
         let even = self.rows.iter().filter(|row| row.has(self.width())).count();
         even * 3 >= self.rows.len() * 2

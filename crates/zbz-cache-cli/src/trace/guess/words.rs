@@ -1,4 +1,4 @@
-//! How a guess is told.
+//! The words for a guess.
 
 use super::super::fields;
 use super::super::options::ColumnRole;

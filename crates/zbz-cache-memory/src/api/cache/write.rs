@@ -30,8 +30,8 @@ impl MemoryCache {
     ///
     /// # Errors
     ///
-    /// As [`set`](MemoryCache::set). A condition that does not hold is no error, and is told before
-    /// a value too large is.
+    /// As [`set`](MemoryCache::set). A condition that does not hold is not an error, and is checked before
+    /// the size of the value.
     ///
     /// ```
     /// use zbz_cache_memory::{Condition, MemoryCache, SetOptions, SetOutcome};

@@ -1,4 +1,4 @@
-//! What must be true of the table whenever nobody is at it.
+//! The invariants of a table that no thread is using.
 
 use std::collections::HashSet;
 

@@ -296,7 +296,7 @@ fn no_reader_sees_a_torn_value_while_every_segment_is_recycled_all_the_time() {
             });
         }
         scope.spawn(|| {
-            // A reader that stays: it keeps one segment, and nobody waits for it.
+            // A reader that stays: it keeps one segment, and no thread waits for it.
             while !stop.load(Ordering::Relaxed) {
                 let _ = fifo.index.find(hash(7), |word, slot| {
                     hazard::reading(|reading| {

@@ -1,4 +1,4 @@
-//! What must be true of the lists whenever nobody is at them.
+//! The invariants of lists that no thread is using.
 
 use super::*;
 

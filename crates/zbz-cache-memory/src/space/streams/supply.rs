@@ -1,5 +1,5 @@
-//! Where free segments come from: memory that was not used yet, and segments that nobody reads any
-//! more; and how memory goes back.
+//! The supply of free segments: memory that was not used yet, and segments that have lost their last
+//! reader; and the return of memory to the system.
 
 use std::ops::Range;
 use std::sync::PoisonError;

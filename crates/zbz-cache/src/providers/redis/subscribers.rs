@@ -309,7 +309,7 @@ impl Subscriber {
         if catch_unwind(AssertUnwindSafe(|| (self.sink)(invalidation))).is_err() {
             // It is not known what it missed, so it gets no more messages: its last Alive runs out.
             self.gone.store(true, Ordering::Relaxed);
-            tracing::error!("a sink of invalidations panicked; it is told nothing any more");
+            tracing::error!("an invalidation sink panicked; it was removed and is called no more");
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn subscribe(shared: &Shared, prefix: Vec<u8>, sink: InvalidationSink
     if let Some(watchdog) = watchdog
         && let Err(error) = shared.runtime.begin(keep(Arc::clone(&shared.client), watchdog))
     {
-        tracing::warn!(%error, "changes cannot be heard of");
+        tracing::warn!(%error, "changes cannot be tracked");
     }
     subscription
 }
@@ -91,14 +91,14 @@ impl Progress {
     fn is_alive(&mut self) {
         self.tries = 0;
         if std::mem::take(&mut self.was_told) {
-            tracing::info!("changes are heard of again");
+            tracing::info!("changes are tracked again");
         }
     }
 
     fn failed(&mut self, failure: Failure) {
         if !std::mem::replace(&mut self.was_told, true) {
             let error = failure.into_error(Access::Reads);
-            tracing::warn!(%error, "changes are not heard of for now; it is tried again and again");
+            tracing::warn!(%error, "changes are not tracked at the moment; the provider keeps trying");
         }
     }
 }

@@ -132,7 +132,7 @@ fn after_a_loss_each_key_is_read_once_for_all_who_ask() {
     let before = losses();
     server.tell(&["CLIENT", "KILL", "TYPE", "pubsub"]);
     server.tell(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    until("the loss is told", || (losses() > before).then_some(()));
+    until("the loss is reported", || (losses() > before).then_some(()));
     until("it is live again", || (cache.get("k").is_ok() && near()).then_some(()));
     server.tell(&["SET", "g:k", "w"]);
     until("it is taken away", || (!near()).then_some(()));
@@ -146,6 +146,6 @@ fn after_a_loss_each_key_is_read_once_for_all_who_ask() {
         }
     });
     let read = server.calls("eval_ro") - calls;
-    println!("{read} far reads for {} who asked", asked.load(Ordering::SeqCst));
+    println!("{read} far reads for {} callers", asked.load(Ordering::SeqCst));
     assert!(read <= 4, "{read} far reads");
 }

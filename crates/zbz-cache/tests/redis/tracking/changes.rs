@@ -1,4 +1,4 @@
-//! Every change is told, and before the proof that was asked for after it.
+//! Every change is reported, and before the proof that was requested after it.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ fn every_change_is_told_whoever_makes_it() {
         assert_eq!([ear.hears("a name", either).1, ear.hears("a name", either).1], [[], []]);
         cache.set("short", &"1".to_owned(), Duration::from_millis(30)).unwrap();
         ear.hears_key("t:short");
-        // It expires, though nobody looks.
+        // It expires, although no client reads it.
         ear.hears_key("t:short");
         server.tell(&["FLUSHDB"]);
         ear.hears_all();
@@ -98,7 +98,7 @@ fn what_changed_before_a_proof_was_asked_for_is_told_before_it() {
         let name = format!("{n}");
         let _: redis::Value = crate::server::command(&["SET", &name, "v"]).query(&mut connection).unwrap();
         let set = Instant::now();
-        // The first that is told after that may have been asked for before; the second was not.
+        // The first proof after that may have been requested before; the second was not.
         let mut proofs = 0;
         loop {
             match ear.told.recv_timeout(PATIENCE).unwrap() {

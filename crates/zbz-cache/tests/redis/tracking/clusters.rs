@@ -31,7 +31,7 @@ fn of_a_cluster_every_primary_is_heard_also_when_slots_move() {
         cache.set(name.strip_prefix("t:").unwrap(), &"v".to_owned(), Ttl::Never).unwrap();
         ear.hears_key(name);
     }
-    // To a server that has no slot yet: what is read there is heard of there before.
+    // To a server without a slot so far: it is tracked before anything is read there.
     let (from, slot) = begin_move(&cluster, &names[1], 3);
     let port = cluster.servers[3].port.to_string();
     cluster.servers[from].tell(&["MIGRATE", "127.0.0.1", &port, &names[1], "0", "5000"]);

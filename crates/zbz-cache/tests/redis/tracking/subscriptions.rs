@@ -26,7 +26,7 @@ fn equal_and_nested_prefixes_share_one_link() {
     equal.hears_key("a:b");
     inner.hears_key("a:b:c:1");
     apart.hears_key("x1");
-    // What is under it all takes new tracking_connections; a server refuses to widen.
+    // A prefix that covers the others takes new connections: a server refuses to widen one.
     let all = Ear::alive(&provider, "");
     first.hears_lost();
     first.hears_alive();

@@ -136,7 +136,7 @@ fn a_sink_may_leave_join_and_panic_within_its_call() {
     let count = Arc::clone(&calls);
     let leaves: InvalidationSink = Arc::new(move |_| {
         *count.lock().unwrap() += 1;
-        // Told after this, by whoever is telling.
+        // Called after this, by the thread that is calling.
         inner.hear(Push::All);
         slot.lock().unwrap().take();
     });
