@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zbz_cache::provider::{ReadParts, ServerState, Subscription};
+use zbz_cache::provider::{Invalidation, ReadParts, ServerState, Subscription};
 use zbz_cache::{ErrorKind, ProviderHandle, Result, Ttl, options};
 
 use crate::cluster::Cluster;
@@ -230,6 +230,31 @@ fn a_lost_connection_to_a_healthy_server_costs_no_call() {
         assert!(begun.elapsed() < SLACK);
     }
     assert!(changes.so_far().is_empty());
+}
+
+#[test]
+#[ignore = "starts redis-server: make test-redis"]
+fn changes_are_heard_of_again_within_a_second_of_the_servers_return() {
+    let mut server = Server::start();
+    let provider = provider(&server.address());
+    let (tell, told) = channel();
+    let sink = move |invalidation: Invalidation<'_>| {
+        if matches!(invalidation, Invalidation::Alive(_)) {
+            let _ = tell.send(Instant::now());
+        }
+    };
+    let _subscription = provider.provider().invalidations(b"breaker:", Arc::new(sink)).unwrap();
+    get(&provider).unwrap();
+    told.recv().unwrap();
+    server.kill();
+    until_down(&provider);
+    // By then the pauses between the sessions are at their longest.
+    thread::sleep(Duration::from_secs(4));
+    while told.try_recv().is_ok() {}
+    server.restart();
+    let back = Instant::now();
+    let took = told.recv().unwrap().saturating_duration_since(back);
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
 /// A port where each connection is taken, and when; and that says nothing, or hangs up.

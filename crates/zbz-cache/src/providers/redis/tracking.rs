@@ -23,6 +23,7 @@ mod listener;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,14 +64,17 @@ async fn keep(client: Arc<Client>, watchdog: Watchdog) {
     let subscribers = Arc::clone(&watchdog.subscribers);
     let sessions = async {
         let mut progress = Progress::default();
+        let sinks = client.topology.health_sinks();
         loop {
+            let mut is_back = pin!(sinks.is_back.notified());
+            // Enabled before the session, because the server may come back while it is being made.
+            is_back.as_mut().enable();
             match hear(&client, &subscribers, &mut progress).await {
                 Err(failure) => progress.failed(failure),
                 Ok(()) if progress.tries > RESTLESS => progress.failed(restless()),
                 Ok(()) => {}
             }
             // A server that is back must not wait for a pause that grew while it was down.
-            let is_back = client.topology.health_sinks().is_back.notified();
             first(sleep(pause(progress.tries)), is_back).await;
             progress.tries += 1;
         }
