@@ -27,7 +27,7 @@ mod work;
 use self::plan::Plan;
 use self::report::Report;
 
-/// What it is, for its help.
+/// Its description in the help.
 pub const LONG_ABOUT: &str = "\
 Measure the cache on this machine, beside what its first design claimed: sets and gets a second, bytes of overhead for \
 each key, and the time to sweep expired keys. Then by number of keys and of threads, and through each layer from the \

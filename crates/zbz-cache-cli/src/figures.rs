@@ -19,7 +19,7 @@ pub fn bytes(bytes: u64) -> String {
     let mut size = bytes as f64;
     let mut unit = "B";
     for larger in UNITS {
-        // What would be shown as 1024 is one of the next unit.
+        // A number that would be shown as 1024 is shown as one of the next unit.
         if size < 1023.995 {
             break;
         }

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::Path;
 
-/// What this command is called.
+/// The name of this command.
 pub const NAME: &str = "zbz-cache";
 
 /// Set by `cargo run` to the folder of this crate.

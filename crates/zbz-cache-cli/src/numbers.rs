@@ -2,7 +2,7 @@
 
 use bytesize::ByteSize;
 
-/// What a letter behind a number multiplies it by.
+/// The factor of a letter after a number.
 const MULTIPLES: [(&str, f64); 5] = [("k", 1e3), ("m", 1e6), ("g", 1e9), ("b", 1e9), ("t", 1e12)];
 
 /// Beyond this a float is not exact.

@@ -49,7 +49,7 @@ pub struct Record {
     pub value_bytes: Option<u64>,
     /// The time to live that was given with it, if one was.
     pub ttl_ms: Option<u64>,
-    /// What was asked.
+    /// The request.
     pub op: Op,
 }
 
@@ -66,7 +66,7 @@ impl Record {
     }
 }
 
-/// What a request asks for.
+/// The verb of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Op {
     /// The value; a caller that misses it stores it.
@@ -80,7 +80,7 @@ pub enum Op {
     Delete,
 }
 
-/// What reading on met.
+/// The result of reading on in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// One more request.
@@ -104,18 +104,18 @@ pub trait Records {
     }
 }
 
-/// What the user says of how a trace is to be read; what is absent is guessed.
+/// The user's options about a trace; those that are absent are guessed.
 #[derive(Clone, Debug, Default)]
 pub struct ReadAs {
     /// The format.
     pub format: Option<Format>,
-    /// What separates the columns of a text.
+    /// The delimiter of the columns of a text.
     pub delimiter: Option<Delimiter>,
     /// Whether the first line names them.
     pub has_header: Option<bool>,
-    /// What begins comments.
+    /// The beginning of comments.
     pub comment: Option<Mark>,
-    /// What stands around fields.
+    /// The quotes around fields.
     pub quote: Option<Mark>,
     /// Which column holds what.
     pub columns: Columns,
@@ -126,7 +126,7 @@ pub struct ReadAs {
 }
 
 impl ReadAs {
-    /// Whether what is said is about columns.
+    /// Whether an option about columns is given.
     fn says_csv(&self) -> bool {
         self.format == Some(Format::Csv)
             || self.delimiter.is_some()
@@ -134,7 +134,7 @@ impl ReadAs {
             || self.columns.names().next().is_some()
     }
 
-    /// What was said that a format has no use for.
+    /// The given options that a format has no use for.
     fn unused_by(&self, format: Format) -> Vec<&'static str> {
         let is_text = matches!(format, Format::Csv | Format::Lines | Format::Twitter);
         let said = [
@@ -153,7 +153,7 @@ impl ReadAs {
 
 /// A trace that was opened.
 pub struct Trace {
-    /// What it was taken for.
+    /// The guesses about it.
     pub reading: Reading,
     /// Its requests.
     pub records: Box<dyn Records>,
@@ -165,21 +165,21 @@ impl fmt::Debug for Trace {
     }
 }
 
-/// What a trace was taken for.
+/// The guesses about a trace.
 #[derive(Clone, Debug)]
 pub struct Reading {
     /// Its format.
     pub format: Format,
     /// All of it in one line; `None` where there was nothing to guess.
     pub words: Option<String>,
-    /// What may be wrong in it.
+    /// The doubts about it.
     pub doubts: Vec<String>,
     /// Whether times are read as seconds because nothing spoke against it.
     pub guessed_seconds: bool,
 }
 
 impl Reading {
-    /// What a trace was taken for where there was nothing to guess.
+    /// The reading of a trace that left nothing to guess.
     pub fn certain(format: Format, words: Option<String>) -> Reading {
         Reading { format, words, doubts: Vec::new(), guessed_seconds: false }
     }

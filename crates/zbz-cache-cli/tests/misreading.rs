@@ -1,4 +1,4 @@
-//! What keeps a trace that is misunderstood from looking like a result.
+//! A misread trace must not look like a result.
 
 #![allow(clippy::unwrap_used, reason = "these are tests")]
 

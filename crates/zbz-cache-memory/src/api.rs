@@ -1,4 +1,4 @@
-//! What users call: the handle, its builder, and the background thread.
+//! The public interface: the handle, its builder, and the background thread.
 
 pub(crate) mod builder;
 pub(crate) mod cache;

@@ -25,7 +25,7 @@ use crate::verbs::limits::Limits;
 use crate::verbs::store::Store;
 use crate::verbs::{resize, sweep};
 
-/// What a cache must have for entries.
+/// The least memory for entries that a cache must have.
 const LEAST_LOG_BYTES: u64 = 16 * 1024;
 const LEAST_SEGMENTS: u64 = 6;
 

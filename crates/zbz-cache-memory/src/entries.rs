@@ -108,7 +108,7 @@ impl Entries {
         CallTime::new(&self.clock)
     }
 
-    /// What tells the item at this location, which is held in place, from all others.
+    /// The identity of the item at this location, which is held in place.
     pub(crate) fn stamp_at(&self, location: Location) -> Stamp {
         self.stamp_in(self.log.segment_at(location), location)
     }

@@ -12,15 +12,15 @@ use ghosts::GhostHit;
 /// The queues of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Queue {
-    /// What is new.
+    /// New entries.
     Small,
-    /// What was hit, or came back in time.
+    /// Entries that were hit, or came back in time.
     Main,
 }
 
 pub(crate) const QUEUES: [Queue; 2] = [Queue::Small, Queue::Main];
 
-/// What the choices depend on, as it is at one moment.
+/// The inputs of the policy's choices, at one moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Facts {
     /// The bytes that both queues may take.
@@ -38,7 +38,7 @@ pub(crate) struct Facts {
 pub(crate) struct Policy {
     /// Victims of the small queue so far.
     clock: AtomicU64,
-    /// What the small queue should take, in bytes.
+    /// The target size of the small queue, in bytes.
     small_target: AtomicU64,
     credit: AtomicU64,
     /// Whether anything was evicted yet.
@@ -70,7 +70,7 @@ pub(crate) struct Choice {
     pub(crate) queues: [Queue; 2],
 }
 
-/// What becomes of an entry.
+/// The decision about an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judgement {
     Evict,
@@ -186,7 +186,7 @@ impl Policy {
         Choice { sparse_alive: sparse_first.then_some(SPARSE), queues: [first, second] }
     }
 
-    /// What becomes of a live entry of a queue that is walked. `kept` is how many were kept there since
+    /// The decision about a live entry of a queue that is walked. `kept` is how many were kept there since
     /// one was evicted.
     pub(crate) fn judge(&self, queue: Queue, hits: u64, kept: u32) -> Judgement {
         match queue {

@@ -163,7 +163,7 @@ impl Space {
         append_to_next(LaterPaid(self.writer(entries, Priority::New, call)), stream, &content)
     }
 
-    /// What a write with this priority appends with.
+    /// The appender for a write with this priority.
     pub(crate) fn writer<'a, 'c, 't>(
         &'a self,
         entries: &'a Entries,

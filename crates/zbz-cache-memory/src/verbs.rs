@@ -1,4 +1,4 @@
-//! What a cache does, one verb a file: each a short story over `entries` and `space`.
+//! The verbs of a cache, one per file: each a short story over `entries` and `space`.
 
 pub(crate) mod condition;
 pub(crate) mod get;

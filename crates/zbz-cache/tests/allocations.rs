@@ -1,4 +1,4 @@
-//! What a call allocates: nothing but what the value needs.
+//! The allocations of a call: only those that the value needs.
 
 #![allow(clippy::unwrap_used, reason = "in a test an unwrap is an assertion")]
 

@@ -1,4 +1,4 @@
-//! What every public type can do; it is enough that this compiles.
+//! The traits of every public type; it is enough that this compiles.
 
 use std::fmt::Debug;
 

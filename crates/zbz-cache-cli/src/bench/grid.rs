@@ -10,7 +10,7 @@ use crate::dice::Dice;
 use crate::failure::Failure;
 use crate::progress::Progress;
 
-/// What is measured.
+/// The measured quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Verb {

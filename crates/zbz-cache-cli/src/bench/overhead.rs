@@ -1,4 +1,4 @@
-//! What a key costs beyond its own bytes: by the cache's own account, and by the process's resident memory.
+//! The cost of a key beyond its own bytes: by the cache's own account, and by the process's resident memory.
 
 use std::fs;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const TIMES: u64 = 4;
 /// Longer than any measurement.
 const TTL: Duration = Duration::from_secs(3600);
 
-/// What is done to a cache before it is measured.
+/// The treatment of a cache before it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Load {
@@ -48,7 +48,7 @@ impl Load {
     }
 }
 
-/// What a full cache was measured to cost.
+/// The measured cost of a full cache.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Overhead {
     pub(super) load: Load,

@@ -1,4 +1,4 @@
-//! What is measured, and for how long.
+//! The measurements, and how long they take.
 
 use std::thread;
 use std::time::Duration;

@@ -20,7 +20,7 @@ const SENTENCES: [&str; 8] = [
     "Tested for forty thousand cycles by an independent laboratory.",
 ];
 
-/// What a product page shows.
+/// The contents of a product page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Product {
     pub(super) id: u64,
@@ -32,7 +32,7 @@ pub(super) struct Product {
 }
 
 impl Product {
-    /// What the shop's database would answer for this number.
+    /// The answer of the shop's database for this number.
     pub(super) fn load(id: u64) -> Product {
         let mut dice = Dice::of(id);
         let (adjective, model) = (pick(&mut dice, &ADJECTIVES), pick(&mut dice, &MODELS));

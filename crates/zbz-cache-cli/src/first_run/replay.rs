@@ -9,7 +9,7 @@ use super::product::Product;
 use crate::failure::Failure;
 use crate::progress::Progress;
 
-/// What the replay came to.
+/// The result of the replay.
 pub(super) struct Replayed {
     pub(super) hits: u64,
     pub(super) loads: u64,

@@ -1,10 +1,10 @@
-//! What text formats share: numbers, times and operations in fields.
+//! The common part of text formats: numbers, times and operations in fields.
 
 use clap::ValueEnum;
 
 use super::Op;
 
-/// What one unit of a time is.
+/// The unit of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TimeUnit {
     /// Seconds
@@ -131,7 +131,7 @@ fn fixed(field: &[u8]) -> Option<(u64, u64)> {
 
 /// The operation of that name; the names are those of memcached and its like and of block devices, in any case.
 ///
-/// What follows a dot in a name is a detail, as in `getChunkData.Permanent`.
+/// The text after a dot in a name is a detail, as in `getChunkData.Permanent`.
 pub(super) fn op(field: &[u8]) -> Option<Op> {
     const OPS: [(&[&str], Op); 4] = [
         (&["get", "gets", "read", "get_lease", "r", "rs", "getchunkdata"], Op::Get),

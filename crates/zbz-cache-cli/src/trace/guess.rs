@@ -42,9 +42,9 @@ pub(super) struct Plan {
     /// Whether the first row names the columns.
     pub(super) has_header: bool,
     pub(super) units: Units,
-    /// What was taken for what, in one line.
+    /// The guesses, in one line.
     pub(super) words: String,
-    /// What may be wrong in it, a sentence each.
+    /// The doubts about it, a sentence each.
     pub(super) doubts: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl Plan {
     }
 }
 
-/// What keeps a text from being read: the number of the line, and what is wrong with it.
+/// Why a text cannot be read: the number of the line, and its error.
 pub(super) type Problem = (u64, String);
 
 /// The plan for a text.
@@ -180,7 +180,7 @@ impl<'a> Guess<'a> {
         }
     }
 
-    /// What speaks for a table.
+    /// The evidence for a table.
     fn claim(&self, table: &Table) -> Claim {
         if let Some(found) = layout::by_header(table, self.read_as) {
             return Claim::Columns(Box::new(found));
@@ -310,7 +310,7 @@ impl<'a> Guess<'a> {
     }
 }
 
-/// What speaks for splitting lines at a delimiter.
+/// The evidence for splitting lines at a delimiter.
 enum Claim {
     /// Columns are known, by their names or by what is in them.
     Columns(Box<FoundLayout>),

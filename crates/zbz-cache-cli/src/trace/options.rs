@@ -1,9 +1,9 @@
-//! What the command line can say of a text trace, in place of a guess.
+//! The command line's options about a text trace, which replace guesses.
 
 use std::convert::Infallible;
 use std::str::FromStr;
 
-/// What stands between two fields of a line.
+/// The delimiter between two fields of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delimiter {
     /// This byte, once.
@@ -111,7 +111,7 @@ impl FromStr for Column {
     }
 }
 
-/// What an option takes to switch off what it is about.
+/// The value that switches an option's subject off.
 const NONE: &str = "none";
 
 /// Columns that the user chose; those that are not chosen are looked for.
@@ -132,7 +132,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// What was chosen for each role.
+    /// The choice for each role.
     pub(super) fn of(&self, role: ColumnRole) -> Option<&Column> {
         let column = match role {
             ColumnRole::Time => &self.time,
@@ -159,7 +159,7 @@ impl Columns {
     }
 }
 
-/// What a column is for.
+/// The role of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnRole {
     Time,

@@ -15,7 +15,7 @@ use super::{Op, Place, Record, Records, Step, TraceError};
 /// Bytes of a record.
 pub(super) const RECORD_BYTES: usize = 24;
 
-/// What the original writer of the format puts for "none" besides negative numbers.
+/// The original writer's number for "none", besides negative ones.
 const NO_NEXT: i64 = i64::MAX;
 
 pub(super) struct Reader {

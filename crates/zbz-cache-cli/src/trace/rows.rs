@@ -13,7 +13,7 @@ use super::{MAX_KEY_BYTES, Place, TraceError};
 /// The longest line that is split into fields.
 pub(super) const MAX_LINE_BYTES: usize = 1 << 20;
 
-/// What a UTF-8 file may begin with.
+/// The byte order mark of a UTF-8 file.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// How lines are told apart from each other, from comments, and into fields.

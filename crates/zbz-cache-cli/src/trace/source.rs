@@ -41,7 +41,7 @@ pub(super) struct Source {
 /// A file whose first bytes were read ahead.
 struct Sampled {
     sample: Cursor<Vec<u8>>,
-    /// What ended the sample early.
+    /// The error that ended the sample early.
     failed: Option<io::Error>,
     rest: Box<dyn Read>,
 }

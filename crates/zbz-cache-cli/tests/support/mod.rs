@@ -23,7 +23,7 @@ pub fn zbz_cache(folder: &Folder) -> Command {
     command
 }
 
-/// What a run came to.
+/// The result of a run.
 pub struct Run {
     pub code: Option<i32>,
     pub out: String,

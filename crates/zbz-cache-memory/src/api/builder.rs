@@ -67,7 +67,7 @@ impl Builder {
         Builder { cleanup_interval: interval, ..self }
     }
 
-    /// What a write does that finds no room.
+    /// The behaviour of a write that finds no room.
     pub fn when_full(self, when_full: WhenFull) -> Builder {
         Builder { when_full, ..self }
     }

@@ -52,12 +52,12 @@ impl Budget {
         self.change(|bytes| bytes.used -= back);
     }
 
-    /// What may be taken from now on.
+    /// Sets the limit for later takes.
     pub(crate) fn set_limit(&self, limit: u64) {
         self.change(|bytes| bytes.limit = limit);
     }
 
-    /// Tells the limit, which what is used has come down to.
+    /// Reports the limit, now that the bytes used have come down to it.
     pub(crate) fn tell_limit(&self) {
         self.change(|bytes| bytes.told = bytes.limit);
     }
@@ -75,7 +75,7 @@ impl Budget {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// What could be taken at this moment.
+    /// The bytes that could be taken at this moment.
     pub(crate) fn left(&self) -> u64 {
         self.limit().saturating_sub(self.used())
     }

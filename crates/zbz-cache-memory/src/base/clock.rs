@@ -185,7 +185,7 @@ mod tests {
         let (clock, start) = (Clock::system(), Instant::now());
         std::thread::sleep(Duration::from_millis(50));
         let (low, now, high) = (start.elapsed(), clock.elapsed(), start.elapsed());
-        // What passed between the two starts and between the readings.
+        // The time between the two starts, and between the readings.
         assert!(low <= now && now - low <= (high - low) + Duration::from_secs(1), "{low:?} {now:?} {high:?}");
     }
 

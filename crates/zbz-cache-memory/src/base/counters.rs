@@ -1,4 +1,4 @@
-//! What the cache counts, so that a hit writes no memory that another thread writes.
+//! The cache's counters, striped so that a hit writes no memory that another thread writes.
 //!
 //! Every count is a sum over stripes. The first threads ([`threads`]) have a
 //! stripe each, the rest share the last one.
@@ -36,7 +36,7 @@ pub struct Lookups {
     pub undecodable: u64,
 }
 
-/// What is counted.
+/// The counters, by their indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
     Hits,

@@ -1,4 +1,4 @@
-//! What can go wrong, in one small enum, and what a batch of writes says when some of them failed.
+//! The errors of the engine, in one small enum, and the result of a batch of writes in which some failed.
 //!
 //! Invariant: no message prints a key or a value; lengths and limits are enough to act on.
 
@@ -14,9 +14,9 @@ pub enum Error {
     Config {
         /// The option's name, as the builder spells it.
         option: &'static str,
-        /// What was given.
+        /// The given value.
         got: String,
-        /// What the option takes.
+        /// The values that the option accepts.
         takes: String,
     },
     /// The key has no bytes; a key needs at least one.

@@ -1,4 +1,4 @@
-//! What is asked of the system: memory, a fence in all threads at once, a counter of time.
+//! The services of the system: memory, a fence in all threads at once, a counter of time.
 //!
 //! On Linux both come from system calls. Elsewhere, and with `--cfg zbz_cache_heap`, memory comes
 //! from the heap and is not given back before drop, and the fence is every thread's own business.

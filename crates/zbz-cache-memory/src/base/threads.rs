@@ -12,7 +12,7 @@
 
 use crate::base::sync::Mutex;
 
-/// What a thread gets that is about to end: no number.
+/// The number of a thread that is about to end: none.
 pub(crate) const NONE: usize = usize::MAX;
 
 /// The numbers in use, a bit each. There is one for the process; models make their own.

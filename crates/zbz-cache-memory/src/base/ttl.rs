@@ -50,7 +50,7 @@ pub(crate) fn end_of(now: u64, ttl: Option<Duration>) -> End {
     }
 }
 
-/// What is left at `now` until `deadline`, or `None` when there is no deadline. The caller knows
+/// The time from `now` to `deadline`, or `None` when there is no deadline. The caller knows
 /// that it is ahead.
 pub(crate) fn remaining(now: u64, deadline: u64) -> Option<Duration> {
     (deadline != NEVER).then(|| Duration::from_nanos(deadline.saturating_sub(now)))

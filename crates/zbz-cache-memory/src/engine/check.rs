@@ -10,7 +10,7 @@ use crate::log::item::{Item, Kind};
 use crate::log::segment::Phase;
 use crate::verbs::store::Store;
 
-/// What the index names, as it is found.
+/// The entries that the index names, as they are found.
 #[derive(Default)]
 struct Survey {
     keys: HashSet<Vec<u8>>,

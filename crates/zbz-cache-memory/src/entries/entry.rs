@@ -24,7 +24,7 @@ impl WriteKind {
     }
 }
 
-/// What a write brings.
+/// The contents of a write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
     pub(crate) key: HashedKey<'a>,
@@ -40,7 +40,7 @@ impl Entry<'_> {
         (self.key.bytes.len() + self.value.len()) as u64
     }
 
-    /// What stands in its item, if it is one.
+    /// The contents of its item, if it is a single item.
     #[inline(always)]
     pub(crate) fn content(&self) -> Content<'_> {
         let deadline = (self.deadline != NEVER).then_some(self.deadline);
@@ -55,7 +55,7 @@ pub(crate) struct Extent {
     pub(crate) len: usize,
 }
 
-/// What is known of an entry that is stored.
+/// The properties of a stored entry.
 #[derive(Debug)]
 pub(crate) struct EntryInfo {
     pub(crate) slot: Slot,

@@ -1,4 +1,4 @@
-//! What a read brings besides the bytes: how long they are good for, and which write they came
+//! The results of a read besides the bytes: how long they are good for, and which write they came
 //! from.
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Version {
     }
 }
 
-/// What a version is made of, which is put together when it is asked for.
+/// The parts of a version, which is put together on demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     /// The cache's, so that no version of another matches.
@@ -44,7 +44,7 @@ impl Stamp {
     }
 }
 
-/// What is known of an entry that a read found.
+/// The properties of an entry that a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Nanoseconds; `NEVER` without a deadline.

@@ -1,4 +1,4 @@
-//! What is found of a key in its locked bucket.
+//! The lookup of a key in its locked bucket.
 
 use crate::base::call_time::CallTime;
 use crate::entries::entry::{EntryInfo, Extent};
@@ -30,7 +30,7 @@ impl Lookup<'_> {
     }
 }
 
-/// What is free once an entry was moved.
+/// The bytes that become free when an entry is moved.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Freed<'a> {
     /// All that it took.

@@ -35,7 +35,7 @@ pub(crate) struct Removal {
     pub(crate) cause: RemovalCause,
 }
 
-/// What one call has removed, until it is handed over.
+/// The entries that one call has removed, until they are handed over.
 #[derive(Debug)]
 pub(crate) struct Removals {
     is_wanted: bool,
@@ -112,7 +112,7 @@ pub(crate) struct Due {
     pub(crate) whole: Option<WholeSize>,
 }
 
-/// What an entry that is one item takes.
+/// The bytes of an entry that is a single item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WholeSize {
     /// The bytes of its item.

@@ -98,7 +98,7 @@ impl<'a> EntryView<'a> {
         self.header.map_or(0, |header| header.key_len.min(rest.len()))
     }
 
-    /// What the chunks hold, in their order; nothing of a whole entry.
+    /// The contents of the chunks, in order; empty for a whole entry.
     fn chunks(&self) -> impl Iterator<Item = &'a [u8]> {
         let locations = self.header.into_iter().flat_map(ChunkHeader::chunks);
         locations.map(|location| self.log.read_chunk_locked(self.bucket, location))

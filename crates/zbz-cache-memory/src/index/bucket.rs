@@ -97,7 +97,7 @@ pub(crate) struct LockedBucket<'a> {
     buckets: &'a Buckets,
     bucket: &'a Bucket,
     number: u64,
-    /// What the meta word was before.
+    /// The previous meta word.
     before: u64,
 }
 
@@ -151,7 +151,7 @@ impl<'a> LockedBucket<'a> {
         self.number
     }
 
-    /// What the table knows of the key of one of its slots.
+    /// The parts of a slot's key that the table knows.
     pub(super) fn mark_of(&self, slot: Slot) -> Mark {
         Mark::of_slot(slot.tag(), self.number, self.buckets.base_bits)
     }
@@ -341,7 +341,7 @@ pub(crate) struct SlotRef<'a> {
 }
 
 impl SlotRef<'_> {
-    /// What the slot says; its hits may grow meanwhile.
+    /// The slot's word; its hits may grow meanwhile.
     #[inline(always)]
     pub(crate) fn slot(&self) -> Slot {
         Slot::from_word(self.word.load(Ordering::Relaxed))

@@ -11,7 +11,7 @@ use crate::index::slot::{Slot, Tag};
 /// How often a miss is looked for again before the bucket is locked.
 const ROUNDS: usize = 8;
 
-/// What a caller says of a slot that may be its key's.
+/// A caller's answer about a slot that may be its key's.
 #[derive(Debug)]
 pub(crate) enum Probe<R> {
     /// This is the key, and that is the answer.

@@ -46,7 +46,7 @@ pub(crate) const MOST_DOUBLINGS: u32 = 13;
 /// are bits in the least group number, the base.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
-    /// What is above the tag is anything.
+    /// The bits above the tag may be anything.
     word: u64,
     tag: Tag,
 }

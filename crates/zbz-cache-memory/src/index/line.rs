@@ -83,7 +83,7 @@ pub(super) fn is_empty(word: &AtomicU64) -> bool {
     word.load(Ordering::Relaxed) == Slot::EMPTY.word()
 }
 
-/// What a bucket's meta word said: not locked, this version.
+/// The meta word of an unlocked bucket: its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version(u64);
 

@@ -15,7 +15,7 @@ use crate::base::words::Words;
 
 use super::line::{LINE, Line};
 
-/// What one costs.
+/// The cost of one, in bytes.
 pub(super) const BYTES: u64 = 64;
 
 /// Memory is given back only when so many buckets were in use at some time.

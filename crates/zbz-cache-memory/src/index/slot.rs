@@ -50,7 +50,7 @@ impl Tag {
         Tag((bits & ((1 << TAG_BITS) - 1)).max(1))
     }
 
-    /// What the highest bits of a slot of a key with this tag are.
+    /// The highest bits of a slot whose key has this tag.
     #[inline(always)]
     pub(crate) fn bits(self) -> u64 {
         self.0

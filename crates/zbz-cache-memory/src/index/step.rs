@@ -89,7 +89,7 @@ impl<'a> Regrouping<'a> {
     }
 }
 
-/// What is where in the two lines of a bucket.
+/// The contents of the two lines of a bucket.
 fn survey(locked: &LockedBucket<'_>, stays: impl Fn(Mark) -> bool) -> WordMasks {
     let mut found = WordMasks { empty: 0, moving: 0 };
     let bucket: &Bucket = locked.bucket();

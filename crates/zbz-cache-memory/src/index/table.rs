@@ -13,7 +13,7 @@ use crate::index::slot::{Location, Slot};
 use crate::index::step::Regrouping;
 use crate::index::wait::wait;
 
-/// What a bucket costs: its two lines, and as much as the policy's ghosts need for its keys.
+/// The cost of a bucket: its two lines, and the bytes that the policy's ghosts need for its keys.
 pub(crate) const BYTES_PER_BUCKET: u64 = 128 + GHOST_BYTES_PER_BUCKET;
 
 /// Of these, what the policy remembers of evicted keys.
@@ -81,7 +81,7 @@ impl Index {
         self.buckets.overflow.in_use()
     }
 
-    /// What the index took from the budget.
+    /// The bytes that the index took from the budget.
     pub(crate) fn bytes(&self) -> u64 {
         self.buckets() * BYTES_PER_BUCKET + self.buckets.overflow.bytes()
     }

@@ -5,12 +5,12 @@
 //!   form     bytes
 //!   none     0
 //!   near     4       units after the base
-//!   far      5       units after what is 2^39 units before the base
+//!   far      5       units after the point 2^39 units before the base
 //!   early    7       nanoseconds of the cache's clock, the first 834 days
 //!   late     8       nanoseconds, any
 //! ```
 //!
-//! What lies together expires together, more or less: where the base is 137 s before the first
+//! Neighbouring items expire at about the same time: where the base is 137 s before the first
 //! deadline, those within that time of it are near, and within 9 hours far. Both are exact: a
 //! deadline that is no whole number of units is written in full. The system's clock gives none such.
 
@@ -20,7 +20,7 @@ const NEAR_BITS: u32 = 32;
 const FAR_BITS: u32 = 40;
 const EARLY_BITS: u32 = 56;
 
-/// What an item says of its deadline.
+/// The deadline in an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     None,

@@ -35,7 +35,7 @@ const CHUNK_HEADER: u32 = 1 << 20;
 const KEY_BITS: u32 = 8;
 const FORM_SHIFT: u32 = VALUE_BITS + KEY_BITS;
 
-/// What the header says of the deadline, by number; a number without a form is for what is no item.
+/// The forms of deadlines in the header, by number; a number without a form marks bytes that are not an item.
 const FORMS: [Form; 5] = [Form::None, Form::Near, Form::Far, Form::Early, Form::Late];
 const OTHER: u32 = 7;
 
@@ -45,7 +45,7 @@ const CHUNK: u32 = 1;
 /// The bytes ahead of the contents of a chunk.
 pub(crate) const CHUNK_PREFIX_BYTES: usize = HEADER_BYTES + 8;
 
-/// What an item is.
+/// The kind of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An entry in one item.
@@ -58,7 +58,7 @@ pub(crate) enum Kind {
     Filler,
 }
 
-/// What is to be written.
+/// The contents to be written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Content<'a> {
     pub(crate) key: &'a [u8],
@@ -276,7 +276,7 @@ impl<'a> Item<'a> {
         self.bytes
     }
 
-    /// What it is made of, to be written elsewhere; of no chunk and no filler.
+    /// Its contents, to be written elsewhere; not for chunks and fillers.
     pub(crate) fn content(&self) -> Content<'a> {
         Content {
             key: self.key(),
@@ -311,7 +311,7 @@ impl<'a> Item<'a> {
         self.value().first_chunk().map_or(0, |&hash| u64::from_le_bytes(hash))
     }
 
-    /// What a chunk holds.
+    /// The contents of a chunk.
     pub(crate) fn chunk(&self) -> &'a [u8] {
         self.bytes.get(CHUNK_PREFIX_BYTES..).unwrap_or_default()
     }

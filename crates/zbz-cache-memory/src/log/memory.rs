@@ -255,7 +255,7 @@ impl Log {
     pub(super) fn item(&self, segment: usize, at: usize) -> Item<'_> {
         let end = (segment + 1) << self.segment_bits;
         let layout = Layout::read(self.first_bytes(at), || self.first_bytes(at + HEADER_BYTES));
-        // What a header says is believed only as far as the segment goes.
+        // A header's lengths are trusted only up to the end of the segment.
         let len = layout.len().min(end.saturating_sub(at));
         Item::new(self.view(at, len), layout, self.segment(segment))
     }
@@ -312,7 +312,7 @@ impl Reservation<'_> {
         SegmentRange { offset: self.at() - (self.segment << self.log.segment_bits), len: self.len }
     }
 
-    /// What deadlines are counted from here.
+    /// The base of the deadlines in this segment.
     #[inline]
     pub(crate) fn base(&self) -> u64 {
         self.log.segment(self.segment).base()

@@ -49,7 +49,7 @@ const DEAD: usize = 8;
 /// Deadlines of items that have none.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// What a segment is at this moment.
+/// The phase of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// It has no memory.
@@ -72,7 +72,7 @@ const PHASES: [Phase; 6] =
 /// Why a reservation failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReserveError {
-    /// What is left is too small.
+    /// Too little room is left.
     Short,
     /// It is not open.
     Shut,
@@ -105,7 +105,7 @@ pub(crate) struct Segment<'a> {
     words: &'a [AtomicU64; WORDS],
 }
 
-/// What a segment is opened with.
+/// The properties that a segment is opened with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Opening {
     /// Queue and class of deadlines; what the numbers mean is not known here.
@@ -236,7 +236,7 @@ impl<'a> Segment<'a> {
         self.words[INFO].load(Ordering::Relaxed) & u64::from(u32::MAX)
     }
 
-    /// What it was opened as.
+    /// The properties it was opened with.
     #[inline(always)]
     pub(crate) fn place(self) -> u32 {
         (self.words[INFO].load(Ordering::Relaxed) >> 32) as u32

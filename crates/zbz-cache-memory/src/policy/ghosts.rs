@@ -29,7 +29,7 @@ const YOUNG: u64 = 0xff;
 /// Young words in one of the machine's.
 const YOUNG_IN_WORD: u64 = 4;
 
-/// What is remembered of a key that is not there.
+/// The memory of a key that is not in the cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct GhostHit {
     /// About how many small evictions ago it left the small queue, if it did.
@@ -108,7 +108,7 @@ impl Ghosts {
         }
     }
 
-    /// What is remembered of a key, which is forgotten. `buckets` is how many there are.
+    /// Removes and returns the memory of a key. `buckets` is how many there are.
     pub(crate) fn take(&self, hash: u64, bucket: u64, buckets: u64) -> GhostHit {
         let ghost = place(hash, bucket);
         let (prints, young) =

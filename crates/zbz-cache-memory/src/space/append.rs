@@ -155,7 +155,7 @@ fn append_chunked<'a>(
     Some(Appended { item, chunks, counted })
 }
 
-/// What is written into chunks.
+/// The contents that are written into chunks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rest<'a> {
     /// Of the entry's key.

@@ -78,7 +78,7 @@ impl Evictors {
                 WalkStep::Ended { .. } => return Some(1),
             }
         }
-        // What is left is in segments that are still open.
+        // The remaining entries are in segments that are still open.
         close_streams_if(walker, |segment| segment.fill() > 0)
     }
 
@@ -107,7 +107,7 @@ impl Evictors {
     }
 }
 
-/// What a step of an eviction is for.
+/// The purpose of a step of an eviction.
 #[derive(Debug, Clone, Copy)]
 struct Want {
     bytes: u64,

@@ -10,7 +10,7 @@ use crate::space::layout;
 use rejecting::Rejecting;
 use usage::Usage;
 
-/// What a write does that finds no room.
+/// The behaviour of a write that finds no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// Evicts the least valuable entries until it fits.
@@ -27,7 +27,7 @@ pub enum WhenFull {
     Reject,
 }
 
-/// What room is needed for. Later variants may use more of the reserve.
+/// The use of the room. Later variants may use more of the reserve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Priority {
     New,
@@ -38,7 +38,7 @@ pub(crate) enum Priority {
     Moved,
 }
 
-/// What is done for a write that finds no room.
+/// The action for a write that finds no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FullAction {
     /// Entries are evicted.
@@ -100,7 +100,7 @@ impl Full {
         }
     }
 
-    /// What is done for a write with this priority, for which `drained` segments were emptied so far.
+    /// The action for a write with this priority, for which `drained` segments were emptied so far.
     pub(crate) fn without_room(&self, priority: Priority, drained: usize, usage: &Usage) -> FullAction {
         match (self, priority) {
             // Moving entries must not make others move.

@@ -90,7 +90,7 @@ impl CacheLayout {
         let initial = (full >> DOUBLINGS) / 4;
         let (classes, most_stripes) = match first {
             0..64 => (1, 1),
-            // What is left in open segments is room that writes are refused for.
+            // The rest of an open segment is room that other writes cannot use.
             _ if rejects => (1, first / 64),
             64..192 => (2, 2),
             _ => (4, first / 64),

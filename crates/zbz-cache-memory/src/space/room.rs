@@ -258,7 +258,7 @@ impl Room {
         self.budget.used() > self.budget.limit() || (self.budget.left() < few && index_is_full())
     }
 
-    /// What the policy's choices depend on.
+    /// The inputs of the policy's choices.
     pub(crate) fn facts(&self, entries: &Entries) -> Facts {
         let capacity = self.budget.limit().saturating_sub(self.fixed_bytes + entries.index.bytes());
         Facts {

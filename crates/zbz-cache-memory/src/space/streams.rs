@@ -26,7 +26,7 @@ mod supply;
 
 use lists::{Lists, NOWHERE};
 
-/// What a segment costs beside its bytes: its words, its links, and its place in a list.
+/// The cost of a segment beside its bytes: its words, its links, and its place in a list.
 const TABLE_BYTES: u64 = 160;
 
 /// Segments of a queue that are looked at for one that can be drained.
@@ -84,7 +84,7 @@ pub(crate) struct StreamCounts {
 /// The open segment of a stream, plus one; zero for none.
 type Open = AtomicU64;
 
-/// What the thread that frees segments from limbo works with.
+/// The state of the thread that frees segments from limbo.
 #[derive(Debug, Default)]
 struct Recycler {
     limbo: Vec<u32>,
@@ -147,7 +147,7 @@ impl Streams {
         size_of_val(&*self.open) as u64
     }
 
-    /// What a segment of this size costs the budget.
+    /// The cost of a segment of this size to the budget.
     pub(crate) fn cost(size: u64) -> u64 {
         size + TABLE_BYTES
     }
@@ -168,7 +168,7 @@ impl Streams {
         self.cell(stream).load(Ordering::Acquire).checked_sub(1).map(|segment| segment as usize)
     }
 
-    /// What deadlines are counted from in the open segment of a stream, or in its first.
+    /// The base of the deadlines in the open segment of a stream, or in its first.
     #[inline]
     pub(crate) fn base(&self, log: &Log, stream: Stream) -> u64 {
         let open = self.current(stream).map(|open| log.segment(open).base());

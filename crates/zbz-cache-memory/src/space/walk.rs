@@ -22,7 +22,7 @@ pub(crate) use walker::{AHEAD, Evictor, Mode, Walk, Walker};
 /// Items of one step.
 const STEP: usize = 64;
 
-/// What a step did.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WalkStep {
     /// There was nothing to walk.

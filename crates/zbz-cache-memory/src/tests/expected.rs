@@ -56,7 +56,7 @@ impl Expected {
         entry.deadline.is_none_or(|deadline| self.now < deadline).then(|| entry.clone())
     }
 
-    /// What the cache may hold of a key.
+    /// The entries that the cache may hold for a key.
     pub fn states(&self, key: &[u8]) -> Vec<Option<Entry>> {
         match self.live(key) {
             Some(entry) if self.forgets => vec![Some(entry), None],

@@ -9,7 +9,7 @@ use crate::space::layout::CacheLayout;
 use crate::space::streams::Streams;
 use crate::{Clock, MIN_MAX_SIZE, ManualClock, MemoryCache, WhenFull};
 
-/// What a cache is built of.
+/// The settings of a cache.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub segments: usize,

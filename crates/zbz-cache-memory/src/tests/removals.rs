@@ -96,7 +96,7 @@ fn each_cause_is_told() {
     assert_eq!(closed, [left, (b"long".to_vec(), long, RemovalCause::Cleared)]);
 }
 
-/// What the cache has and what was told came from what was set, each once.
+/// Every set entry is in the cache or was reported, once.
 fn balance(cache: &MemoryCache, set: HashMap<(Vec<u8>, Vec<u8>), u64>, told: &Told) {
     let mut left = set;
     let mut take_one = |key: Vec<u8>, value: Vec<u8>, why: &str| {

@@ -46,7 +46,7 @@ impl Run {
         }
     }
 
-    /// What a key that is not taken is answered.
+    /// The answer for a key that is refused.
     fn check_bad_key<A: PartialEq + Debug>(&self, key: &[u8], answer: &Result<A, Error>) -> bool {
         let max = self.cache.max_key_bytes().max(8192);
         let is_bad = key.len() > max;
@@ -116,13 +116,13 @@ impl Run {
         if holds { Holds::Yes } else { Holds::No }
     }
 
-    /// What may come of a write whose condition does not hold.
+    /// The possible results of a write whose condition does not hold.
     fn failures(&self, key: &[u8]) -> Vec<(Result<SetOutcome, Error>, Option<Entry>)> {
         let states = self.expected.states(key).into_iter();
         states.map(|state| (Ok(SetOutcome::ConditionFailed), state)).collect()
     }
 
-    /// What may come of a write.
+    /// The possible results of a write.
     fn outcomes(
         &mut self,
         key: &[u8],

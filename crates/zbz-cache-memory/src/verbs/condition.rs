@@ -1,4 +1,4 @@
-//! What must hold for a write, judged under the lock of the key's bucket.
+//! The conditions of writes, checked under the lock of the key's bucket.
 
 use crate::entries::Entries;
 use crate::entries::entry::EntryInfo;
@@ -16,7 +16,7 @@ pub(crate) enum Swap {
     Changed,
 }
 
-/// What must hold for a swap.
+/// The condition of a swap.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Precondition<'a> {
     Condition(&'a Condition<'a>),

@@ -44,7 +44,7 @@ pub(crate) struct LiveEntry<'a> {
     identity: Identity<'a>,
 }
 
-/// What tells which entry it is.
+/// The identity of an entry.
 #[derive(Debug)]
 enum Identity<'a> {
     /// Its segment, while it is held in place.
@@ -76,7 +76,7 @@ pub(crate) struct Prefetched<'a> {
     pub(crate) candidate: Option<Candidate<'a>>,
 }
 
-/// What a search for a key came to.
+/// The result of a search for a key.
 enum SearchOutcome<R> {
     /// The entry's time has passed.
     Nothing,

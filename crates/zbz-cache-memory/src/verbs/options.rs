@@ -27,7 +27,7 @@ impl From<Option<Duration>> for SetTtl {
     }
 }
 
-/// What must hold for a write to be done. Judged in one step with the write.
+/// The condition of a write. Checked in one step with the write.
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum Condition<'a> {
@@ -109,7 +109,7 @@ impl Default for SetOptions<'_> {
     }
 }
 
-/// What came of a write that met no error.
+/// The result of a write without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a condition that did not hold leaves everything as it was"]
 #[non_exhaustive]

@@ -29,11 +29,11 @@ pub struct MemoryReport {
     pub free_bytes: u64,
     /// The index: buckets and overflow buckets.
     pub index_bytes: u64,
-    /// What is remembered of entries that were evicted.
+    /// The memory of evicted entries (ghosts).
     pub ghost_bytes: u64,
-    /// What is known of each segment.
+    /// The state of each segment.
     pub table_bytes: u64,
-    /// What neither grows nor shrinks: counters, streams, the cache itself.
+    /// The parts that neither grow nor shrink: counters, streams, the cache itself.
     pub base_bytes: u64,
 }
 

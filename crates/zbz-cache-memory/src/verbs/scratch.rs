@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-/// What a thread keeps between calls, in bytes, at the most: longer values take memory for the
+/// The most bytes that a thread keeps between calls: longer values take memory for the
 /// call.
 const MOST_KEPT: usize = 64 * 1024;
 
@@ -10,8 +10,8 @@ thread_local! {
     static KEPT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Gives the thread's buffer to one that has no memory yet. There is none while another call of the
-/// thread has it, or once the thread's locals are being destroyed.
+/// Gives the thread's buffer to `buffer`, if that has no memory yet. There is none while another call of
+/// the thread has it, or once the thread's locals are being destroyed.
 pub(crate) fn lend(buffer: &mut Vec<u8>) {
     if buffer.capacity() == 0 {
         *buffer = KEPT.try_with(Cell::take).unwrap_or_default();

@@ -30,7 +30,7 @@ use crate::verbs::store::Store;
 use crate::verbs::sweep;
 use crate::verbs::transient::{Transient, count_transient, put_nothing};
 
-/// What became of an entry that was appended.
+/// The outcome for an entry that was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Swapped {
     /// A slot names it; a live entry of the key was replaced by it, or none.

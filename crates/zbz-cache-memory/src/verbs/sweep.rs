@@ -15,7 +15,7 @@ use crate::space::streams::queue_of;
 use crate::space::walk::AHEAD;
 use crate::verbs::store::Store;
 
-/// What a walk of one segment came to.
+/// The result of a walk of one segment.
 #[derive(Debug, Default)]
 struct Swept {
     entries: u64,

@@ -8,7 +8,7 @@ use crate::refused;
 use zbz_cache::Ttl;
 use zbz_cache::{ErrorKind, LoadOptions, OptionValue, Result, new_provider, options};
 
-/// What people write as the value of an option.
+/// Values of options that people write.
 fn what_people_write() -> Vec<OptionValue> {
     let texts = [
         "",

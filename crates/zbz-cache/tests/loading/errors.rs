@@ -1,4 +1,4 @@
-//! What an error of a load says, and how the loader's own is reached from it.
+//! The message of a load's error, and the way from it to the loader's own error.
 
 use std::error::Error as StdError;
 use std::io;

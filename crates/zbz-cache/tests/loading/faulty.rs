@@ -25,7 +25,7 @@ pub(crate) struct Script {
     /// Whether only stores fail.
     spares_reads: AtomicBool,
     pub(crate) is_degraded: AtomicBool,
-    /// What its health tells.
+    /// Its reported health.
     pub(crate) is_down: AtomicBool,
     pub(crate) reads: Gate,
     pub(crate) stores: Gate,

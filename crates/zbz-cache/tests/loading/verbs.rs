@@ -37,7 +37,7 @@ fn batch(names: Vec<String>, answer: &impl Fn(&str) -> Answer) -> Result<Vec<(St
     names.into_iter().map(|name| answer(&name).map(|value| (name, value))).collect()
 }
 
-/// What a verb without options tells.
+/// The outcome of a verb without options.
 fn plain(value: Option<String>) -> Told {
     Told { value, outcome: None }
 }

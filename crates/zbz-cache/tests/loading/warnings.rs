@@ -1,4 +1,4 @@
-//! What is said to the program's log.
+//! Warnings in the program's log.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};

@@ -67,7 +67,7 @@ impl Worker {
         writeln!(self.to, "{words}").unwrap();
     }
 
-    /// What it says up to a line that begins so; that one last.
+    /// Its output up to a line with this beginning, which is the last one.
     fn until_said(&mut self, word: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
@@ -151,7 +151,7 @@ fn worker_alone() {
             told.next();
             stop.store(true, Ordering::SeqCst);
         });
-        // What is near at this moment, and what is not, is what the tier goes on with.
+        // The tier goes on with the copies of this moment.
         let _ = cache.get_each(&names);
         println!("stopped");
         told.next();

@@ -18,7 +18,7 @@ const KNOWN: [(&str, &str); 6] = [
     ("CacheLib's traces", "time key keysize op count size number ttl number number"),
 ];
 
-/// What the columns of a table without a header hold, if that can be told.
+/// The contents of the columns of a table without a header, if they can be recognized.
 pub(super) fn of_columns(table: &Table, read_as: &ReadAs) -> Option<FoundLayout> {
     if !table.is_mostly_even() {
         return None;

@@ -1,4 +1,4 @@
-//! What columns that are there and not used, or used and not there, put in doubt.
+//! The doubts raised by columns that exist but are not used, or are used but do not exist.
 
 use super::super::ReadAs;
 use super::super::fields;

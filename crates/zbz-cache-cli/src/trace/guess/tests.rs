@@ -8,7 +8,7 @@ fn plan_of(text: &[u8], read_as: &ReadAs) -> Result<Plan, String> {
     plan(&mut Source::of(text), read_as).map_err(|error| error.to_string())
 }
 
-/// What a text is taken for when nothing is said of it, and in how many ways that is doubtful.
+/// The guess about a text without options, and the number of doubts.
 fn taken(text: &str) -> (String, usize) {
     let plan = plan_of(text.as_bytes(), &ReadAs::default()).unwrap();
     (plan.words, plan.doubts.len())

@@ -6,7 +6,7 @@ use super::layout::{Header, Layout, plain};
 use super::table::Table;
 use super::units::Units;
 
-/// What was taken for what in a CSV trace, in one line.
+/// The guesses about a CSV trace, in one line.
 pub(super) fn of_csv(table: &Table, layout: &Layout, header: &Header, units: Units) -> String {
     let mut used: Vec<(usize, ColumnRole)> =
         ColumnRole::ALL.into_iter().filter_map(|role| Some((layout.at(role)?, role))).collect();

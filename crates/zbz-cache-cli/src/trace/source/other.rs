@@ -2,7 +2,7 @@
 
 use super::super::format;
 
-/// What a file of another kind begins with, what it is, and what to do.
+/// The first bytes of a file of another kind, its name, and advice.
 const OTHERS: [(&[u8], &str, &str); 16] = [
     (b"\xFD7zXZ\0", "is compressed with xz", "decompress it first: xz -d"),
     (b"BZh", "is compressed with bzip2", "decompress it first: bzip2 -d"),
@@ -25,7 +25,7 @@ const OTHERS: [(&[u8], &str, &str); 16] = [
 /// Where an archive of tar says so.
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
-/// What is wrong with a file that begins so, compression undone, if it is known to be no trace.
+/// The error of a file with these first (uncompressed) bytes, if it is known not to be a trace.
 pub(super) fn problem(head: &[u8]) -> Option<String> {
     let is_it = |magic: &[u8]| match magic {
         // Letters may be a key, and these formats go on with bytes that are no text.

@@ -172,7 +172,7 @@ impl MemoryCache {
                     },
                 );
                 if found.is_none() {
-                    // What a close has removed was not absent before.
+                    // Entries that a close removed were not absent before it.
                     store.limits.check_open()?;
                     count(false);
                 }

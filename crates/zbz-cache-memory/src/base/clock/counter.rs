@@ -50,7 +50,7 @@ pub(super) struct Bound {
     first: OnceLock<(u64, Instant)>,
     /// Nanoseconds a tick, raised; zero until it is known.
     rate: AtomicU64,
-    /// What is added to the counter's time; wraps.
+    /// Added to the counter's time; wraps.
     offset: AtomicU64,
     /// The counter at the last setting, and how many ticks it is good for.
     set_at: AtomicU64,

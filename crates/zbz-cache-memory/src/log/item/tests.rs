@@ -30,7 +30,7 @@ fn round_trip(content: &Content<'_>, base: u64) -> usize {
     bytes.len() - content.key.len() - content.value.len()
 }
 
-/// What is plain is read the same as any other.
+/// A plain item is read like any other.
 fn check_plain(content: &Content<'_>, base: u64, bytes: &[u8]) {
     let Some(plain) = Plain::of(bytes[..4].try_into().unwrap()) else {
         let in_full = content.deadline.is_some_and(|at| !Form::of(at, base).is_from_base());

@@ -20,7 +20,7 @@ pub(crate) struct Rejecting {
     refusals: Mutex<Refusals>,
 }
 
-/// What is known of the writes that were refused room.
+/// A record of the writes that were refused room.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     /// The most bytes of segments that were alive then, since the last resize.

@@ -42,7 +42,7 @@ struct Moving {
     follows: bool,
 }
 
-/// What came of a move.
+/// The result of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moved {
     Done,
@@ -51,7 +51,7 @@ enum Moved {
     NoRoom,
 }
 
-/// What is to be done about a chunk.
+/// The action for a chunk.
 enum Judged {
     Done(ItemOutcome),
     Move(Moving),

@@ -40,10 +40,10 @@ pub(crate) struct Walk {
     pub(super) asked: VecDeque<Asked>,
 }
 
-/// What a walk does with live entries.
+/// The treatment of live entries by a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// What the policy says.
+    /// As the policy decides.
     Judge,
     /// All stay, in their queue and with their hits.
     Forward,
@@ -62,7 +62,7 @@ pub(super) struct Asked {
     pub(super) next: usize,
 }
 
-/// What became of an item.
+/// The outcome for an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ItemOutcome {
     /// No slot named it.
