@@ -126,7 +126,7 @@ impl MemoryCache {
     ///
     /// The value is a bare decimal `i64` in ASCII, written as Rust prints it; one with a plus sign,
     /// leading zeros or spaces is no number. An entry that is there keeps its deadline; a new one
-    /// gets `ttl_if_new`, as in [`set`](MemoryCache::set). Counts a set.
+    /// gets `ttl_if_new`, as in [`set`](MemoryCache::set). Counts an add.
     ///
     /// # Errors
     ///
